@@ -1,0 +1,1 @@
+"""Pure code of AuRA: no Prefect, no Ray."""

@@ -1,0 +1,235 @@
+"""What a run is: one frozen model per stage, identity apart from runtime.
+
+Everything in a stage's config except `runtime` changes its result, and so its
+fingerprint; `runtime` says only where and how fast the work is done.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from aura_core.errors import AuraError
+
+
+class Frozen(BaseModel):
+    """Immutable, and refuses fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Runtime(Frozen):
+    """Resources of one stage; never part of its identity."""
+
+    workers: int = Field(2, ge=1, description="Ray workers")
+    cpus_per_worker: float = Field(1, gt=0)
+    gpus_per_worker: float = Field(0, ge=0)
+
+
+class StageConfig(Frozen):
+    """A stage's settings."""
+
+    runtime: Runtime = Runtime()
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that change the result, as plain JSON values."""
+        return self.model_dump(mode="json", exclude={"runtime"})
+
+
+class DemoCorpusConfig(Frozen):
+    """Size and sound of the synthetic corpus."""
+
+    train_utterances: int = Field(2000, ge=8)
+    heldout_utterances: int = Field(80, ge=4, description="sentences never seen in training")
+    phrasing_utterances: int = Field(60, ge=4, description="a family of phrasings never seen")
+    voice_utterances: int = Field(60, ge=4, description="a second voice, sentences never seen")
+    length_scales: tuple[float, ...] = Field(
+        (0.85, 0.95, 1.05), description="piper's length_scale: smaller is faster speech"
+    )
+    snr_db: tuple[float, float] = Field((25.0, 45.0), description="range of the white-noise SNR")
+    gain_db: tuple[float, float] = Field((-10.0, 0.0), description="range of the level change")
+    seed: int = 0
+
+
+class IngestConfig(StageConfig):
+    """Audio and text in, one utterance table out."""
+
+    manifest: str | None = Field(None, description="file or folder; none: the demo corpus")
+    format: Literal["auto", "jsonl", "audiofolder", "librispeech", "parquet"] = "auto"
+    limit: int | None = Field(None, ge=1, description="take only the first utterances")
+    max_duration_s: float = Field(30.0, gt=0, le=30.0)
+    max_rejected_share: float = Field(0.1, ge=0, le=1)
+    heldout_share: float = Field(0.05, ge=0, lt=1, description="where the manifest has no split")
+    pseudo_label: bool = Field(False, description="let the ASR write missing transcripts")
+    min_avg_logprob: float = Field(-1.0, description="pseudo-labels below it are rejected")
+    asr: str = "pinned:whisper-tiny.en"
+    demo: DemoCorpusConfig = DemoCorpusConfig()
+
+
+class TeacherCacheConfig(StageConfig):
+    """Which teacher states are kept, and how."""
+
+    teacher: str = "pinned:whisper-tiny.en"
+    layers: tuple[int, ...] | None = Field(None, description="1-based encoder layers; none: all")
+    padding: Literal["trim", "30s"] = "trim"
+    dtype: Literal["float16", "float32"] = "float16"
+    splits: tuple[str, ...] = ("train",)
+    shard_utterances: int = Field(128, ge=1)
+
+
+class LoraConfig(Frozen):
+    """PEFT LoRA on the first `blocks` blocks of the LLM."""
+
+    rank: int = Field(64, ge=1)
+    alpha: float = Field(64, gt=0)
+    blocks: int = Field(8, ge=1)
+    targets: tuple[str, ...] = (
+        "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
+    )  # fmt: skip
+
+
+class AudioEmbeddingConfig(Frozen):
+    """Log-mel (100 Hz) to LLM embeddings: conv stem, positions, stacking, linear."""
+
+    init: Literal["teacher", "random"] = "teacher"
+    token_rate_hz: Literal[25.0, 12.5, 6.25] = 12.5
+
+
+class DistillationConfig(Frozen):
+    """How student states are pulled towards the teacher's."""
+
+    layer_map: dict[int, int] | None = Field(
+        None, description="{student block: teacher layer}, 1-based; none: evenly spaced"
+    )
+    time_map: Literal["stack", "mean"] = "stack"
+    loss: Literal["cosine", "mse", "smooth_l1"] = "cosine"
+    attention: Literal["bidirectional", "causal"] = "bidirectional"
+
+
+class Phase(Frozen):
+    """A stretch of training with fixed loss weights.
+
+    Without cross-entropy only the adapted blocks run, on audio alone.
+    """
+
+    name: str
+    steps: int = Field(ge=1)
+    batch_utterances: int = Field(24, ge=1)
+    ce: float = Field(1.0, ge=0)
+    distil: float = Field(1.0, ge=0)
+    ctc: float = Field(0.0, ge=0, description="CTC on the audio positions of the last adapted block")
+    learning_rate: float = Field(1e-3, gt=0)
+    warmup_steps: int = Field(10, ge=0)
+
+    @model_validator(mode="after")
+    def _has_a_loss(self) -> "Phase":
+        if self.ce == self.distil == self.ctc == 0:
+            raise ValueError(f"phase {self.name!r} has no loss: give ce, distil or ctc a weight")
+        return self
+
+
+class TrainConfig(StageConfig):
+    """A LoRA of the LLM: the student (audio in), or the text baseline (transcript in)."""
+
+    input: Literal["audio", "text"]
+    llm: str = "pinned:smollm2-135m-instruct"
+    chat_template: str | None = Field(None, description="Jinja; none: the tokenizer's own")
+    lora: LoraConfig = LoraConfig()
+    audio_embedding: AudioEmbeddingConfig = AudioEmbeddingConfig()
+    distillation: DistillationConfig = DistillationConfig()
+    phases: tuple[Phase, ...]
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 where the hardware multiplies it, else fp32"
+    )
+    seed: int = 0
+    checkpoint_every_steps: int = Field(50, ge=1)
+
+
+class EvaluateConfig(StageConfig):
+    """What is measured: every model on every split and task."""
+
+    models: tuple[Literal["aura", "cascade", "text"], ...] = ("aura", "cascade", "text")
+    splits: tuple[str, ...] | None = Field(None, description="none: every split but train")
+    asr: str = "pinned:whisper-tiny.en"
+    max_items: int | None = Field(None, ge=1, description="per split")
+    max_new_tokens: int = Field(48, ge=1)
+    bootstrap_samples: int = Field(1000, ge=100)
+    latency_items: int = Field(12, ge=1, description="clips timed for TTFT, batch 1")
+    seed: int = 0
+
+
+class ReportConfig(StageConfig):
+    """The HTML page."""
+
+    samples: int = Field(20, ge=1)
+
+
+class Config(Frozen):
+    """One run of the pipeline."""
+
+    ingest: IngestConfig = IngestConfig()
+    teacher_cache: TeacherCacheConfig = TeacherCacheConfig()
+    text_lora: TrainConfig
+    distil: TrainConfig
+    evaluate: EvaluateConfig = EvaluateConfig()
+    report: ReportConfig = ReportConfig()
+
+
+def override(config: Config, assignments: Sequence[str]) -> Config:
+    """Apply `stage.key=value` assignments; values are YAML, lists are indexed by number.
+
+    Raises:
+        AuraError: on a malformed assignment, an unknown key or a value that does not fit.
+    """
+    data = config.model_dump(mode="python")
+    for assignment in assignments:
+        path, separator, raw = assignment.partition("=")
+        if not separator:
+            raise AuraError(f"--set {assignment}: expected stage.key=value")
+        _assign(data, path.split("."), yaml.safe_load(raw), assignment)
+    return validate(data)
+
+
+def merge_file(config: Config, text: str) -> Config:
+    """Lay the (nested) settings of a YAML or JSON text over `config`."""
+    loaded = yaml.safe_load(text) or {}
+    if not isinstance(loaded, Mapping):
+        raise AuraError("a config file holds a mapping of stages to settings")
+    return validate(_merged(config.model_dump(mode="python"), loaded))
+
+
+def validate(data: Mapping[str, Any]) -> Config:
+    """Build a Config; every problem is named in one line each."""
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            for item in error.errors()
+        )
+        raise AuraError(f"config: {problems}") from error
+
+
+def _assign(data: Any, path: Sequence[str], value: Any, assignment: str) -> None:
+    node = data
+    for i, part in enumerate(path):
+        last = i == len(path) - 1
+        if isinstance(node, list | tuple) and part.isdigit() and int(part) < len(node):
+            key: Any = int(part)
+        elif isinstance(node, dict) and (part in node or last):
+            key = part
+        else:
+            raise AuraError(f"--set {assignment}: no setting {'.'.join(path[: i + 1])}")
+        if last:
+            node[key] = value
+        else:
+            if isinstance(node[key], tuple):
+                node[key] = list(node[key])
+            node = node[key]
+
+
+def _merged(base: Any, over: Any) -> Any:
+    if isinstance(base, Mapping) and isinstance(over, Mapping):
+        return {**base, **{key: _merged(base.get(key), value) for key, value in over.items()}}
+    return over

@@ -1,0 +1,92 @@
+"""From a config to the stages' addresses: which artifact each stage makes, from which inputs.
+
+Nothing here runs a stage or imports torch, so a fully cached run stays instant.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from aura_core.artifacts import store
+from aura_core.artifacts.fingerprint import fingerprint
+from aura_core.artifacts.manifest import read_manifest
+from aura_core.config import Config, Runtime, StageConfig
+from aura_core.corpus.source import source_digests
+from aura_core.models.references import digest
+
+# Raised by hand when the code of a stage changes what it makes.
+STAGE_VERSIONS = {
+    "ingest": 1,
+    "teacher_cache": 1,
+    "text_lora": 1,
+    "distil": 1,
+    "evaluate": 1,
+    "report": 1,
+}
+
+# Stage -> the stages it reads. The order of the keys is the order of the road.
+STAGE_INPUTS: dict[str, tuple[str, ...]] = {
+    "ingest": (),
+    "teacher_cache": ("ingest",),
+    "text_lora": ("teacher_cache",),
+    "distil": ("teacher_cache",),
+    "evaluate": ("ingest", "text_lora", "distil"),
+    "report": ("ingest", "teacher_cache", "text_lora", "distil", "evaluate"),
+}
+
+
+class StageSpec(BaseModel):
+    """Everything a Ray driver needs to make one artifact: frozen, written as `spec.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    stage: str
+    stage_version: int
+    fingerprint: str
+    uri: str
+    root: str
+    identity: dict[str, Any]
+    inputs: dict[str, str]
+    input_fingerprints: dict[str, str]
+    runtime: Runtime
+
+    @property
+    def spec_uri(self) -> str:
+        return store.join(self.uri, "spec.json")
+
+
+def plan(config: Config, root: str) -> dict[str, StageSpec]:
+    """Return every stage's spec, in the order they run."""
+    root = root.rstrip("/")
+    specs: dict[str, StageSpec] = {}
+    for stage, inputs in STAGE_INPUTS.items():
+        stage_config: StageConfig = getattr(config, stage)
+        identity = {**stage_config.identity(), "pinned": pinned_content(stage_config)}
+        input_fingerprints = {name: specs[name].fingerprint for name in inputs}
+        value = fingerprint(stage, STAGE_VERSIONS[stage], identity, input_fingerprints)
+        specs[stage] = StageSpec(
+            stage=stage,
+            stage_version=STAGE_VERSIONS[stage],
+            fingerprint=value,
+            uri=store.join(root, stage, value[:12]),
+            root=root,
+            identity=identity,
+            inputs={name: specs[name].uri for name in inputs},
+            input_fingerprints=input_fingerprints,
+            runtime=stage_config.runtime,
+        )
+    return specs
+
+
+def pinned_content(config: StageConfig) -> dict[str, str]:
+    """Digests of what a stage reads from outside the artifact tree: models and source audio."""
+    models = {
+        name: digest(getattr(config, name))
+        for name in ("asr", "teacher", "llm")
+        if hasattr(config, name)
+    }
+    return models | source_digests(config)
+
+
+def is_complete(spec: StageSpec) -> bool:
+    """Whether the stage is a hit."""
+    return read_manifest(spec.uri) is not None
