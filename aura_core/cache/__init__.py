@@ -1,0 +1,1 @@
+"""The teacher cache: planned, sharded, verified encoder states."""
