@@ -1,0 +1,42 @@
+"""Which student block learns from which teacher layer."""
+
+from collections.abc import Mapping, Sequence
+
+from aura_core.errors import AuraError
+
+
+def evenly_spaced(num_blocks: int, teacher_layers: Sequence[int]) -> dict[int, int]:
+    """Spread the teacher's layers over the first `num_blocks` blocks, last to last.
+
+    Returns {student block: teacher layer}, both 1-based. With fewer blocks than
+    layers, the later layers are kept.
+    """
+    layers = sorted(teacher_layers)[-num_blocks:]
+    count = len(layers)
+    return {round((i + 1) * num_blocks / count): layer for i, layer in enumerate(layers)}
+
+
+def resolve_layer_map(
+    layer_map: Mapping[int, int] | None, num_blocks: int, teacher_layers: Sequence[int]
+) -> dict[int, int]:
+    """Return a checked layer map; None means evenly spaced.
+
+    Raises:
+        AuraError: if a block is not adapted, a layer is not cached, or the last
+            adapted block is missing (nothing would train the blocks above the last target).
+    """
+    if layer_map is None:
+        return evenly_spaced(num_blocks, teacher_layers)
+    for block, layer in layer_map.items():
+        if not 1 <= block <= num_blocks:
+            raise AuraError(
+                f"layer_map: block {block} is not among the {num_blocks} adapted blocks"
+            )
+        if layer not in teacher_layers:
+            raise AuraError(
+                f"layer_map: teacher layer {layer} is not in the cache (it has "
+                f"{', '.join(map(str, sorted(teacher_layers)))})"
+            )
+    if num_blocks not in layer_map:
+        raise AuraError(f"layer_map: the last adapted block, {num_blocks}, must be mapped")
+    return dict(sorted(layer_map.items()))

@@ -1,0 +1,36 @@
+"""Distances between student states and teacher states, masked to valid frames."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+from torch.nn import functional
+
+
+def cosine_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Mean over positions of 1 - cosine similarity.
+
+    Args:
+        predicted, target, weight: float [batch, positions, width]; `weight` is 1 where the
+            target is real. A position without any real value does not count.
+    """
+    similarity = functional.cosine_similarity(predicted * weight, target * weight, dim=-1)
+    real = weight.amax(dim=-1)
+    return ((1 - similarity) * real).sum() / real.sum().clamp(min=1)
+
+
+def mse_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Mean squared error over real values; shapes as in `cosine_loss`."""
+    return ((predicted - target).square() * weight).sum() / weight.sum().clamp(min=1)
+
+
+def smooth_l1_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Mean smooth L1 (Huber, beta 1) over real values; shapes as in `cosine_loss`."""
+    error = functional.smooth_l1_loss(predicted, target, reduction="none")
+    return (error * weight).sum() / weight.sum().clamp(min=1)
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "cosine": cosine_loss,
+    "mse": mse_loss,
+    "smooth_l1": smooth_l1_loss,
+}

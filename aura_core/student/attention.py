@@ -1,0 +1,50 @@
+"""Who may look at whom in a sequence that mixes text, audio and alternative continuations.
+
+A sample is laid out as one shared part (chat prefix and audio) followed by
+branches, each an instruction and its response. Text is causal, audio positions
+may see each other both ways, and a branch sees the shared part and itself only:
+the audio of a clip is computed once for all its instructions.
+"""
+
+import torch
+from torch import Tensor
+
+PADDING = -1
+SHARED = 0
+
+
+def attention_mask(branch: Tensor, is_audio: Tensor, *, bidirectional: bool) -> Tensor:
+    """Return which keys each query sees.
+
+    Args:
+        branch: int64 [batch, length]; PADDING, SHARED, or the branch's number from 1.
+        is_audio: bool [batch, length].
+        bidirectional: let the audio positions of a sample see each other both ways.
+
+    Returns:
+        bool [batch, 1, length, length], True where query i may attend to key j.
+        Every query sees itself, so that no softmax row is empty.
+    """
+    length = branch.shape[1]
+    index = torch.arange(length, device=branch.device)
+    order = index[:, None] >= index[None, :]
+    if bidirectional:
+        order = order | (is_audio[:, :, None] & is_audio[:, None, :])
+    query, key = branch[:, :, None], branch[:, None, :]
+    visible = (key == SHARED) | (key == query)
+    allowed = order & visible & (key != PADDING)
+    return (allowed | torch.eye(length, dtype=torch.bool, device=branch.device))[:, None]
+
+
+def positions(branch: Tensor) -> Tensor:
+    """Return position ids [batch, length]: every branch goes on where the shared part ends."""
+    batch, length = branch.shape
+    result = torch.zeros_like(branch)
+    shared = (branch == SHARED).sum(dim=1, keepdim=True)
+    index = torch.arange(length, device=branch.device).expand(batch, length)
+    is_shared = branch == SHARED
+    result = torch.where(is_shared, index, result)
+    for number in range(1, int(branch.max()) + 1):
+        member = branch == number
+        result = torch.where(member, shared + member.cumsum(dim=1) - 1, result)
+    return result

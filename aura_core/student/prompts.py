@@ -1,0 +1,63 @@
+"""Text around the audio: the chat template, cut where the audio (or the transcript) goes."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from aura_core.errors import AuraError
+
+TRANSCRIBE = "Transcribe."
+_PLACEHOLDER = "\u241aaudio\u241a"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One question about one utterance: its log-mel, or its text for a text-only LLM."""
+
+    instruction: str
+    log_mel: Tensor | None = None
+    text: str | None = None
+
+
+class ChatFormat:
+    """Token ids of the parts of a chat turn, from the LLM's own (or a given) template."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, template: str | None = None) -> None:
+        self.tokenizer = tokenizer
+        self._template = template
+        self.prefix = self._encode(self._split("")[0])
+        self.end_id = int(tokenizer.convert_tokens_to_ids(str(tokenizer.eos_token)))
+
+    def suffix(self, instruction: str) -> list[int]:
+        """Ids between the audio and the response: the instruction, the assistant's header."""
+        return self._encode(self._split(instruction)[1])
+
+    def text(self, text: str) -> list[int]:
+        """Ids of a transcript that stands where the audio would."""
+        return self._encode(text)
+
+    def response(self, text: str) -> list[int]:
+        """Ids of a response and the end of the turn."""
+        return [*self._encode(text), self.end_id]
+
+    def decode(self, ids: list[int] | Tensor) -> str:
+        """Text of generated ids, without special tokens."""
+        text: str = self.tokenizer.decode(torch.as_tensor(ids), skip_special_tokens=True)
+        return text.strip()
+
+    def _split(self, instruction: str) -> tuple[str, str]:
+        rendered = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": f"{_PLACEHOLDER}\n{instruction}"}],
+            chat_template=self._template,
+            tokenize=False,
+            add_generation_prompt=True,
+        )
+        prefix, found, suffix = str(rendered).partition(_PLACEHOLDER)
+        if not found:
+            raise AuraError("the chat template drops the user's content: set another chat_template")
+        return prefix, suffix
+
+    def _encode(self, text: str) -> list[int]:
+        return list(self.tokenizer.encode(text, add_special_tokens=False))

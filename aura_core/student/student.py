@@ -1,0 +1,112 @@
+"""The LLM with its LoRA and, if it hears, its audio embedding."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aura_core.student.attention import attention_mask, positions
+from aura_core.student.audio_embedding import AudioEmbedding
+from aura_core.student.batch import Batch
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """What a forward pass leaves: the last state, and the outputs of the asked-for blocks."""
+
+    last: Tensor  # [batch, length, width], after the final norm if all blocks ran
+    blocks: dict[int, Tensor]  # 1-based block -> [batch, length, width], before any final norm
+
+
+class Student(nn.Module):
+    """A causal LM whose first blocks carry LoRA; `audio_embedding` is None for text only.
+
+    `llm` is the PEFT model. Its decoder must expose `embed_tokens`, `layers` and
+    `norm`, as transformers' Llama, Qwen, Mistral and Gemma do.
+    """
+
+    def __init__(
+        self, llm: nn.Module, audio_embedding: AudioEmbedding | None, *, bidirectional: bool = True
+    ) -> None:
+        super().__init__()
+        self.llm = llm
+        self.audio_embedding = audio_embedding
+        self.bidirectional = bidirectional
+
+    @property
+    def causal_lm(self) -> Any:
+        """The transformers model under PEFT's wrapper."""
+        return self.llm.get_base_model()  # type: ignore[operator]
+
+    @property
+    def decoder(self) -> Any:
+        """The stack of blocks: embeddings in, normed states out."""
+        return self.causal_lm.model
+
+    def embed(self, batch: Batch) -> Tensor:
+        """Input embeddings [batch, length, width]: tokens, and audio where the batch has it."""
+        embedded: Tensor = self.decoder.embed_tokens(batch.input_ids)
+        if self.audio_embedding is None or batch.log_mel is None:
+            return embedded
+        assert batch.num_mel_frames is not None
+        audio = self.audio_embedding(batch.log_mel, batch.num_mel_frames)
+        valid = self.audio_embedding.num_tokens(batch.num_mel_frames)
+        picked = audio[torch.arange(audio.shape[1], device=audio.device)[None] < valid[:, None]]
+        return embedded.masked_scatter(batch.is_audio[:, :, None], picked.to(embedded.dtype))
+
+    def forward(
+        self, batch: Batch, *, blocks: tuple[int, ...] = (), stop_after: int | None = None
+    ) -> Hidden:
+        """Run the decoder, in full or only its first `stop_after` blocks.
+
+        Args:
+            batch: B sequences of length L.
+            blocks: 1-based blocks whose outputs are kept.
+            stop_after: run only so many blocks; `Hidden.last` is then meaningless.
+        """
+        mask = attention_mask(batch.branch, batch.is_audio, bidirectional=self.bidirectional)
+        with _truncated(self.decoder, stop_after), _captured(self.decoder, blocks) as kept:
+            output = self.decoder(
+                inputs_embeds=self.embed(batch),
+                attention_mask=mask,
+                position_ids=positions(batch.branch),
+                use_cache=False,
+            )
+        return Hidden(last=output.last_hidden_state, blocks=kept)
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Vocabulary logits of final states [..., width] -> [..., vocabulary]."""
+        result: Tensor = self.causal_lm.lm_head(states)
+        return result
+
+
+@contextmanager
+def _captured(decoder: Any, blocks: tuple[int, ...]) -> Iterator[dict[int, Tensor]]:
+    kept: dict[int, Tensor] = {}
+
+    def keep(number: int) -> Any:
+        def hook(_module: nn.Module, _args: Any, output: Any) -> None:
+            kept[number] = output[0] if isinstance(output, tuple) else output
+
+        return hook
+
+    handles = [decoder.layers[b - 1].register_forward_hook(keep(b)) for b in blocks]
+    try:
+        yield kept
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def _truncated(decoder: Any, stop_after: int | None) -> Iterator[None]:
+    layers = decoder.layers
+    if stop_after is not None:
+        decoder.layers = layers[:stop_after]
+    try:
+        yield
+    finally:
+        decoder.layers = layers
