@@ -1,0 +1,205 @@
+"""The demo corpus as text: a grammar of requests, and which sentence goes to which split.
+
+Pure and deterministic: order comes from hashes of the sentences, not from a
+random generator, so a word added to the grammar moves few other sentences.
+"""
+
+import itertools
+import string
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+
+import xxhash
+import yaml
+from pydantic import ValidationError, model_validator
+
+from aura_core.config import DemoCorpusConfig, Frozen
+from aura_core.errors import AuraError
+
+DEMO_INSTRUCTION = "What is wanted?"
+
+_LETTERS = frozenset(string.ascii_lowercase + " ")
+
+
+class Family(Frozen):
+    """One intent: its slots in the order of the meaning, and the ways to say it."""
+
+    slots: dict[str, str]
+    phrasings: tuple[str, ...]
+    held_out: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Family":
+        for phrasing in self.phrasings + self.held_out:
+            names = slot_names(phrasing)
+            if unknown := sorted(set(names) - self.slots.keys()):
+                raise ValueError(f"{phrasing!r} uses {unknown[0]!r}, which is not a slot")
+            if len(names) != len(set(names)):
+                raise ValueError(f"{phrasing!r} uses a slot twice")
+            _check_letters(phrasing.format_map(dict.fromkeys(names, "x")))
+        if not self.phrasings:
+            raise ValueError("a family needs a phrasing that is not held out")
+        return self
+
+
+class Grammar(Frozen):
+    """Lists of values and the families that use them."""
+
+    values: dict[str, tuple[str, ...]]
+    families: dict[str, Family]
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Grammar":
+        for name, values in self.values.items():
+            if not values or len(set(values)) != len(values):
+                raise ValueError(f"values of {name!r} are empty or not distinct")
+            for value in values:
+                _check_letters(value)
+        for intent, family in self.families.items():
+            if missing := sorted(set(family.slots.values()) - self.values.keys()):
+                raise ValueError(f"family {intent!r} uses {missing[0]!r}, which is not in values")
+        return self
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A request in words and its meaning, `intent; slot=value; ...`."""
+
+    family: str
+    phrasing: str
+    slots: tuple[tuple[str, str], ...]
+    text: str
+
+    @property
+    def meaning(self) -> str:
+        """What the assistant should answer."""
+        return "; ".join([self.family, *(f"{name}={value}" for name, value in self.slots)])
+
+
+@dataclass(frozen=True)
+class DemoUtterance:
+    """A sentence with the place it has in the corpus."""
+
+    id: str
+    split: str
+    sentence: Sentence
+
+
+def grammar_text() -> str:
+    """The source of the built-in grammar."""
+    return files(__package__).joinpath("grammar.yaml").read_text(encoding="utf-8")
+
+
+def parse_grammar(text: str) -> Grammar:
+    """Read and check a grammar. Raises AuraError naming the first mistake."""
+    try:
+        return Grammar.model_validate(yaml.safe_load(text))
+    except (yaml.YAMLError, ValidationError) as error:
+        raise AuraError(f"grammar: {error}") from error
+
+
+def slot_names(phrasing: str) -> list[str]:
+    """Names in braces, in order."""
+    return [name for _, name, _, _ in string.Formatter().parse(phrasing) if name is not None]
+
+
+def sentences(grammar: Grammar, intent: str, phrasing: str) -> Iterator[Sentence]:
+    """Every sentence one phrasing can make."""
+    family = grammar.families[intent]
+    names = [name for name in family.slots if name in slot_names(phrasing)]
+    for values in itertools.product(*(grammar.values[family.slots[name]] for name in names)):
+        slots = tuple(zip(names, values, strict=True))
+        yield Sentence(intent, phrasing, slots, phrasing.format_map(dict(slots)))
+
+
+def plan_corpus(grammar: Grammar, config: DemoCorpusConfig) -> list[DemoUtterance]:
+    """Choose the sentences of every split, spread evenly over families and phrasings.
+
+    No sentence of a test split is in train, and those of `phrasing` come from held-out
+    phrasings only. Train covers every phrasing and slot value before it takes anything
+    else (as far as its size allows), and repeats sentences only when all are used.
+
+    Raises:
+        AuraError: if the grammar cannot make that many different test sentences.
+    """
+    seen = {name: _ordered(grammar, name, f.phrasings, config.seed)
+            for name, f in grammar.families.items()}  # fmt: skip
+    cover = {name: _cover(order) for name, order in seen.items()}
+    chosen = {sentence.text for part in cover.values() for sentence in part}
+    spare = {name: [s for s in order if s.text not in chosen] for name, order in seen.items()}
+    # At most half of what a family has to spare is tested on: the rest is for training.
+    test_pool = {name: order[: len(order) // 2] for name, order in spare.items()}
+    unseen = {name: _ordered(grammar, name, f.held_out, config.seed)
+              for name, f in grammar.families.items()}  # fmt: skip
+    trainable = {sentence.text for order in seen.values() for sentence in order}
+    phrasing_pool = {name: [s for s in order if s.text not in trainable]
+                     for name, order in unseen.items()}  # fmt: skip
+
+    heldout_and_voice = _take(test_pool, config.heldout_utterances + config.voice_utterances)
+    tested = {sentence.text for sentence in heldout_and_voice}
+    train_pool = {name: cover[name] + [s for s in spare[name] if s.text not in tested]
+                  for name in grammar.families}  # fmt: skip
+    splits = {
+        "train": list(itertools.islice(_endless(train_pool), config.train_utterances)),
+        "heldout": heldout_and_voice[: config.heldout_utterances],
+        "phrasing": _take(phrasing_pool, config.phrasing_utterances),
+        "voice": heldout_and_voice[config.heldout_utterances :],
+    }
+    return [
+        DemoUtterance(f"{split}-{number:05d}", split, sentence)
+        for split, part in splits.items()
+        for number, sentence in enumerate(part)
+    ]
+
+
+def _ordered(grammar: Grammar, intent: str, phrasings: Iterable[str], seed: int) -> list[Sentence]:
+    """The family's distinct sentences, phrasings taking turns, each in hashed order."""
+
+    def rank(sentence: Sentence) -> int:
+        return xxhash.xxh3_64_intdigest(f"{seed}:{sentence.text}".encode())
+
+    lists = {p: sorted(sentences(grammar, intent, p), key=rank) for p in phrasings}
+    return list({sentence.text: sentence for sentence in _round_robin(lists)}.values())
+
+
+def _cover(order: list[Sentence]) -> list[Sentence]:
+    """The first sentences that together hold every phrasing and slot value of the family."""
+    needed = {part for sentence in order for part in _parts(sentence)}
+    taken = []
+    for sentence in order:
+        if new := _parts(sentence) & needed:
+            needed -= new
+            taken.append(sentence)
+    return taken
+
+
+def _parts(sentence: Sentence) -> set[tuple[str, str]]:
+    return {("", sentence.phrasing), *sentence.slots}
+
+
+def _round_robin(lists: Mapping[str, list[Sentence]]) -> Iterator[Sentence]:
+    for row in itertools.zip_longest(*lists.values()):
+        yield from (sentence for sentence in row if sentence is not None)
+
+
+def _endless(lists: Mapping[str, list[Sentence]]) -> Iterator[Sentence]:
+    """Families take turns; one that is used up starts again from its first sentence."""
+    cycles = [itertools.cycle(order) for order in lists.values() if order]
+    while True:
+        yield from (next(cycle) for cycle in cycles)
+
+
+def _take(lists: Mapping[str, list[Sentence]], count: int) -> list[Sentence]:
+    taken = list(itertools.islice(_round_robin(lists), count))
+    if len(taken) < count:
+        raise AuraError(
+            f"the grammar has only {len(taken)} test sentences and {count} are asked for: "
+            "lower ingest.demo.*_utterances or extend the grammar"
+        )
+    return taken
+
+
+def _check_letters(text: str) -> None:
+    if bad := sorted(set(text) - _LETTERS):
+        raise ValueError(f"{text!r} holds {bad[0]!r}: only lower-case letters and spaces")
