@@ -1,0 +1,1 @@
+"""Ray drivers, one a stage: `python -m tasks.jobs.X --spec URI`."""

@@ -1,0 +1,201 @@
+"""The frame of every Ray driver: read the spec, run the stage, publish the manifest.
+
+    python -m tasks.jobs.<job> --spec URI
+
+Exit codes: 0 done or already there, 2 a mistake the user can mend (one line
+`error: ...` on stderr), 130 and 143 interrupted and terminated, 1 a crash.
+"""
+
+import argparse
+import logging
+import math
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import ValidationError
+
+from aura_core.artifacts import store
+from aura_core.artifacts.manifest import (
+    Manifest,
+    describe_file,
+    provenance,
+    read_manifest,
+    write_manifest,
+)
+from aura_core.config import StageConfig
+from aura_core.errors import AuraError
+from aura_core.pipeline import StageSpec
+
+# Published files (paths relative to the artifact), counts, metrics.
+Outcome = tuple[list[str], dict[str, int], dict[str, Any]]
+Run = Callable[[StageSpec], Outcome]
+ConfigT = TypeVar("ConfigT", bound=StageConfig)
+
+log = logging.getLogger("aura")
+
+# Read by Ray and the hub client when they are first used.
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+
+
+class _Stopped(BaseException):
+    """A signal asked the driver to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
+
+
+def main(run: Run, *, uses_ray: bool = True) -> NoReturn:
+    """Parse `--spec`, make that stage's artifact with `run`, and exit."""
+    spec_uri = _parse_spec_uri()
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
+    )
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        _catch_signals(_raise_stopped)
+        _make(read_spec(spec_uri), run, uses_ray)
+    except _Stopped as stopped:
+        log.info("stopped; running it again goes on from what is finished")
+        sys.exit(stopped.exit_code)
+    except Exception as error:
+        mistake = user_error(error)
+        if mistake is None:
+            raise
+        print(f"error: {mistake}", file=sys.stderr, flush=True)
+        sys.exit(2)
+    sys.exit(0)
+
+
+def spec_config(spec: StageSpec, model: type[ConfigT]) -> ConfigT:
+    """Rebuild the stage's typed config from its spec."""
+    identity = {name: value for name, value in spec.identity.items() if name != "pinned"}
+    return model.model_validate({**identity, "runtime": spec.runtime})
+
+
+def read_spec(uri: str) -> StageSpec:
+    """Read a `spec.json`. Raises AuraError if it is missing or not a spec."""
+    try:
+        return StageSpec.model_validate_json(store.read_text(uri))
+    except FileNotFoundError:
+        raise AuraError(
+            f"no spec at {uri}: `aura run` writes one to <root>/<stage>/<fingerprint>/"
+        ) from None
+    except ValidationError as error:
+        raise AuraError(f"{uri} is not a stage spec: {error.errors()[0]['msg']}") from error
+
+
+def user_error(error: BaseException) -> AuraError | None:
+    """Find the AuraError that caused `error`, however Ray has wrapped it."""
+    # Ray raises a class made of its own error and ours: the plain one is its `cause`.
+    if isinstance(error, AuraError) and not hasattr(error, "cause"):
+        return error
+    causes = [
+        getattr(error, "cause", None),
+        getattr(error, "controller_failure", None),
+        *getattr(error, "worker_failures", {}).values(),
+        error.__cause__,
+    ]
+    found = (user_error(cause) for cause in causes if isinstance(cause, BaseException))
+    return next((mistake for mistake in found if mistake is not None), None)
+
+
+def _parse_spec_uri() -> str:
+    parser = argparse.ArgumentParser(
+        description="Make one stage's artifact on Ray, from a frozen spec.",
+        epilog="The artifact goes beside the spec; its manifest.json comes last. A stage whose "
+        "manifest is there is not run again. With RAY_ADDRESS set (as in `ray job submit "
+        "--working-dir . -- python -m tasks.jobs.precompute --spec URI`) the work runs on that "
+        "cluster, else on a private Ray on this machine.",
+    )
+    parser.add_argument("--spec", required=True, metavar="URI", help="a spec.json, local or s3://")
+    return str(parser.parse_args().spec)
+
+
+def _make(spec: StageSpec, run: Run, uses_ray: bool) -> None:
+    name = f"{spec.stage} {spec.fingerprint[:12]}"
+    if read_manifest(spec.uri) is not None:
+        log.info("%s: hit", name)
+        return
+    started = time.monotonic()
+    if uses_ray:
+        with _ray(spec):
+            outcome = run(spec)
+    else:
+        outcome = run(spec)
+    _publish(spec, outcome)
+    log.info("%s: done in %.0f s", name, time.monotonic() - started)
+
+
+def _publish(spec: StageSpec, outcome: Outcome) -> None:
+    files, counts, metrics = outcome
+    manifest = Manifest(
+        stage=spec.stage,
+        stage_version=spec.stage_version,
+        fingerprint=spec.fingerprint,
+        identity=spec.identity,
+        inputs=spec.inputs,
+        files=[describe_file(spec.uri, path) for path in sorted(files)],
+        counts=counts,
+        metrics=metrics,
+        provenance=provenance(),
+    )
+    write_manifest(spec.uri, manifest)
+
+
+@contextmanager
+def _ray(spec: StageSpec) -> Iterator[None]:
+    """Attach to the cluster this process belongs to, or start a private local Ray."""
+    import ray
+
+    address = os.environ.get("RAY_ADDRESS", "")
+    try:
+        # http:// is a dashboard's address: that is where jobs are sent, not where they attach.
+        if address and not address.startswith("http"):
+            ray.init(address=address, logging_level=logging.WARNING)
+        else:
+            _start_private_ray(spec)
+        # ray.init puts its own handler in place of ours.
+        _catch_signals(_raise_stopped)
+        yield
+    finally:
+        _catch_signals(signal.SIG_IGN)
+        ray.shutdown()
+        _catch_signals(_raise_stopped)
+
+
+def _start_private_ray(spec: StageSpec) -> None:
+    import ray
+
+    # A token of its own: without one Ray writes a token file into the user's home.
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
+    wanted = math.ceil(spec.runtime.workers * spec.runtime.cpus_per_worker)
+    ray.init(
+        address="local",
+        # A machine smaller than the stage asks for is slow, not stuck.
+        num_cpus=max(len(os.sched_getaffinity(0)), wanted),
+        include_dashboard=False,
+        logging_level=logging.WARNING,
+    )
+
+
+def _catch_signals(handler: Any) -> None:
+    signal.signal(signal.SIGTERM, handler)
+    signal.signal(signal.SIGINT, handler)
+
+
+def _raise_stopped(number: int, _frame: FrameType | None) -> NoReturn:
+    raise _Stopped(number)
