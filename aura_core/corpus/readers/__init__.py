@@ -1,0 +1,1 @@
+"""One module per manifest format, each with `matches(uri)` and `read(uri)`."""

@@ -1,0 +1,100 @@
+"""Where the utterances come from: the manifest's format, its items, and what pins them."""
+
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import xxhash
+
+from aura_core.artifacts import store
+from aura_core.config import IngestConfig, StageConfig
+from aura_core.corpus.grammar import grammar_text
+from aura_core.corpus.readers import audiofolder, jsonl, librispeech, parquet
+from aura_core.corpus.source_digest import content_digests
+from aura_core.corpus.source_item import Rejection, SourceItem
+from aura_core.corpus.voice import VOICE, second_voice
+from aura_core.errors import AuraError
+from aura_core.models.references import digest
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a manifest is recognised and read."""
+
+    matches: Callable[[str], bool]
+    read: Callable[[str], Iterator[SourceItem | Rejection]]
+
+
+# `auto` takes the first that matches, so the least particular one comes last.
+FORMATS = {
+    "jsonl": Format(jsonl.matches, jsonl.read),
+    "parquet": Format(parquet.matches, parquet.read),
+    "librispeech": Format(librispeech.matches, librispeech.read),
+    "audiofolder": Format(audiofolder.matches, audiofolder.read),
+}
+
+
+def read_items(config: IngestConfig) -> Iterator[SourceItem | Rejection]:
+    """Yield what the manifest holds, lazily, up to `config.limit`.
+
+    Raises:
+        AuraError: if the manifest does not exist or its format cannot be told.
+    """
+    uri = _manifest_uri(config)
+    return itertools.islice(FORMATS[_format(config, uri)].read(uri), config.limit)
+
+
+def source_digests(config: StageConfig) -> dict[str, str]:
+    """Return what pins the content a stage reads from outside; empty for all but ingest.
+
+    Raises:
+        AuraError: as `read_items`.
+    """
+    if not isinstance(config, IngestConfig):
+        return {}
+    if config.manifest is None:
+        return {
+            "grammar": store.xxh3(grammar_text().encode()),
+            "voice": digest(VOICE),
+            "second_voice": second_voice(),
+        }
+    return {"manifest": _manifest_digest(read_items(config))}
+
+
+def _manifest_digest(items: Iterable[SourceItem | Rejection]) -> str:
+    """One digest over every item and the content of its audio."""
+    listed = list(items)
+    content = content_digests({item.audio_uri for item in listed if isinstance(item, SourceItem)})
+    total = xxhash.xxh3_128()
+    for item in listed:
+        fields = asdict(item)
+        if isinstance(item, SourceItem):
+            fields["content"] = content[item.audio_uri]
+        total.update(json.dumps(fields, sort_keys=True).encode() + b"\n")
+    return f"xxh3:{total.hexdigest()}"
+
+
+def _manifest_uri(config: IngestConfig) -> str:
+    if config.manifest is None:
+        raise AuraError("no manifest is given")
+    uri = config.manifest.rstrip("/")
+    if not store.is_remote(uri):
+        # Workers may have another working folder.
+        uri = str(Path(uri.removeprefix("file://")).expanduser().absolute())
+    if not store.exists(uri):
+        raise AuraError(f"manifest {uri} does not exist")
+    return uri
+
+
+def _format(config: IngestConfig, uri: str) -> str:
+    if config.format != "auto":
+        return config.format
+    for name, candidate in FORMATS.items():
+        if candidate.matches(uri):
+            return name
+    raise AuraError(
+        f"cannot tell the format of {uri}: expected a .jsonl or .parquet file, or a folder with "
+        "metadata.csv, *.trans.txt, *.parquet or audio files; name it with --set ingest.format=..."
+    )

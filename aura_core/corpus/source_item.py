@@ -1,0 +1,59 @@
+"""What a manifest says: utterances still to be decoded, and lines that cannot be used."""
+
+import posixpath
+from dataclasses import dataclass
+
+from aura_core.artifacts import store
+
+
+@dataclass(frozen=True)
+class SourceItem:
+    """One utterance of a manifest; its audio has not been touched.
+
+    `audio_uri` names an audio file, or a Parquet file that holds the audio in
+    `parquet_row` = (row group, row inside it).
+    """
+
+    id: str
+    audio_uri: str
+    text: str | None = None
+    instruction: str | None = None
+    response: str | None = None
+    speaker: str | None = None
+    split: str | None = None
+    declared_duration_s: float | None = None
+    parquet_row: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """An utterance that is left out. `kind` is counted, `detail` is for the reader."""
+
+    id: str
+    path: str
+    kind: str
+    detail: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The kind and, if there is more to say, the detail."""
+        return f"{self.kind}: {self.detail}" if self.detail else self.kind
+
+    def as_json(self) -> dict[str, str]:
+        """A line of `rejected.jsonl`."""
+        return {"id": self.id, "path": self.path, "reason": self.reason}
+
+
+def resolve(root: str, path: str) -> str:
+    """Return the URI of a manifest's path; a relative one starts at the manifest's folder."""
+    return path if store.is_remote(path) or path.startswith("/") else store.join(root, path)
+
+
+def id_from_path(path: str) -> str:
+    """The id of an utterance whose manifest gives none: its path without the suffix."""
+    return posixpath.splitext(path)[0]
+
+
+def clean(value: object) -> str | None:
+    """A manifest's field as text; empty, missing and blank are None."""
+    return None if value is None else str(value).strip() or None

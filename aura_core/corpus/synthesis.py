@@ -1,0 +1,128 @@
+"""Speech for the demo corpus: piper's neural voice, and a second one training never hears.
+
+Everything is a function of the config and the utterance: two runs, with any
+number of workers, give the same bytes on the same machine.
+"""
+
+import io
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import onnxruntime  # type: ignore[import-untyped]
+import soundfile
+import soxr
+import xxhash
+from piper import PiperVoice, SynthesisConfig
+from piper.config import PiperConfig
+
+from aura_core.config import DemoCorpusConfig
+from aura_core.corpus.grammar import DEMO_INSTRUCTION, DemoUtterance
+from aura_core.corpus.table import SAMPLE_RATE, Utterance, encode_audio
+from aura_core.corpus.voice import COMMANDS
+from aura_core.errors import AuraError
+
+KEPT_SILENCE_S = 0.08
+SLOW_LENGTH_SCALE = 1.3
+
+
+class Synthesizer:
+    """Speaks the utterances of one chunk.
+
+    Piper draws noise from a generator that belongs to the ONNX session and moves on
+    with every call, so a chunk is the unit that can be repeated exactly: same seed
+    and same utterances in the same order give the same audio.
+    """
+
+    def __init__(
+        self, voice_model: Path, second_voice: str, config: DemoCorpusConfig, seed: str
+    ) -> None:
+        self._config = config
+        self._second_voice = second_voice
+        onnxruntime.set_seed(xxhash.xxh3_64_intdigest(seed.encode()) & 0x7FFF_FFFF)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        session = onnxruntime.InferenceSession(
+            str(voice_model), options, providers=["CPUExecutionProvider"]
+        )
+        settings = json.loads(Path(f"{voice_model}.json").read_text(encoding="utf-8"))
+        self._piper = PiperVoice(session=session, config=PiperConfig.from_dict(settings))
+
+    def speak(self, utterance: DemoUtterance) -> Utterance:
+        """Synthesise one utterance as a row of the table."""
+        draw = _generator(self._config.seed, utterance.id)
+        text = utterance.sentence.text
+        second = utterance.split == "voice"
+        if second and self._second_voice in COMMANDS:
+            audio, rate = speak_with_command(self._second_voice, text)
+        else:
+            scale = SLOW_LENGTH_SCALE if second else float(draw.choice(self._config.length_scales))
+            audio, rate = self._speak_with_piper(text, scale)
+        audio = trim_silence(soxr.resample(audio, rate, SAMPLE_RATE), SAMPLE_RATE)
+        audio = add_noise(audio, float(draw.uniform(*self._config.snr_db)), draw)
+        audio = set_level(audio, float(draw.uniform(*self._config.gain_db)))
+        flac, digest = encode_audio(audio)
+        return Utterance(
+            id=utterance.id,
+            text=text,
+            instruction=DEMO_INSTRUCTION,
+            response=utterance.sentence.meaning,
+            speaker=self._second_voice if second else "piper",
+            split=utterance.split,
+            family=utterance.sentence.family,
+            duration_s=len(audio) / SAMPLE_RATE,
+            source_sample_rate=rate,
+            avg_logprob=None,
+            audio={"bytes": flac, "path": f"{utterance.id}.flac"},
+            digest=digest,
+        )
+
+    def _speak_with_piper(self, text: str, length_scale: float) -> tuple[np.ndarray, int]:
+        chunks = self._piper.synthesize(text, SynthesisConfig(length_scale=length_scale))
+        audio = np.concatenate([chunk.audio_float_array for chunk in chunks])
+        return audio, int(self._piper.config.sample_rate)
+
+
+def speak_with_command(name: str, text: str) -> tuple[np.ndarray, int]:
+    """Let espeak-ng or flite speak; returns float32 [samples] and the rate."""
+    result = subprocess.run([*COMMANDS[name], text], capture_output=True, check=False)
+    if result.returncode:
+        reason = result.stderr.decode(errors="replace").strip()
+        raise AuraError(f"{name} cannot speak {text!r}: {reason}")
+    return _parse_streamed_wav(result.stdout)
+
+
+def trim_silence(audio: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Cut silence at both ends down to `KEPT_SILENCE_S`; audio is float32 [samples]."""
+    loud = np.flatnonzero(np.abs(audio) > 0.02 * np.abs(audio).max(initial=1e-9))
+    kept = round(KEPT_SILENCE_S * sample_rate)
+    return audio[max(0, loud[0] - kept) : loud[-1] + kept] if len(loud) else audio
+
+
+def add_noise(audio: np.ndarray, snr_db: float, draw: np.random.Generator) -> np.ndarray:
+    """Add white noise at a signal-to-noise ratio."""
+    noise = draw.standard_normal(len(audio), dtype=np.float32)
+    scale = np.sqrt(np.mean(audio**2)) * 10 ** (-snr_db / 20)
+    return np.asarray(audio + noise * np.float32(scale))
+
+
+def set_level(audio: np.ndarray, peak_db: float) -> np.ndarray:
+    """Scale so that the loudest sample lies at `peak_db` (dB of full scale)."""
+    return np.asarray(audio * np.float32(10 ** (peak_db / 20) / max(np.abs(audio).max(), 1e-9)))
+
+
+def _generator(seed: int, utterance_id: str) -> np.random.Generator:
+    return np.random.Generator(
+        np.random.PCG64(xxhash.xxh3_64_intdigest(f"{seed}:{utterance_id}".encode()))
+    )
+
+
+def _parse_streamed_wav(data: bytes) -> tuple[np.ndarray, int]:
+    """Read WAV bytes from a pipe, whose header cannot know its length."""
+    start = data.index(b"data") + 8
+    fixed = bytearray(data)
+    fixed[4:8] = (len(data) - 8).to_bytes(4, "little")
+    fixed[start - 4 : start] = (len(data) - start).to_bytes(4, "little")
+    audio, rate = soundfile.read(io.BytesIO(bytes(fixed)), dtype="float32")
+    return np.asarray(audio), int(rate)
