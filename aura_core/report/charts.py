@@ -1,0 +1,155 @@
+"""The figures: inline SVG that takes its colours from the page, so it follows light and dark.
+
+matplotlib knows no CSS variables: it draws in stand-in colours, which are
+replaced in the SVG text afterwards.
+"""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from aura_core.report.history import History, Series
+
+INK, MUTED, LINE = "#0a0b01", "#0a0b02", "#0a0b03"
+AURA, CASCADE, TEXT, ASR = "#0a0b04", "#0a0b05", "#0a0b06", "#0a0b07"
+MODEL_COLOURS = {"aura": AURA, "cascade": CASCADE, "text": TEXT, "asr": ASR}
+_CSS = {
+    INK: "var(--ink)", MUTED: "var(--muted)", LINE: "var(--line)",
+    AURA: "var(--aura)", CASCADE: "var(--cascade)", TEXT: "var(--text)", ASR: "var(--asr)",
+}  # fmt: skip
+_STYLE = {
+    "svg.fonttype": "none", "font.size": 9, "font.family": "sans-serif",
+    "axes.edgecolor": LINE, "axes.labelcolor": MUTED, "text.color": INK,
+    "xtick.color": MUTED, "ytick.color": MUTED, "axes.grid": True, "axes.grid.axis": "y",
+    "grid.color": LINE, "grid.linewidth": 0.7, "axes.axisbelow": True,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.spines.left": False,
+    "xtick.major.size": 0, "ytick.major.size": 0, "lines.solid_capstyle": "round",
+}  # fmt: skip
+_SMOOTHING = 0.9
+
+
+def loss_chart(history: History, name: str) -> str:
+    """Draw a run's loss terms over its steps, each step faint and their running mean bold."""
+    terms = {
+        "cross-entropy": ("ce", AURA),
+        "distillation": ("distil", CASCADE),
+        "CTC": ("ctc", TEXT),
+    }
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
+        figure, axes = _canvas()
+        for label, (metric, colour) in terms.items():
+            series = history.series(metric)
+            if any(value for _, value in series):
+                _curve(axes, series, colour, label)
+        _mark_phases(axes, history)
+        axes.legend(frameon=False, loc="upper right", fontsize=8, labelcolor=MUTED)
+        axes.set_xlabel("step")
+        return _svg(figure)
+
+
+def layer_chart(history: History, name: str) -> str:
+    """Draw the distillation loss of each student block, deeper blocks stronger."""
+    layers = history.layers()
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
+        figure, axes = _canvas()
+        ends = []
+        for i, (block, series) in enumerate(layers.items()):
+            smooth = _smooth(series)
+            alpha = 0.35 + 0.65 * (i + 1) / len(layers)
+            axes.plot(*zip(*smooth, strict=True), color=AURA, alpha=alpha, linewidth=1.8)
+            ends.append((smooth[-1][1], f"block {block}"))
+        _mark_phases(axes, history)
+        _label_ends(axes, max(series[-1][0] for series in layers.values()), ends)
+        axes.set_xlabel("step")
+        return _svg(figure)
+
+
+def latency_chart(
+    ttft_ms: Mapping[str, Sequence[float]], titles: Mapping[str, str], name: str
+) -> str:
+    """Draw every clip's time to first token as a dot, each model a row with its median."""
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": name, "axes.grid.axis": "x"}):
+        figure, axes = _canvas(height=0.75 + 0.62 * len(ttft_ms))
+        for row, (model, values) in enumerate(ttft_ms.items()):
+            colour = MODEL_COLOURS.get(model, MUTED)
+            middle = median(values)
+            axes.plot([0, middle], [row, row], color=colour, alpha=0.18, linewidth=14,
+                      solid_capstyle="butt")  # fmt: skip
+            axes.plot(values, [row] * len(values), "o", color=colour, alpha=0.55, markersize=4.5,
+                      markeredgewidth=0)  # fmt: skip
+            axes.plot([middle] * 2, [row - 0.27, row + 0.27], color=colour, linewidth=2.4)
+            axes.annotate(f"{middle:,.0f} ms", (middle, row - 0.32), ha="center", va="bottom",
+                          fontsize=9, fontweight="bold")  # fmt: skip
+        axes.set_yticks(range(len(ttft_ms)), [titles.get(model, model) for model in ttft_ms])
+        axes.tick_params(axis="y", labelcolor=INK)
+        axes.set_ylim(len(ttft_ms) - 0.45, -0.8)
+        axes.set_xlim(left=0)
+        axes.set_xlabel("milliseconds, batch 1")
+        return _svg(figure)
+
+
+def _canvas(height: float = 2.9) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(5.6, height), layout="constrained")
+    figure.patch.set_alpha(0)
+    axes = figure.subplots()
+    axes.patch.set_alpha(0)
+    return figure, axes
+
+
+def _curve(axes: Axes, series: Series, colour: str, label: str) -> None:
+    axes.plot(*zip(*series, strict=True), color=colour, alpha=0.22, linewidth=0.8)
+    axes.plot(*zip(*_smooth(series), strict=True), color=colour, linewidth=1.9, label=label)
+
+
+def _smooth(series: Series) -> Series:
+    """Running exponential mean, without the bias of its start."""
+    mean = weight = 0.0
+    smooth = []
+    for step, value in series:
+        mean = _SMOOTHING * mean + (1 - _SMOOTHING) * value
+        weight = _SMOOTHING * weight + (1 - _SMOOTHING)
+        smooth.append((step, mean / weight))
+    return smooth
+
+
+def _mark_phases(axes: Axes, history: History) -> None:
+    axes.set_ylim(bottom=0)
+    phases = history.phases()
+    for phase in phases[1:]:
+        axes.axvline(phase.first_step, color=MUTED, linewidth=0.8, linestyle=(0, (2, 3)))
+    for phase in phases:
+        axes.annotate(
+            phase.name, (phase.first_step, 1.0), xycoords=("data", "axes fraction"),
+            xytext=(4, 2), textcoords="offset points", fontsize=8, color=MUTED,
+        )  # fmt: skip
+
+
+def _label_ends(axes: Axes, step: int, ends: list[tuple[float, str]]) -> None:
+    """Write each curve's name at its end, pushed apart where they would overlap."""
+    gap = 0.065 * (axes.get_ylim()[1] - axes.get_ylim()[0])
+    previous = -float("inf")
+    for value, label in sorted(ends):
+        previous = max(value, previous + gap)
+        axes.annotate(
+            f"{label}  {value:.2f}", (step, previous), xytext=(6, 0), textcoords="offset points",
+            va="center", fontsize=8, color=INK, annotation_clip=False,
+        )  # fmt: skip
+
+
+def _svg(figure: Figure) -> str:
+    """The figure as an `<svg>` element: no XML header, no metadata, no fixed size."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    for stand_in, variable in _CSS.items():
+        svg = svg.replace(stand_in, variable)
+    return svg

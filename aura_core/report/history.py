@@ -1,0 +1,69 @@
+"""The story of a training run, read back from its `metrics.jsonl`."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from aura_core.artifacts import store
+from aura_core.errors import AuraError
+
+NAME = "metrics.jsonl"
+Series = list[tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class PhaseSpan:
+    """First and last step of a phase, both included."""
+
+    name: str
+    first_step: int
+    last_step: int
+
+
+@dataclass(frozen=True)
+class History:
+    """One record a step, as the trainer wrote it."""
+
+    records: list[dict[str, Any]]
+
+    def series(self, name: str) -> Series:
+        """(step, value) of every step that has the metric."""
+        return [(r["step"], r[name]) for r in self.records if r.get(name) is not None]
+
+    def layers(self) -> dict[int, Series]:
+        """Distillation loss per student block, in the order of the blocks."""
+        found: dict[int, Series] = {}
+        for record in self.records:
+            for block, value in (record.get("distil_layers") or {}).items():
+                found.setdefault(int(block), []).append((record["step"], value))
+        return dict(sorted(found.items()))
+
+    def phases(self) -> list[PhaseSpan]:
+        """The phases in the order they ran."""
+        spans: dict[str, PhaseSpan] = {}
+        for record in self.records:
+            name, step = record["phase"], record["step"]
+            first = spans[name].first_step if name in spans else step
+            spans[name] = PhaseSpan(name, first, step)
+        return list(spans.values())
+
+    @property
+    def elapsed_s(self) -> float:
+        """Time the training took so far, as its last step says."""
+        return float(self.records[-1].get("elapsed_s") or 0.0) if self.records else 0.0
+
+
+def read_history(train_uri: str) -> History:
+    """Read a training artifact's metrics; none at all is an empty history.
+
+    Raises:
+        AuraError: if a line is damaged.
+    """
+    uri = store.join(train_uri, NAME)
+    if not store.exists(uri):
+        return History([])
+    try:
+        records = [json.loads(line) for line in store.read_text(uri).splitlines() if line.strip()]
+    except json.JSONDecodeError as error:
+        raise AuraError(f"{uri} is damaged ({error}): delete that folder and run again") from error
+    return History(records)
