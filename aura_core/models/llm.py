@@ -1,0 +1,79 @@
+"""Load a causal LLM and its tokenizer by reference."""
+
+import tempfile
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from aura_core.errors import AuraError
+from aura_core.models.file_digest import cache_folder
+from aura_core.models.pinned import locate, pinned_model
+from aura_core.models.references import hub_commit, local_path, parse
+
+
+def load_llm(reference: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Return the LLM in `dtype`, in evaluation mode on the CPU, and its tokenizer.
+
+    A local path is a folder saved by transformers.
+
+    Raises:
+        AuraError: if the reference cannot be resolved or loaded.
+    """
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    parsed = parse(reference)
+    revision = None
+    if parsed.kind == "pinned":
+        source = str(_dequantised(parsed.name))
+    elif parsed.kind == "hf":
+        source, revision = parsed.name, hub_commit(parsed)
+    elif parsed.kind == "path":
+        source = str(local_path(parsed))
+    else:
+        raise AuraError(f"model {reference!r} is not an LLM: use pinned:, hf: or a local folder")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
+        model = AutoModelForCausalLM.from_pretrained(
+            source, revision=revision, dtype=dtype, attn_implementation="sdpa"
+        )
+    except (OSError, ValueError, KeyError) as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise AuraError(f"model {reference!r} cannot be loaded as an LLM ({reason})") from error
+    model.requires_grad_(False).train(False)
+    return model, tokenizer
+
+
+def _dequantised(name: str) -> Path:
+    """Return a safetensors copy of a pinned GGUF model, made on first use."""
+    gguf = locate(name)
+    model = pinned_model(name)
+    target = cache_folder() / "dequantised" / model.files[model.weights][:16]
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=target.parent) as folder:
+            made = Path(folder) / "model"
+            _dequantise(gguf, made)
+            try:
+                made.rename(target)
+            except OSError:
+                # Another process was first: its copy is the same.
+                if not target.exists():
+                    raise
+    return target
+
+
+def _dequantise(gguf: Path, folder: Path) -> None:
+    source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+    # The weights are plain floats now; with these left, saving is refused.
+    model.hf_quantizer = None  # type: ignore[assignment]
+    model.is_quantized = False  # type: ignore[assignment]
+    del model.config.quantization_config
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(**source).save_pretrained(folder)

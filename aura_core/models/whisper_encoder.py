@@ -1,0 +1,153 @@
+"""Whisper as openai-whisper's module, its log-mel, and its encoder's hidden states."""
+
+from collections.abc import Collection
+from pathlib import Path
+from pickle import UnpicklingError
+
+import numpy as np
+import torch
+import whisper
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from whisper.audio import N_FFT, log_mel_spectrogram, pad_or_trim
+from whisper.model import ModelDimensions, ResidualAttentionBlock, Whisper
+
+from aura_core.errors import AuraError
+from aura_core.models import whisper_weights
+from aura_core.models.ctranslate2 import read_variables
+from aura_core.models.pinned import locate
+from aura_core.models.references import Reference, hub_commit, local_path, parse
+
+
+def load_whisper(reference: str, device: str = "cpu") -> Whisper:
+    """Return the model in float32 and evaluation mode.
+
+    A local path is a checkpoint of openai-whisper (`.pt`), a CTranslate2
+    `model.bin`, or a folder saved by transformers.
+
+    Raises:
+        AuraError: if the reference cannot be resolved or is not a Whisper.
+    """
+    parsed = parse(reference)
+    try:
+        model = _load(parsed)
+    except (OSError, RuntimeError, ValueError, KeyError, UnpicklingError) as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise AuraError(f"model {reference!r} cannot be loaded as a Whisper ({reason})") from error
+    return model.to(device).eval().requires_grad_(False)
+
+
+def log_mel(audio: NDArray[np.float32], n_mels: int) -> Tensor:
+    """Return Whisper's normalised log-mel of a clip at its own length.
+
+    Args:
+        audio: float32 [samples] at 16 kHz; shorter than one window is padded with silence.
+        n_mels: 80 or 128.
+
+    Returns:
+        float32 [frames_100hz, n_mels], frames = samples // 160.
+    """
+    padding = max(0, N_FFT - len(audio))
+    mel: Tensor = log_mel_spectrogram(np.ascontiguousarray(audio), n_mels, padding=padding)
+    return mel.T.contiguous()
+
+
+def padded_log_mel(audio: NDArray[np.float32], n_mels: int) -> Tensor:
+    """Return the log-mel of a clip padded with silence (or cut) to 30 s: float32 [3000, n_mels]."""
+    return log_mel(pad_or_trim(audio), n_mels)
+
+
+@torch.inference_mode()
+def encoder_states(
+    model: Whisper, mel: Tensor, num_mel_frames: Tensor, layers: Collection[int]
+) -> dict[int, Tensor]:
+    """Return the hidden states after chosen encoder layers for a padded batch.
+
+    A clip's states do not depend on what it is batched with: each is encoded at
+    its own length, and padding reaches neither convolutions nor attention.
+
+    Args:
+        model: the teacher.
+        mel: float [batch, frames_100hz, n_mels], at most 2 * n_audio_ctx frames.
+        num_mel_frames: int64 [batch], valid frames of each clip.
+        layers: 1-based; the last layer's states are taken after the final LayerNorm.
+
+    Returns:
+        {layer: float [batch, (frames_100hz + 1) // 2, width]}; valid are the first
+        (num_mel_frames + 1) // 2 frames of a clip.
+    """
+    encoder = model.encoder
+    # Zeros are what a convolution sees beyond the end of a lone clip.
+    valid_mel = _valid(num_mel_frames, mel.shape[1])[:, None]
+    x = functional.gelu(encoder.conv1(mel.transpose(1, 2) * valid_mel)) * valid_mel
+    x = functional.gelu(encoder.conv2(x)).transpose(1, 2)
+    x = x + encoder.positional_embedding[: x.shape[1]]
+    valid = _valid((num_mel_frames + 1) // 2, x.shape[1])
+    mask = None if bool(valid.all()) else valid[:, None, None]
+    states: dict[int, Tensor] = {}
+    for layer, block in enumerate(encoder.blocks, start=1):
+        x = _block(block, x, mask)
+        if layer in layers:
+            states[layer] = encoder.ln_post(x) if layer == model.dims.n_audio_layer else x
+        if layer == max(layers):
+            break
+    return states
+
+
+def _block(block: ResidualAttentionBlock, x: Tensor, mask: Tensor | None) -> Tensor:
+    """Apply a block; the module's own forward knows no mask over keys."""
+    attention, normed = block.attn, block.attn_ln(x)
+
+    def heads(projected: Tensor) -> Tensor:
+        batch, length, width = projected.shape
+        return projected.view(batch, length, -1, width // attention.n_head).transpose(1, 2)
+
+    query, key, value = (
+        heads(project(normed)) for project in (attention.query, attention.key, attention.value)
+    )
+    mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    x = x + attention.out(mixed.transpose(1, 2).flatten(2))
+    return x + torch.as_tensor(block.mlp(block.mlp_ln(x)))
+
+
+def _valid(lengths: Tensor, size: int) -> Tensor:
+    return torch.arange(size, device=lengths.device)[None] < lengths[:, None]
+
+
+def _load(reference: Reference) -> Whisper:
+    if reference.kind == "whisper":
+        return whisper.load_model(reference.name, device="cpu")
+    if reference.kind == "hf":
+        return _load_transformers(reference.name, hub_commit(reference))
+    path = locate(reference.name) if reference.kind == "pinned" else local_path(reference)
+    if path.is_dir():
+        return _load_transformers(str(path))
+    if path.suffix == ".bin":
+        return _build(*whisper_weights.from_ctranslate2(read_variables(path)))
+    return _load_checkpoint(path)
+
+
+def _load_checkpoint(path: Path) -> Whisper:
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    return _build(ModelDimensions(**checkpoint["dims"]), checkpoint["model_state_dict"])
+
+
+def _load_transformers(name: str, revision: str = "main") -> Whisper:
+    from transformers import WhisperForConditionalGeneration
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # type: ignore[no-untyped-call]
+    source = WhisperForConditionalGeneration.from_pretrained(name, revision=revision)
+    config = source.config
+    return _build(
+        *whisper_weights.from_transformers(
+            source.state_dict(), config.encoder_attention_heads, config.decoder_attention_heads
+        )
+    )
+
+
+def _build(dimensions: ModelDimensions, state: whisper_weights.State) -> Whisper:
+    model = Whisper(dimensions)
+    model.load_state_dict(state)
+    return model.float()
