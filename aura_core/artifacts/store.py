@@ -105,6 +105,19 @@ def local_folder(uri: str) -> Iterator[Path]:
         yield Path(folder)
 
 
+@contextmanager
+def local_file(uri: str) -> Iterator[Path]:
+    """Yield a local path of the file `uri`: itself, or a temporary download."""
+    if not is_remote(uri):
+        yield Path(uri.removeprefix("file://"))
+        return
+    fs, remote = filesystem(uri)
+    with tempfile.TemporaryDirectory(prefix="aura-") as folder:
+        target = Path(folder) / uri.rsplit("/", 1)[-1]
+        fs.get_file(remote, str(target))
+        yield target
+
+
 def list_names(uri: str) -> list[str]:
     """Sorted names of the entries directly below `uri`; empty if it does not exist."""
     fs, path = filesystem(uri)
@@ -112,6 +125,13 @@ def list_names(uri: str) -> list[str]:
     if not fs.exists(path):
         return []
     return sorted(entry.rstrip("/").rsplit("/", 1)[-1] for entry in fs.ls(path, detail=False))
+
+
+def remove(uri: str) -> None:
+    """Delete a file if it exists."""
+    fs, path = filesystem(uri)
+    if fs.exists(path):
+        fs.rm_file(path)
 
 
 def size_bytes(uri: str) -> int:

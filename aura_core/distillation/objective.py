@@ -1,0 +1,109 @@
+"""What a training step minimises: cross-entropy, distillation, CTC, each with its weight."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from aura_core.config import DistillationConfig, Phase
+from aura_core.distillation.heads import CtcHead
+from aura_core.distillation.losses import LOSSES
+from aura_core.distillation.time_map import group_frames
+from aura_core.distillation.training_set import TrainBatch
+from aura_core.student.batch import IGNORE
+from aura_core.student.student import Student
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Scalars of one step; a part whose weight is zero is not computed and is None."""
+
+    total: Tensor
+    ce: Tensor | None
+    distil: Tensor | None
+    distil_blocks: dict[int, Tensor]
+    ctc: Tensor | None
+
+
+class Objective(nn.Module):
+    """A student with its training-only heads.
+
+    Teacher states are standardised per channel first: Whisper has a few channels so
+    large that a plain cosine sees little else.
+    """
+
+    def __init__(
+        self,
+        student: Student,
+        config: DistillationConfig,
+        layer_map: Mapping[int, int],
+        heads: nn.ModuleDict,
+        ctc_head: CtcHead | None,
+        layer_stats: Mapping[int, tuple[Tensor, Tensor]],
+    ) -> None:
+        super().__init__()
+        self.student = student
+        self.heads = heads
+        self.ctc_head = ctc_head
+        self.layer_map = dict(layer_map)
+        self._config = config
+        self._stats = layer_stats
+
+    def forward(self, data: TrainBatch, phase: Phase) -> Losses:
+        """Compute the phase's losses of one batch."""
+        adapted = max(self.layer_map, default=None)
+        hidden = self.student(
+            data.batch,
+            blocks=tuple(self.layer_map),
+            stop_after=None if phase.ce else adapted,
+        )
+        audio = {block: self._audio_states(data, h) for block, h in hidden.blocks.items()}
+        ce = self._cross_entropy(data, hidden.last) if phase.ce else None
+        blocks = self._distillation(data, audio) if phase.distil else {}
+        distil = torch.stack(list(blocks.values())).mean() if blocks else None
+        ctc = self._ctc(data, audio) if phase.ctc else None
+        weighted = [
+            weight * loss
+            for weight, loss in ((phase.ce, ce), (phase.distil, distil), (phase.ctc, ctc))
+            if loss is not None
+        ]
+        return Losses(torch.stack(weighted).sum(), ce, distil, blocks, ctc)
+
+    def _audio_states(self, data: TrainBatch, hidden: Tensor) -> Tensor:
+        """[batch, length, width] -> the audio positions, [batch, positions, width], zero padded."""
+        is_audio = data.batch.is_audio
+        counts = is_audio.sum(dim=1)
+        start = is_audio.int().argmax(dim=1)
+        index = start[:, None] + torch.arange(int(counts.max()), device=hidden.device)[None]
+        index = index.clamp(max=hidden.shape[1] - 1)
+        states = hidden.gather(1, index[:, :, None].expand(-1, -1, hidden.shape[2])).float()
+        valid = torch.arange(index.shape[1], device=hidden.device)[None] < counts[:, None]
+        return states * valid[:, :, None]
+
+    def _cross_entropy(self, data: TrainBatch, last: Tensor) -> Tensor:
+        labelled = data.batch.labels != IGNORE
+        logits = self.student.logits(last[labelled]).float()
+        return functional.cross_entropy(logits, data.batch.labels[labelled])
+
+    def _distillation(self, data: TrainBatch, audio: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        assert self.student.audio_embedding is not None
+        loss = LOSSES[self._config.loss]
+        result = {}
+        for block, layer in self.layer_map.items():
+            mean, std = self._stats[layer]
+            target, weight = group_frames(
+                (data.teacher[layer] - mean) / std,
+                data.num_frames,
+                self.student.audio_embedding.stride,
+                self._config.time_map,
+            )
+            result[block] = loss(self.heads[str(block)](audio[block]), target, weight)
+        return result
+
+    def _ctc(self, data: TrainBatch, audio: Mapping[int, Tensor]) -> Tensor:
+        assert self.ctc_head is not None
+        num_positions = data.batch.is_audio.sum(dim=1)
+        loss: Tensor = self.ctc_head(audio[max(self.layer_map)], num_positions, data.transcripts)
+        return loss

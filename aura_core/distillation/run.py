@@ -1,0 +1,60 @@
+"""One training run from a cache to an exported student, resumable at its checkpoints."""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aura_core.artifacts import store
+from aura_core.cache.index import open_cache
+from aura_core.config import TrainConfig
+from aura_core.distillation.checkpoint import NAME, restore_checkpoint, save_checkpoint
+from aura_core.distillation.trainer import new_trainer
+from aura_core.student.export import save_student
+
+METRICS = "metrics.jsonl"
+
+
+def train(
+    config: TrainConfig,
+    *,
+    cache_uri: str,
+    output_uri: str,
+    on_step: Callable[[dict[str, Any]], None],
+) -> None:
+    """Train a student and publish it at `output_uri`; go on from its checkpoint if there is one.
+
+    Only the teacher cache is read: the teacher itself is never loaded. `on_step` gets each
+    step's record, the same that ends up in `metrics.jsonl`.
+
+    Raises:
+        AuraError: if the config does not fit the LLM or the cache, or the loss diverges.
+    """
+    trainer = new_trainer(config, open_cache(cache_uri))
+    records = restore_checkpoint(output_uri, trainer)
+    before_s = records[-1]["elapsed_s"] if records else 0.0
+    started = time.perf_counter()
+    for record in trainer.run():
+        record["elapsed_s"] = before_s + time.perf_counter() - started
+        records.append(record)
+        on_step(record)
+        if trainer.step % config.checkpoint_every_steps == 0:
+            save_checkpoint(store.join(output_uri, NAME), trainer, records)
+    _publish(trainer.objective.student, config, records, output_uri)
+
+
+def read_metrics(uri: str) -> list[dict[str, Any]]:
+    """The step records of a finished run."""
+    text = store.read_text(store.join(uri, METRICS))
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def _publish(student: Any, config: TrainConfig, records: list[dict[str, Any]], uri: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="aura-") as scratch:
+        folder = Path(scratch)
+        save_student(student, config, folder)
+        (folder / METRICS).write_text("".join(json.dumps(r) + "\n" for r in records))
+        store.upload_folder(folder, uri)
+    store.remove(store.join(uri, NAME))

@@ -1,0 +1,176 @@
+"""The training loop: phases of steps over the cache, resumable after any of them."""
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aura_core.cache.index import TeacherCache
+from aura_core.config import Phase, TrainConfig
+from aura_core.distillation.heads import CtcHead, distillation_heads
+from aura_core.distillation.layer_map import resolve_layer_map
+from aura_core.distillation.objective import Losses, Objective
+from aura_core.distillation.sampler import endless_batches
+from aura_core.distillation.training_set import TrainingSet
+from aura_core.errors import AuraError
+from aura_core.models.llm import load_llm
+from aura_core.student.assembly import compute_dtype, new_student
+from aura_core.student.prompts import ChatFormat
+
+_BETAS = (0.9, 0.98)
+_CLIP_NORM = 1.0
+# Each phase's learning rate ends at this share of its peak.
+_FINAL_RATE = 0.05
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a step stands: its phase and its number inside the phase, from 0."""
+
+    phase_index: int
+    phase: Phase
+    step_in_phase: int
+
+
+class Trainer:
+    """Objective, optimiser and data of one run; `step` counts the finished steps."""
+
+    def __init__(self, config: TrainConfig, objective: Objective, data: TrainingSet) -> None:
+        self.config = config
+        self.objective = objective
+        self.step = 0
+        self._data = data
+        self.optimizer = torch.optim.AdamW(
+            [p for p in objective.parameters() if p.requires_grad], betas=_BETAS, weight_decay=0.0
+        )
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of all phases."""
+        return sum(phase.steps for phase in self.config.phases)
+
+    @property
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """Name -> parameter of everything that learns."""
+        return {n: p for n, p in self.objective.named_parameters() if p.requires_grad}
+
+    def run(self) -> Iterator[dict[str, Any]]:
+        """Train from `step` to the end, yielding a record of each finished step.
+
+        Raises:
+            AuraError: when the loss is not finite, naming the step and its utterances.
+        """
+        while self.step < self.total_steps:
+            here = self._position()
+            phase = here.phase
+            batches = endless_batches(
+                self._data.lengths,
+                phase.batch_utterances,
+                seed=self.config.seed * len(self.config.phases) + here.phase_index,
+                skip=here.step_in_phase,
+            )
+            for indices in islice(batches, phase.steps - here.step_in_phase):
+                yield self._train(self._position(), indices)
+
+    def _train(self, here: Position, indices: list[int]) -> dict[str, Any]:
+        started = time.perf_counter()
+        rate = learning_rate(here.phase, here.step_in_phase)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        data = self._data.load(indices, with_text=here.phase.ce > 0)
+        losses = self.objective(data, here.phase)
+        if not math.isfinite(losses.total.item()):
+            raise AuraError(
+                f"step {self.step + 1} ({here.phase.name}): the loss is {losses.total.item()}; "
+                f"lower its learning_rate or look at the utterances {', '.join(data.keys)}"
+            )
+        losses.total.backward()
+        norm = nn.utils.clip_grad_norm_(self.trainable.values(), _CLIP_NORM)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        return {
+            "step": self.step,
+            "phase": here.phase.name,
+            **_scalars(losses),
+            "learning_rate": rate,
+            "gradient_norm": float(norm),
+            "samples_per_s": len(indices) / (time.perf_counter() - started),
+        }
+
+    def _position(self) -> Position:
+        remaining = self.step
+        for index, phase in enumerate(self.config.phases):
+            if remaining < phase.steps:
+                return Position(index, phase, remaining)
+            remaining -= phase.steps
+        raise AssertionError("all steps are done")
+
+
+def learning_rate(phase: Phase, step: int) -> float:
+    """Linear warm-up, then a half cosine down to a small share of the peak."""
+    if step < phase.warmup_steps:
+        return phase.learning_rate * (step + 1) / phase.warmup_steps
+    progress = (step - phase.warmup_steps) / max(1, phase.steps - phase.warmup_steps)
+    share = _FINAL_RATE + (1 - _FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
+    return phase.learning_rate * share
+
+
+def new_trainer(config: TrainConfig, cache: TeacherCache) -> Trainer:
+    """Build an untrained run from a config and a teacher cache; the teacher is not loaded."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(config.seed)
+    llm, tokenizer = load_llm(config.llm, compute_dtype(config.precision, device))
+    chat = ChatFormat(tokenizer, config.chat_template)
+    hears = config.input == "audio"
+    student = new_student(config, llm, cache.stem() if hears else None)
+    layer_map: Mapping[int, int] = {}
+    if hears:
+        layer_map = resolve_layer_map(
+            config.distillation.layer_map, config.lora.blocks, cache.layers
+        )
+    data = TrainingSet(cache, chat, student.audio_embedding, sorted(set(layer_map.values())))
+    stats = cache.layer_stats()
+    objective = Objective(
+        student,
+        config.distillation,
+        layer_map,
+        _heads(config, student.audio_embedding, layer_map, llm, stats),
+        _ctc_head(config, data, llm),
+        stats,
+    )
+    return Trainer(config, objective.to(device), data)
+
+
+def _heads(
+    config: TrainConfig,
+    embedding: Any,
+    layer_map: Mapping[int, int],
+    llm: Any,
+    stats: Mapping[int, tuple[Tensor, Tensor]],
+) -> nn.ModuleDict:
+    if not layer_map or all(phase.distil == 0 for phase in config.phases):
+        return nn.ModuleDict()
+    group = embedding.stride if config.distillation.time_map == "stack" else 1
+    width = next(iter(stats.values()))[0].numel()
+    return distillation_heads(layer_map, int(llm.config.hidden_size), width * group)
+
+
+def _ctc_head(config: TrainConfig, data: TrainingSet, llm: Any) -> CtcHead | None:
+    if all(phase.ctc == 0 for phase in config.phases):
+        return None
+    return CtcHead(llm.get_output_embeddings().weight.detach().float(), data.transcript_tokens())
+
+
+def _scalars(losses: Losses) -> dict[str, Any]:
+    parts = {"ce": losses.ce, "distil": losses.distil, "ctc": losses.ctc}
+    return {
+        "loss": losses.total.item(),
+        **{name: loss.item() for name, loss in parts.items() if loss is not None},
+        "distil_blocks": {str(b): loss.item() for b, loss in losses.distil_blocks.items()},
+    }

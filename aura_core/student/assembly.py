@@ -1,0 +1,85 @@
+"""Putting a student together from its config: LLM, LoRA, audio embedding."""
+
+from collections.abc import Mapping
+
+import torch
+from peft import LoraConfig as PeftLoraConfig
+from peft import get_peft_model
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from aura_core.config import LoraConfig, TrainConfig
+from aura_core.errors import AuraError
+from aura_core.student.audio_embedding import AudioEmbedding
+from aura_core.student.student import Student
+
+
+def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The dtype of the frozen weights: bf16 where the hardware multiplies it, else fp32."""
+    if precision == "auto":
+        if device.type == "cuda":
+            fast = torch.cuda.is_bf16_supported()
+        else:
+            capabilities = torch.cpu.get_capabilities()
+            fast = capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)
+        return torch.bfloat16 if fast else torch.float32
+    return {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+
+
+def peft_config(llm: PreTrainedModel, lora: LoraConfig) -> PeftLoraConfig:
+    """PEFT's LoRA settings for the first `lora.blocks` blocks of `llm`.
+
+    Raises:
+        AuraError: if the LLM has fewer blocks.
+    """
+    num_blocks = int(llm.config.num_hidden_layers)
+    if lora.blocks > num_blocks:
+        raise AuraError(f"lora.blocks is {lora.blocks}, but the LLM has {num_blocks} blocks")
+    return PeftLoraConfig(
+        task_type="CAUSAL_LM",
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        target_modules=list(lora.targets),
+        layers_to_transform=list(range(lora.blocks)),
+        layers_pattern="layers",
+    )
+
+
+def new_student(
+    config: TrainConfig, llm: PreTrainedModel, stem: Mapping[str, Tensor] | None
+) -> Student:
+    """An untrained student around `llm`.
+
+    Args:
+        config: its LoRA and audio embedding; the random start depends on `config.seed` only.
+        llm: the base model; its weights are frozen.
+        stem: the teacher's convolutions and positions, needed for audio input.
+    """
+    torch.manual_seed(config.seed)
+    adapted = get_peft_model(llm, peft_config(llm, config.lora))
+    embedding = None
+    if config.input == "audio":
+        if stem is None:
+            raise AuraError("an audio student needs the shape of the teacher's stem")
+        embedding = new_audio_embedding(config, llm, stem)
+    bidirectional = config.distillation.attention == "bidirectional"
+    return Student(adapted, embedding, bidirectional=bidirectional)
+
+
+def new_audio_embedding(
+    config: TrainConfig, llm: PreTrainedModel, stem: Mapping[str, Tensor]
+) -> AudioEmbedding:
+    """An audio embedding of the teacher stem's shape, started from it if the config says so."""
+    stem_width, num_mels, _ = stem["conv1.weight"].shape
+    embedding = AudioEmbedding(
+        num_mels=num_mels,
+        stem_width=stem_width,
+        llm_width=int(llm.config.hidden_size),
+        max_frames=stem["positional_embedding"].shape[0],
+        token_rate_hz=config.audio_embedding.token_rate_hz,
+    )
+    if config.audio_embedding.init == "teacher":
+        embedding.load_stem({name: tensor.float() for name, tensor in stem.items()})
+    tokens = llm.get_input_embeddings().weight
+    embedding.match_scale(float(tokens.float().square().mean().sqrt()))
+    return embedding

@@ -1,0 +1,47 @@
+"""A trained student on disk: PEFT adapter, audio embedding, config."""
+
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file, save_file
+
+from aura_core.artifacts import store
+from aura_core.config import TrainConfig
+from aura_core.models.llm import load_llm
+from aura_core.student.assembly import compute_dtype, new_audio_embedding
+from aura_core.student.prompts import ChatFormat
+from aura_core.student.student import Student
+
+ADAPTER = "adapter"
+AUDIO_EMBEDDING = "audio_embedding.safetensors"
+TRAIN_CONFIG = "train_config.json"
+
+
+def save_student(student: Student, config: TrainConfig, folder: Path) -> None:
+    """Write the adapter, the audio embedding (if any) and the config into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    student.llm.save_pretrained(folder / ADAPTER)  # type: ignore[operator]
+    # A model card with a path of this machine in it; ours is written by the report.
+    (folder / ADAPTER / "README.md").unlink(missing_ok=True)
+    if student.audio_embedding is not None:
+        save_file(student.audio_embedding.state_dict(), folder / AUDIO_EMBEDDING)
+    (folder / TRAIN_CONFIG).write_text(config.model_dump_json(indent=2) + "\n")
+
+
+def load_student(uri: str) -> tuple[Student, ChatFormat]:
+    """Load a student saved by `save_student`, ready for inference, with its chat format."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with store.local_folder(uri) as folder:
+        config = TrainConfig.model_validate_json((folder / TRAIN_CONFIG).read_text())
+        llm, tokenizer = load_llm(config.llm, compute_dtype(config.precision, device))
+        adapted = PeftModel.from_pretrained(llm, folder / ADAPTER)
+        embedding = None
+        if config.input == "audio":
+            weights = load_file(folder / AUDIO_EMBEDDING)
+            embedding = new_audio_embedding(config, llm, weights)
+            embedding.load_state_dict(weights)
+    bidirectional = config.distillation.attention == "bidirectional"
+    student = Student(adapted, embedding, bidirectional=bidirectional)
+    student.eval().to(device)
+    return student, ChatFormat(tokenizer, config.chat_template)

@@ -1,0 +1,122 @@
+"""Ray driver of the stages `distil` and `text_lora`: train a LoRA from the teacher cache.
+
+python -m tasks.jobs.distill --spec URI
+"""
+
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+from tqdm import tqdm
+
+from aura_core.artifacts import store
+from aura_core.config import TrainConfig
+from aura_core.pipeline import StageSpec
+from tasks.jobs import driver
+
+_MAX_FAILURES = 2
+_POLL_S = 1.0
+
+
+@ray.remote(num_cpus=0)
+class Progress:
+    """The newest record of the worker, for the driver's progress bar."""
+
+    def __init__(self) -> None:
+        self._newest: dict[str, Any] = {"step": 0}
+
+    def put(self, record: dict[str, Any]) -> None:
+        """Remember the record of a finished step."""
+        self._newest = record
+
+    def newest(self) -> dict[str, Any]:
+        """Return the record put last."""
+        return self._newest
+
+
+def run(spec: StageSpec) -> driver.Outcome:
+    """Train (or go on training) and return the published files, counts and metrics."""
+    config = driver.spec_config(spec, TrainConfig)
+    progress = Progress.remote()
+    with tempfile.TemporaryDirectory(prefix="aura-train-") as scratch:
+        trainer = TorchTrainer(
+            _train,
+            train_loop_config={"spec": spec.model_dump_json(), "progress": progress},
+            scaling_config=ScalingConfig(
+                num_workers=1,
+                use_gpu=spec.runtime.gpus_per_worker > 0,
+                resources_per_worker=_resources(spec),
+            ),
+            run_config=RunConfig(
+                name=f"{spec.stage}-{spec.fingerprint[:12]}",
+                storage_path=scratch,
+                failure_config=FailureConfig(max_failures=_MAX_FAILURES),
+            ),
+        )
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            done = pool.submit(trainer.fit)
+            _show(progress, sum(phase.steps for phase in config.phases), spec.stage, done.done)
+            done.result()
+    return _outcome(spec)
+
+
+def _resources(spec: StageSpec) -> dict[str, float]:
+    # One training worker takes what the stage's workers would take together.
+    cpus = spec.runtime.workers * spec.runtime.cpus_per_worker
+    if spec.runtime.gpus_per_worker:
+        return {"CPU": cpus, "GPU": spec.runtime.gpus_per_worker}
+    return {"CPU": cpus}
+
+
+def _show(progress: Any, total: int, name: str, is_done: Any) -> None:
+    with tqdm(total=total, desc=name, unit="step", mininterval=_POLL_S) as bar:
+        while True:
+            ended = is_done()
+            record = ray.get(progress.newest.remote())
+            shown = ("loss", "ce", "distil", "ctc", "samples_per_s")
+            bar.set_postfix(
+                {key: f"{record[key]:.3g}" for key in shown if key in record}, refresh=False
+            )
+            bar.update(record["step"] - bar.n)
+            if ended:
+                return
+            time.sleep(_POLL_S)
+
+
+def _train(loop_config: dict[str, Any]) -> None:
+    """The worker: everything that needs torch happens here."""
+    import torch
+
+    from aura_core.distillation.run import train
+
+    spec = StageSpec.model_validate_json(loop_config["spec"])
+    config = driver.spec_config(spec, TrainConfig)
+    torch.set_num_threads(max(1, int(_resources(spec)["CPU"])))
+    progress = loop_config["progress"]
+
+    def report(record: dict[str, Any]) -> None:
+        progress.put.remote(record)
+        ray.train.report({key: v for key, v in record.items() if isinstance(v, int | float)})
+
+    train(config, cache_uri=spec.inputs["teacher_cache"], output_uri=spec.uri, on_step=report)
+
+
+def _outcome(spec: StageSpec) -> driver.Outcome:
+    from aura_core.distillation.run import METRICS, read_metrics
+    from aura_core.student.export import ADAPTER, AUDIO_EMBEDDING, TRAIN_CONFIG
+
+    names = [METRICS, TRAIN_CONFIG, AUDIO_EMBEDDING]
+    names += [f"{ADAPTER}/{name}" for name in store.list_names(store.join(spec.uri, ADAPTER))]
+    files = [str(Path(name)) for name in names if store.exists(store.join(spec.uri, name))]
+    last = read_metrics(spec.uri)[-1]
+    return files, {"steps": last["step"]}, {"final": last}
+
+
+if __name__ == "__main__":
+    driver.main(run)
