@@ -1,0 +1,141 @@
+"""The models that are compared: what each is given, and from which artifacts it is loaded."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+from aura_core.evaluation.items import Item
+from aura_core.evaluation.transcriber import Spelling, Transcriber
+from aura_core.models.whisper_encoder import load_whisper, log_mel
+from aura_core.student.inference import Responder, load_responder
+from aura_core.student.prompts import Prompt
+
+BATCH_ITEMS = 16
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the models come from."""
+
+    distil_uri: str
+    text_lora_uri: str
+    asr: str
+    spelling: Spelling
+    max_new_tokens: int
+
+
+class Model(Protocol):
+    """Answers items."""
+
+    def predict(self, items: Sequence[Item]) -> list[str]:
+        """Answer a batch."""
+
+    def first_token(self, item: Item) -> None:
+        """Do all the work from samples (or text) to the first token of the answer."""
+
+
+class Asr:
+    """Whisper alone; its transcripts are what the cascade's LLM reads."""
+
+    def __init__(self, transcriber: Transcriber) -> None:
+        self.transcriber = transcriber
+
+    def predict(self, items: Sequence[Item]) -> list[str]:
+        """Transcribe a batch."""
+        return self.transcriber.transcribe([item.audio for item in items])
+
+    def first_token(self, item: Item) -> None:
+        """Transcribe in full: an LLM cannot start on less."""
+        self.predict([item])
+
+
+class PromptedLlm:
+    """An LLM, and the prompt it gets for an item."""
+
+    def __init__(
+        self, llm: Responder, prompt: Callable[[Item], Prompt], max_new_tokens: int
+    ) -> None:
+        self.llm = llm
+        self.prompt = prompt
+        self.max_new_tokens = max_new_tokens
+
+    def predict(self, items: Sequence[Item]) -> list[str]:
+        """Answer a batch."""
+        prompts = [self.prompt(item) for item in items]
+        return self.llm.generate(prompts, self.max_new_tokens)
+
+    def first_token(self, item: Item) -> None:
+        """Make the prompt and the first token of its answer."""
+        self.llm.first_token(self.prompt(item))
+
+
+def load_model(name: str, sources: Sources) -> Model:
+    """Load one of `MODELS`."""
+    return MODELS[name](sources)
+
+
+def predict(model: Model, items: Sequence[Item]) -> list[str]:
+    """Answer any number of items, in batches of like length; answers keep the items' order."""
+    order = sorted(range(len(items)), key=lambda i: items[i].duration_s, reverse=True)
+    answers = [""] * len(items)
+    for start in range(0, len(order), BATCH_ITEMS):
+        batch = order[start : start + BATCH_ITEMS]
+        for i, answer in zip(batch, model.predict([items[i] for i in batch]), strict=True):
+            answers[i] = answer
+    return answers
+
+
+def _asr(sources: Sources) -> Model:
+    return Asr(_transcriber(sources.asr, sources.spelling))
+
+
+def _aura(sources: Sources) -> Model:
+    """Speech into the distilled LLM."""
+    student = load_responder(sources.distil_uri)
+
+    def prompt(item: Item) -> Prompt:
+        return Prompt(item.instruction, log_mel=log_mel(item.audio, student.num_mels))
+
+    return PromptedLlm(student, prompt, sources.max_new_tokens)
+
+
+def _cascade(sources: Sources) -> Model:
+    """The ASR's transcript into the text LLM; transcribes what has no transcript yet."""
+
+    def prompt(item: Item) -> Prompt:
+        transcript = item.transcript
+        if transcript is None:
+            asr = _transcriber(sources.asr, sources.spelling)
+            transcript = asr.transcribe([item.audio])[0]
+        return Prompt(item.instruction, text=transcript)
+
+    return PromptedLlm(_text_llm(sources.text_lora_uri), prompt, sources.max_new_tokens)
+
+
+def _text(sources: Sources) -> Model:
+    """The reference transcript into the text LLM: the upper bound."""
+
+    def prompt(item: Item) -> Prompt:
+        return Prompt(item.instruction, text=item.text)
+
+    return PromptedLlm(_text_llm(sources.text_lora_uri), prompt, sources.max_new_tokens)
+
+
+MODELS: dict[str, Callable[[Sources], Model]] = {
+    "asr": _asr,
+    "aura": _aura,
+    "cascade": _cascade,
+    "text": _text,
+}
+
+
+# Two models share each of these; a process loads it once.
+@lru_cache(maxsize=1)
+def _transcriber(reference: str, spelling: Spelling) -> Transcriber:
+    return Transcriber(load_whisper(reference), spelling)
+
+
+@lru_cache(maxsize=1)
+def _text_llm(uri: str) -> Responder:
+    return load_responder(uri)

@@ -1,0 +1,35 @@
+"""Predictions: JSONL keyed by utterance id, what a cell keeps."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from aura_core.artifacts import store
+from aura_core.errors import AuraError
+
+
+class Prediction(BaseModel):
+    """One model's output for one utterance."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    id: str
+    reference: str
+    prediction: str
+    transcript: str | None = None  # what the LLM of a cascade was given
+
+
+def write_predictions(uri: str, predictions: Sequence[Prediction]) -> None:
+    """Publish predictions as JSONL, in the given order."""
+    store.write_text(uri, "".join(p.model_dump_json() + "\n" for p in predictions))
+
+
+def read_predictions(uri: str) -> list[Prediction]:
+    """Read predictions back. Raises AuraError naming a line that is not one."""
+    predictions = []
+    # Not splitlines: JSON leaves line separators such as U+2028 inside strings as they are.
+    for number, line in enumerate(store.read_text(uri).split("\n")[:-1], start=1):
+        try:
+            predictions.append(Prediction.model_validate_json(line))
+        except ValidationError as error:
+            raise AuraError(f"{uri} line {number} is damaged; delete it and run again") from error
+    return predictions

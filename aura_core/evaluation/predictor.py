@@ -1,0 +1,76 @@
+"""What a worker of the evaluation does: makes cells and times models, each loaded once."""
+
+from functools import cached_property
+
+import torch
+
+from aura_core.config import EvaluateConfig
+from aura_core.corpus.table import read_table
+from aura_core.evaluation.cells import Cell, load_cell, plan_cell, publish_cell
+from aura_core.evaluation.items import Item, load_items, with_transcripts
+from aura_core.evaluation.latency import Timing, measure
+from aura_core.evaluation.models import Model, Sources, load_model, predict
+from aura_core.evaluation.predictions import Prediction
+from aura_core.evaluation.transcriber import Spelling
+from aura_core.pipeline import StageSpec
+
+
+class Predictor:
+    """Holds the models of one evaluation."""
+
+    def __init__(self, spec: StageSpec, config: EvaluateConfig) -> None:
+        self.spec = spec
+        self.config = config
+        self._models: dict[str, Model] = {}
+
+    def make_cell(self, cell: Cell) -> int:
+        """Predict and publish a cell; returns its number of items.
+
+        A cell of the cascade needs the ASR's cell of its split.
+        """
+        items = load_items(self.spec.inputs["ingest"], cell.split, cell.task, self.config.max_items)
+        if cell.model == "cascade":
+            items = with_transcripts(items, self._transcripts(cell.split))
+        answers = predict(self._model(cell.model), items)
+        predictions = [
+            Prediction(
+                id=item.id, reference=item.reference, prediction=answer, transcript=item.transcript
+            )
+            for item, answer in zip(items, answers, strict=True)
+        ]
+        publish_cell(cell, predictions)
+        return len(predictions)
+
+    def measure_latency(self, splits: list[str], task: str, threads: int) -> list[Timing]:
+        """Time the compared models on clips spread over the splits, with so many CPU threads."""
+        torch.set_num_threads(threads)
+        items = self._clips(splits, task)
+        return measure({name: self._model(name) for name in self.config.models}, items)
+
+    def _clips(self, splits: list[str], task: str) -> list[Item]:
+        wanted = self.config.latency_items
+        per_split = -(-wanted // len(splits))
+        columns = [
+            load_items(self.spec.inputs["ingest"], split, task, per_split) for split in splits
+        ]
+        return [c[i] for i in range(per_split) for c in columns if i < len(c)][:wanted]
+
+    def _model(self, name: str) -> Model:
+        if name not in self._models:
+            self._models[name] = load_model(name, self._sources)
+        return self._models[name]
+
+    def _transcripts(self, split: str) -> dict[str, str]:
+        cell = plan_cell(self.spec, self.config, "asr", split, "transcribe")
+        return {p.id: p.prediction for p in load_cell(cell)}
+
+    @cached_property
+    def _sources(self) -> Sources:
+        table = read_table(self.spec.inputs["ingest"], columns=["text"])
+        return Sources(
+            distil_uri=self.spec.inputs["distil"],
+            text_lora_uri=self.spec.inputs["text_lora"],
+            asr=self.config.asr,
+            spelling=Spelling.of(table.column("text").to_pylist()),
+            max_new_tokens=self.config.max_new_tokens,
+        )

@@ -1,0 +1,108 @@
+"""What ran: every stage's address, settings, counts and measurements, as text."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aura_core.artifacts import store
+from aura_core.artifacts.manifest import Manifest, require_manifest
+
+
+@dataclass(frozen=True)
+class StageSummary:
+    """One artifact the page was made from."""
+
+    stage: str
+    title: str
+    fingerprint: str
+    created_at: str
+    counts: dict[str, str]
+    settings: dict[str, str]
+    metrics: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Utterances turned away for one reason."""
+
+    reason: str
+    count: int
+    examples: list[str]
+
+
+TITLES = {
+    "ingest": "Ingest",
+    "teacher_cache": "Teacher cache",
+    "text_lora": "Text LoRA",
+    "distil": "Distillation",
+    "evaluate": "Evaluation",
+}
+
+
+def summarise_stages(inputs: Mapping[str, str]) -> list[StageSummary]:
+    """Summarise the input artifacts (role -> URI), in the order of the road."""
+    return [
+        _summarise(require_manifest(inputs[stage]), title)
+        for stage, title in TITLES.items()
+        if stage in inputs
+    ]
+
+
+def library_versions(inputs: Mapping[str, str]) -> dict[str, str]:
+    """Library versions and code revision, as the evaluation's manifest has them."""
+    return dict(require_manifest(inputs["evaluate"]).provenance)
+
+
+def rejections(ingest_uri: str, examples: int = 3) -> list[Rejection]:
+    """Rejected utterances by reason, the most frequent first."""
+    uri = store.join(ingest_uri, "rejected.jsonl")
+    if not store.exists(uri):
+        return []
+    records = [json.loads(line) for line in store.read_text(uri).splitlines() if line.strip()]
+    counts = Counter(str(record["reason"]) for record in records)
+    return [
+        Rejection(
+            reason, count, [str(r["id"]) for r in records if str(r["reason"]) == reason][:examples]
+        )
+        for reason, count in counts.most_common()
+    ]
+
+
+def _summarise(manifest: Manifest, title: str) -> StageSummary:
+    return StageSummary(
+        stage=manifest.stage,
+        title=title,
+        fingerprint=manifest.fingerprint,
+        created_at=manifest.provenance.get("created_at", ""),
+        counts={_words(name): f"{count:,}" for name, count in manifest.counts.items()},
+        settings=flatten(manifest.identity),
+        metrics={} if manifest.stage == "evaluate" else flatten(manifest.metrics),
+    )
+
+
+def flatten(value: Any, path: str = "") -> dict[str, str]:
+    """Flatten nested JSON to `a.b[0].c` -> text; lists of plain values stay on one line."""
+    if isinstance(value, Mapping) and value:
+        items = [(f"{path}.{key}" if path else str(key), item) for key, item in value.items()]
+    elif isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
+        items = [(f"{path}[{i}]", item) for i, item in enumerate(value)]
+    else:
+        return {path: _plain(value)}
+    flat: dict[str, str] = {}
+    for name, item in items:
+        flat |= flatten(item, name)
+    return flat
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,99 @@
+"""Ray driver of the evaluation: makes the missing cells, scores all, times the models alone.
+
+python -m tasks.jobs.evaluate --spec URI
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+from ray.util import ActorPool
+from tqdm import tqdm
+
+from aura_core.artifacts import store
+from aura_core.config import EvaluateConfig
+from aura_core.evaluation import cells as cell_plan
+from aura_core.evaluation import items, latency, predictions, scoring, table
+from aura_core.evaluation.cells import Cell
+from aura_core.evaluation.predictor import Predictor
+from aura_core.pipeline import StageSpec
+from tasks.jobs import driver
+
+LATENCY = "latency.jsonl"
+
+
+def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
+    """Make the artifact of an evaluation: results, predictions, timings."""
+    config = driver.spec_config(spec, EvaluateConfig)
+    tasks = items.tasks_by_split(spec.inputs["ingest"], config.splits)
+    cells = cell_plan.plan_cells(spec, config, tasks)
+    missing = [cell for cell in cells if not cell_plan.is_complete(cell)]
+    workers = _start_workers(spec, config, count=len(missing))
+    _make_cells(workers, missing)
+    timings = _measure_latency(workers, config, tasks)
+    files, rows = _score(spec, config, cells)
+    for model in config.models:
+        ttft_ms = [timing.ttft_ms for timing in timings if timing.model == model]
+        rows += scoring.score_latency(model, ttft_ms, config.bootstrap_samples, config.seed)
+    latency.write_timings(store.join(spec.uri, LATENCY), timings)
+    table.write_results(spec.uri, rows)
+    counts = {"cells": len(cells), "cells_made": len(missing), "clips_timed": config.latency_items}
+    metrics = {f"{row.model}.{row.task}.{row.metric}": row.value for row in rows}
+    return [*files, LATENCY, table.NAME], counts, metrics
+
+
+def _start_workers(spec: StageSpec, config: EvaluateConfig, count: int) -> list[Any]:
+    actor = ray.remote(
+        num_cpus=config.runtime.cpus_per_worker,
+        num_gpus=config.runtime.gpus_per_worker,
+        max_restarts=2,
+        max_task_retries=2,
+    )(Predictor)
+    # One is needed in any case, to time the models.
+    return [actor.remote(spec, config) for _ in range(min(config.runtime.workers, count) or 1)]
+
+
+def _make_cells(workers: list[Any], missing: Sequence[Cell]) -> None:
+    """The cascade's cells are made from those of the ASR, so they come in a second wave."""
+    waves = (
+        [cell for cell in missing if cell.model != "cascade"],
+        [cell for cell in missing if cell.model == "cascade"],
+    )
+    pool = ActorPool(workers)
+    with tqdm(total=len(missing), desc="evaluate", unit="cell") as progress:
+        for wave in waves:
+            done = pool.map_unordered(lambda worker, cell: worker.make_cell.remote(cell), wave)
+            for num_items in done:
+                progress.update()
+                progress.set_postfix(items=num_items)
+
+
+def _measure_latency(
+    workers: list[Any], config: EvaluateConfig, tasks: dict[str, list[str]]
+) -> list[latency.Timing]:
+    """Time the models with every CPU of the stage and nothing beside."""
+    first, *others = workers
+    for worker in others:
+        ray.kill(worker)
+    task = "respond" if any("respond" in names for names in tasks.values()) else "transcribe"
+    splits = [split for split, names in tasks.items() if task in names]
+    threads = max(1, int(config.runtime.workers * config.runtime.cpus_per_worker))
+    timings: list[latency.Timing] = ray.get(first.measure_latency.remote(splits, task, threads))
+    return timings
+
+
+def _score(
+    spec: StageSpec, config: EvaluateConfig, cells: Sequence[Cell]
+) -> tuple[list[str], list[table.Row]]:
+    files, rows = [], []
+    for cell in cells:
+        found = cell_plan.load_cell(cell)
+        path = f"predictions/{cell.label}.jsonl"
+        predictions.write_predictions(store.join(spec.uri, path), found)
+        files.append(path)
+        rows += scoring.score(cell, found, config.bootstrap_samples, config.seed)
+    return files, rows
+
+
+if __name__ == "__main__":
+    driver.main(run)

@@ -1,0 +1,44 @@
+import pytest
+
+from aura_core.evaluation import scoring
+from aura_core.evaluation.cells import Cell
+from aura_core.evaluation.predictions import Prediction
+
+
+def score(task, pairs):
+    cell = Cell("aura", "heldout", task, {}, {}, "root")
+    predictions = [
+        Prediction(id=str(i), reference=reference, prediction=prediction)
+        for i, (reference, prediction) in enumerate(pairs)
+    ]
+    return {row.metric: row for row in scoring.score(cell, predictions, samples=100, seed=0)}
+
+
+def test_transcripts_get_a_wer():
+    rows = score("transcribe", [("a b", "a b"), ("c d", "c")])
+    assert rows.keys() == {"wer"}
+    row = rows["wer"]
+    assert (row.model, row.task, row.value, row.n) == ("aura", "transcribe/heldout", 0.25, 2)
+    assert row.ci_low <= 0.25 <= row.ci_high
+
+
+def test_meanings_get_exact_match_slot_f1_and_intent_accuracy():
+    rows = score("respond", [("a; x=1; y=2", "a; y=2; x=1"), ("b; x=1", "c; x=1")])
+    values = {metric: row.value for metric, row in rows.items()}
+    assert values == {"exact_match": 0.5, "slot_f1": 1.0, "intent_accuracy": 0.5}
+
+
+def test_free_answers_get_a_normalised_exact_match_only():
+    rows = score("respond", [("Twenty.", "20"), ("Paris", "London")])
+    assert {metric: row.value for metric, row in rows.items()} == {"exact_match": 0.5}
+
+
+def test_without_a_reference_word_there_is_no_wer():
+    assert score("transcribe", [("", "a")]) == {}
+
+
+def test_latency_is_its_median_and_tail():
+    low, high = scoring.score_latency("aura", [10.0, 20.0, 30.0], samples=100, seed=0)
+    assert (low.metric, low.value, low.n) == ("ttft_ms_p50", 20.0, 3)
+    assert high.metric == "ttft_ms_p95"
+    assert high.value == pytest.approx(29.0)
