@@ -48,12 +48,25 @@ QUIET = {
 }
 
 
-class _Stopped(BaseException):
-    """A signal asked the driver to end."""
+class _Signals:
+    """SIGTERM and SIGINT end the driver in good order."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.exit_code = 128 + number
+    def __init__(self) -> None:
+        self.received: int | None = None
+
+    def catch(self) -> None:
+        """(Re)install the handlers: `ray.init` puts its own in their place."""
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+
+    def ignore(self) -> None:
+        """Let the clean-up finish; whoever is in a hurry sends SIGKILL."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def _stop(self, number: int, _frame: FrameType | None) -> NoReturn:
+        self.received = number
+        raise KeyboardInterrupt
 
 
 def main(run: Run, *, uses_ray: bool = True) -> NoReturn:
@@ -64,13 +77,15 @@ def main(run: Run, *, uses_ray: bool = True) -> NoReturn:
     )
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    signals = _Signals()
+    signals.catch()
     try:
-        _catch_signals(_raise_stopped)
-        _make(read_spec(spec_uri), run, uses_ray)
-    except _Stopped as stopped:
-        log.info("stopped; running it again goes on from what is finished")
-        sys.exit(stopped.exit_code)
-    except Exception as error:
+        _make(read_spec(spec_uri), run, signals if uses_ray else None)
+    except BaseException as error:
+        # Asked of the signals, not of the exception: Ray's C++ code may have turned it.
+        if signals.received is not None:
+            log.info("stopped; running it again goes on from what is finished")
+            sys.exit(128 + signals.received)
         mistake = user_error(error)
         if mistake is None:
             raise
@@ -124,14 +139,14 @@ def _parse_spec_uri() -> str:
     return str(parser.parse_args().spec)
 
 
-def _make(spec: StageSpec, run: Run, uses_ray: bool) -> None:
+def _make(spec: StageSpec, run: Run, ray_signals: _Signals | None) -> None:
     name = f"{spec.stage} {spec.fingerprint[:12]}"
     if read_manifest(spec.uri) is not None:
         log.info("%s: hit", name)
         return
     started = time.monotonic()
-    if uses_ray:
-        with _ray(spec):
+    if ray_signals:
+        with _ray(spec, ray_signals):
             outcome = run(spec)
     else:
         outcome = run(spec)
@@ -156,7 +171,7 @@ def _publish(spec: StageSpec, outcome: Outcome) -> None:
 
 
 @contextmanager
-def _ray(spec: StageSpec) -> Iterator[None]:
+def _ray(spec: StageSpec, signals: _Signals) -> Iterator[None]:
     """Attach to the cluster this process belongs to, or start a private local Ray."""
     import ray
 
@@ -167,13 +182,12 @@ def _ray(spec: StageSpec) -> Iterator[None]:
             ray.init(address=address, logging_level=logging.WARNING)
         else:
             _start_private_ray(spec)
-        # ray.init puts its own handler in place of ours.
-        _catch_signals(_raise_stopped)
+        signals.catch()
         yield
     finally:
-        _catch_signals(signal.SIG_IGN)
+        signals.ignore()
         ray.shutdown()
-        _catch_signals(_raise_stopped)
+        signals.catch()
 
 
 def _start_private_ray(spec: StageSpec) -> None:
@@ -190,12 +204,3 @@ def _start_private_ray(spec: StageSpec) -> None:
         include_dashboard=False,
         logging_level=logging.WARNING,
     )
-
-
-def _catch_signals(handler: Any) -> None:
-    signal.signal(signal.SIGTERM, handler)
-    signal.signal(signal.SIGINT, handler)
-
-
-def _raise_stopped(number: int, _frame: FrameType | None) -> NoReturn:
-    raise _Stopped(number)
