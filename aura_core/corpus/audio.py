@@ -1,6 +1,7 @@
 """Any audio file in, 16 kHz mono float32 out, or a reason why not."""
 
 import io
+import re
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -11,10 +12,15 @@ from numpy.typing import NDArray
 
 from aura_core.corpus.table import SAMPLE_RATE
 
+# libsndfile reads a cut file of these kinds without an error; only its log, line by line,
+# names the stated and the actual size: WAV `data`, AIFF `SSND`, AU, W64, RF64.
+_CUT = re.compile(
+    r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", re.MULTILINE
+)
 # Some writers forget a chunk's padding; a real cut loses more.
-_HEADER_SLACK_BYTES = 64
-# A pipe's writer cannot know the length and leaves one of these.
-_UNKNOWN_SIZES = (0, 0xFFFF_FFFF, 0x7FFF_FFFF)
+_SLACK_BYTES = 64
+# A pipe's writer cannot know the length and states one near the end of 31 or 32 bits.
+_UNKNOWN_SIZE_BYTES = 0x7FFF_F000
 
 
 class BadAudioError(Exception):
@@ -51,15 +57,14 @@ def decode_file(file: BinaryIO, max_duration_s: float) -> Clip:
     if size_bytes == 0:
         raise BadAudioError("empty", "the file has no bytes")
     file.seek(0)
-    _check_container_size(file.read(12), size_bytes)
-    file.seek(0)
     try:
         with soundfile.SoundFile(file) as sound:
             promised, rate = sound.frames, sound.samplerate
+            _check_not_cut(sound.extra_info)
             _check_duration(promised / rate, max_duration_s)
-            frames = sound.read(dtype="float32", always_2d=True)
+            frames = _read(sound)
     except soundfile.LibsndfileError as error:
-        raise BadAudioError("not audio", error.error_string.strip().rstrip(".")) from error
+        raise BadAudioError("not audio", _message(error)) from error
     if len(frames) < promised:
         raise BadAudioError(
             "truncated", f"the header promises {promised} frames, there are {len(frames)}"
@@ -79,15 +84,25 @@ def _clip(frames: NDArray[np.float32], rate: int) -> Clip:
     return Clip(np.ascontiguousarray(audio, dtype=np.float32), rate)
 
 
-def _check_container_size(head: bytes, size_bytes: int) -> None:
-    """RIFF and AIFF state their size, and libsndfile reads a cut one without a word."""
-    if head[:4] not in (b"RIFF", b"FORM"):
-        return
-    stated = int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
-    if stated not in _UNKNOWN_SIZES and stated + 8 > size_bytes + _HEADER_SLACK_BYTES:
-        raise BadAudioError(
-            "truncated", f"the header promises {stated + 8} bytes, there are {size_bytes}"
-        )
+def _read(sound: soundfile.SoundFile) -> NDArray[np.float32]:
+    try:
+        frames: NDArray[np.float32] = sound.read(dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        # The header was good, so it is the samples that are cut off or damaged.
+        raise BadAudioError("truncated", _message(error)) from error
+    return frames
+
+
+def _check_not_cut(log: str) -> None:
+    for stated, actual in _CUT.findall(log):
+        if int(actual) + _SLACK_BYTES < int(stated) < _UNKNOWN_SIZE_BYTES:
+            raise BadAudioError(
+                "truncated", f"the header promises {stated} bytes, there are {actual}"
+            )
+
+
+def _message(error: soundfile.LibsndfileError) -> str:
+    return str(error.error_string).removeprefix("Error : ").strip().rstrip(".")
 
 
 def _check_duration(duration_s: float, max_duration_s: float) -> None:
