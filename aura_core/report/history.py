@@ -63,7 +63,7 @@ def read_history(train_uri: str) -> History:
     if not store.exists(uri):
         return History([])
     try:
-        records = [json.loads(line) for line in store.read_text(uri).splitlines() if line.strip()]
+        records = [json.loads(line) for line in store.read_text(uri).split("\n") if line.strip()]
     except json.JSONDecodeError as error:
         raise AuraError(f"{uri} is damaged ({error}): delete that folder and run again") from error
     return History(records)

@@ -58,7 +58,7 @@ def read_ttft_ms(evaluate_uri: str) -> dict[str, list[float]]:
     if not store.exists(uri):
         return {}
     by_model: dict[str, list[float]] = {}
-    for line in store.read_text(uri).splitlines():
+    for line in filter(None, store.read_text(uri).split("\n")):
         timing = json.loads(line)
         by_model.setdefault(timing["model"], []).append(float(timing["ttft_ms"]))
     known = [model for model in grid.MODELS if model in by_model]

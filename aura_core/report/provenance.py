@@ -60,7 +60,7 @@ def rejections(ingest_uri: str, examples: int = 3) -> list[Rejection]:
     uri = store.join(ingest_uri, "rejected.jsonl")
     if not store.exists(uri):
         return []
-    records = [json.loads(line) for line in store.read_text(uri).splitlines() if line.strip()]
+    records = [json.loads(line) for line in store.read_text(uri).split("\n") if line.strip()]
     counts = Counter(str(record["reason"]) for record in records)
     return [
         Rejection(

@@ -22,6 +22,7 @@ class Output:
     model: ModelLabel
     differences: list[Difference]
     is_exact: bool
+    transcript: str | None  # what a cascade's LLM was given
 
 
 @dataclass(frozen=True)
@@ -124,14 +125,15 @@ def _answer(row: Mapping[str, Any], split: str, task: str, predictions: Predicti
         task=task,
         instruction="Transcribe." if task == "transcribe" else row["instruction"] or "",
         reference=reference,
-        outputs=[_output(model, p.reference, p.prediction) for model, p in by_model.items()],
+        outputs=[_output(model, prediction) for model, prediction in by_model.items()],
     )
 
 
-def _output(model: str, reference: str, prediction: str) -> Output:
-    differences = compare_words(reference, prediction)
+def _output(model: str, prediction: Prediction) -> Output:
+    differences = compare_words(prediction.reference, prediction.prediction)
     return Output(
         model=model_label(model),
         differences=differences,
         is_exact=all(difference.kind == "equal" for difference in differences),
+        transcript=prediction.transcript,
     )
