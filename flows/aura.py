@@ -1,0 +1,67 @@
+"""The one flow: speech in, a distilled model, its table and a report out."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prefect import flow
+
+from aura_core.errors import AuraError
+from aura_core.pipeline import STAGE_INPUTS, StageSpec, is_complete, plan
+from flows.options import resolve_root
+from flows.selection import configured, stages_wanted
+from tasks.stages import distil, evaluate, ingest, report, teacher_cache, text_lora
+
+log = logging.getLogger("aura")
+
+
+@flow(name="aura")
+def aura(  # noqa: PLR0913, PLR0917 - they are the form that a deployment fills in
+    recipe: str = "demo",
+    root: str | None = None,
+    overrides: list[str] | None = None,
+    settings: dict[str, Any] | None = None,
+    until: str | None = None,
+    only: list[str] | None = None,
+    launch: str = "local",
+) -> str:
+    """Teach a text LLM to hear, from speech to a report; finished stages are skipped.
+
+    Args:
+        recipe: A named config to start from.
+        root: Folder or s3:// URI of all artifacts. Default: $AURA_ROOT, else ./runs.
+        overrides: `stage.key=value` assignments, laid over the recipe and the settings.
+        settings: Nested settings laid over the recipe, `{stage: {key: value}}`.
+        until: Stop after this stage.
+        only: Run these stages and no other; what they read must be there.
+        launch: `local`, or the address of a Ray cluster's job server (http://host:8265).
+
+    Returns:
+        The URI of the last stage's artifact.
+    """
+    config = configured(recipe, settings, overrides or [])
+    specs = plan(config, resolve_root(root))
+    wanted = stages_wanted(until, only)
+    require_inputs(specs, wanted)
+
+    last = ""
+    for stage in (ingest, teacher_cache, text_lora, distil, evaluate, report):
+        if stage.name in wanted:
+            last = stage(specs[stage.name], where=launch)
+    log.info("artifact %s", last)
+    return last
+
+
+def require_inputs(specs: Mapping[str, StageSpec], wanted: Sequence[str]) -> None:
+    """Raise AuraError if a wanted stage reads an artifact that is neither there nor wanted."""
+    for stage in wanted:
+        for name in STAGE_INPUTS[stage]:
+            if (
+                name not in wanted
+                and not is_complete(specs[name])
+                and not is_complete(specs[stage])
+            ):
+                raise AuraError(
+                    f"{stage} reads {specs[name].uri}, which is not there: run stage {name} first "
+                    "(aura/full-pipeline makes every stage)"
+                )

@@ -1,0 +1,53 @@
+"""A driver's output: shown as it comes on a terminal, else logged line by line."""
+
+import logging
+import os
+import re
+import time
+
+log = logging.getLogger("aura")
+
+_PROGRESS_EVERY_S = 15.0
+_ERROR = "error: "
+
+
+class LineLog:
+    """Takes raw output in chunks and remembers the last `error: ...` line."""
+
+    def __init__(self, echo: int | None) -> None:
+        """`echo`: a terminal's file descriptor; None sends whole lines to the log."""
+        self.error_line: str | None = None
+        self._echo = echo
+        self._pending = b""
+        self._last_progress_s = time.monotonic()
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes, cut anywhere."""
+        if self._echo is not None:
+            os.write(self._echo, chunk)
+        *pieces, self._pending = re.split(rb"(?<=[\r\n])", self._pending + chunk)
+        for piece in pieces:
+            self._take(piece)
+
+    def close(self) -> None:
+        """Take what came without a line end."""
+        self._take(self._pending + b"\n")
+        self._pending = b""
+
+    def _take(self, piece: bytes) -> None:
+        line = piece.decode(errors="replace").rstrip()
+        if line.startswith(_ERROR):
+            # The caller shows it once, as the reason of the failure.
+            self.error_line = line.removeprefix(_ERROR)
+        elif line and self._echo is None and self._is_due(piece):
+            log.info("%s", line)
+
+    def _is_due(self, piece: bytes) -> bool:
+        """Progress bars redraw themselves after a carriage return: log a few of those only."""
+        if not piece.endswith(b"\r"):
+            return True
+        now_s = time.monotonic()
+        if now_s - self._last_progress_s < _PROGRESS_EVERY_S:
+            return False
+        self._last_progress_s = now_s
+        return True

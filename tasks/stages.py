@@ -1,0 +1,71 @@
+"""The stages as Prefect tasks: a skip on a hit, else a Ray driver and a look at its manifest.
+
+Manifests decide what is done; Prefect's own cache is off, as it would not see a
+deleted output. Prefect gives names, states, logs and retries of whole jobs.
+"""
+
+import logging
+import time
+from typing import Any
+
+from prefect import Task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.runtime import task_run
+
+from aura_core.artifacts.manifest import require_manifest
+from aura_core.pipeline import StageSpec, is_complete
+from tasks.launch import StageCrashError, launch
+
+log = logging.getLogger("aura")
+
+
+def make_artifact(spec: StageSpec, where: str) -> str:
+    """Make sure the stage's artifact is there; return its URI."""
+    name = f"{spec.stage} {spec.fingerprint[:12]}"
+    if is_complete(spec):
+        log.info("hit  %s", name)
+        return spec.uri
+    log.info("run  %s", name)
+    started = time.monotonic()
+    launch(spec, where)
+    require_manifest(spec.uri)
+    log.info("done %s in %.0f s", name, time.monotonic() - started)
+    return spec.uri
+
+
+def is_crash(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
+    """Only crashes are worth a retry: a mistake stays one until the user mends it."""
+    try:
+        state.result()
+    except StageCrashError:
+        return True
+    except BaseException:  # noqa: BLE001 - whatever it is, it is not a crash of a driver
+        return False
+    return False
+
+
+def _run_name() -> str:
+    spec: StageSpec = task_run.parameters["spec"]
+    return f"{spec.stage} {spec.fingerprint[:12]}"
+
+
+def _stage_task(name: str) -> Task[..., str]:
+    return Task(
+        make_artifact,
+        name=name,
+        task_run_name=_run_name,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        retries=2,
+        retry_delay_seconds=[2, 15],
+        retry_condition_fn=is_crash,
+    )
+
+
+ingest = _stage_task("ingest")
+teacher_cache = _stage_task("teacher_cache")
+text_lora = _stage_task("text_lora")
+distil = _stage_task("distil")
+evaluate = _stage_task("evaluate")
+report = _stage_task("report")
