@@ -81,7 +81,7 @@ def encoder_states(
     # Zeros are what a convolution sees beyond the end of a lone clip.
     valid_mel = _valid(num_mel_frames, mel.shape[1])[:, None]
     x = functional.gelu(encoder.conv1(mel.transpose(1, 2) * valid_mel)) * valid_mel
-    x = functional.gelu(encoder.conv2(x)).transpose(1, 2)
+    x = functional.gelu(encoder.conv2(x)).transpose(1, 2).contiguous()
     x = x + encoder.positional_embedding[: x.shape[1]]
     valid = _valid((num_mel_frames + 1) // 2, x.shape[1])
     mask = None if bool(valid.all()) else valid[:, None, None]
