@@ -1,0 +1,142 @@
+"""The `aura` command."""
+
+import json
+import logging
+import os
+import sys
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+
+from aura_core.artifacts import store
+from aura_core.artifacts.newest import newest_artifact
+from aura_core.errors import AuraError
+from aura_core.evaluation.table import read_results
+from aura_core.explain import explain as explain_stages
+from aura_core.pipeline import is_complete
+from aura_core.recipes import RECIPES
+from flows import display, local_prefect
+from flows.options import Selection
+from flows.request import choose_stages, resolve_root
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+log = logging.getLogger("aura")
+
+REPORT_NAME = "report.html"
+
+HELP = """Teach a text LLM to hear: speech in, a LoRA-adapted LLM, its table and a report out.
+Finished stages are never run again.
+
+  aura run --recipe smoke           the whole road in minutes, learning nothing
+  aura run --recipe demo            a small assistant that hears
+  aura run --manifest my.jsonl      on your own speech
+  aura explain --set distil.seed=1  what that change would run again, and why
+  aura results                      the newest table
+"""
+
+app = App(
+    name="aura",
+    help=HELP,
+    help_format="plaintext",
+    version_flags=[],
+)
+
+
+@app.command
+def run(
+    *,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+    until: str | None = None,
+    launch: str = "local",
+) -> None:
+    """Run the pipeline: ingest, teacher_cache, text_lora, distil, evaluate, report.
+
+    A stage whose artifact is there is a hit and does no work, so running the same
+    command again goes on where the last one stopped. Needs no server and no network.
+
+      aura run --recipe demo --until teacher_cache
+      aura run --manifest calls.jsonl --pseudo-label --set distil.seed=1
+      aura run --root s3://bucket/aura --launch http://ray-head:8265
+
+    Parameters
+    ----------
+    until:
+        Stop after this stage.
+    launch:
+        `local`, or the address of a Ray cluster's dashboard to submit the stages to.
+    """
+    specs = selection.plan()
+    stages = choose_stages(until, only=None)
+    with display.stage_lines(err):
+        if all(is_complete(specs[stage]) for stage in stages):
+            for stage in stages:
+                log.info("hit  %s %s", stage, specs[stage].fingerprint[:12])
+        else:
+            local_prefect.run_flow(
+                recipe=selection.recipe,
+                root=resolve_root(selection.root),
+                config_file=selection.config,
+                overrides=selection.overrides,
+                until=until,
+                launch=launch,
+            )
+    if "report" in stages:
+        out.print("report:", store.join(specs["report"].uri, REPORT_NAME))
+
+
+@app.command
+def explain(*, selection: Selection = Selection()) -> None:  # noqa: B008 - frozen
+    """Show, per stage, hit or miss, and what differs from the nearest artifact on a miss.
+
+    aura explain --recipe demo --set distil.lora.rank=32
+    """
+    out.print(display.status_table(explain_stages(selection.plan())))
+
+
+@app.command
+def results(
+    *, root: str | None = None, as_json: Annotated[bool, Parameter("--json")] = False
+) -> None:
+    """Print the table of the newest evaluation.
+
+      aura results --json
+
+    Parameters
+    ----------
+    root:
+        Folder or s3:// URI of all artifacts. [default: $AURA_ROOT, else ./runs]
+    as_json:
+        Rows of {model, task, metric, value, ci_low, ci_high, n}.
+    """
+    uri = newest_artifact(resolve_root(root), "evaluate")
+    rows = read_results(uri)
+    if as_json:
+        print(json.dumps([row.model_dump() for row in rows], indent=2))
+    else:
+        out.print(display.result_table(rows, title=store.join(uri, "results.json")))
+
+
+@app.command
+def recipes() -> None:
+    """List the recipes."""
+    for name, make in RECIPES.items():
+        out.print(f"[bold]{name:12}[/] {(make.__doc__ or '').strip().splitlines()[0]}")
+
+
+def main() -> None:
+    """Run the command; a user's mistake is one line and exit code 2."""
+    local_prefect.set_environment(os.environ)
+    try:
+        app(exit_on_error=False, print_error=False)
+    except (AuraError, CycloptsError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on where it was", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

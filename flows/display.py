@@ -1,0 +1,83 @@
+"""What the console shows: stage lines, the state of a plan, the result table."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.markup import escape
+from rich.table import Table
+
+from aura_core.evaluation.table import Row
+from aura_core.explain import StageStatus
+
+
+@contextmanager
+def stage_lines(console: Console) -> Iterator[None]:
+    """Show what the `aura` logger says on `console`."""
+    handler = RichHandler(
+        console=console,
+        show_level=False,
+        show_path=False,
+        markup=False,
+        omit_repeated_times=False,
+        log_time_format="%H:%M:%S",
+    )
+    log = logging.getLogger("aura")
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    # Prefect's handlers sit at the root and would say everything twice.
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+def status_table(statuses: Sequence[StageStatus]) -> Table:
+    """Return one line a stage: hit, or miss and why."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("stage", "artifact", "", "why"):
+        table.add_column(name, overflow="fold")
+    for status in statuses:
+        state = "[green]hit[/]" if status.hit else "[yellow]miss[/]"
+        table.add_row(
+            status.spec.stage, status.spec.fingerprint[:12], state, escape(_reason(status))
+        )
+    return table
+
+
+def result_table(rows: Sequence[Row], title: str) -> Table:
+    """Return the figures with their intervals and n."""
+    table = Table(title=escape(title), title_justify="left", box=None, pad_edge=False)
+    for name in ("task", "metric", "model"):
+        table.add_column(name)
+    for name in ("value", "95% interval", "n"):
+        table.add_column(name, justify="right")
+    for row in sorted(rows, key=lambda row: (row.task, row.metric, row.model)):
+        table.add_row(
+            row.task,
+            row.metric,
+            row.model,
+            _figure(row.value),
+            f"{_figure(row.ci_low)} to {_figure(row.ci_high)}",
+            str(row.n),
+        )
+    return table
+
+
+def _reason(status: StageStatus) -> str:
+    if status.hit:
+        return ""
+    difference = status.difference
+    if difference is None:
+        return "no artifact of this stage yet"
+    return (
+        f"{difference.field}: {difference.found!r} in {(status.nearest_fingerprint or '')[:12]}, "
+        f"now {difference.wanted!r}"
+    )
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"

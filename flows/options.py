@@ -1,0 +1,38 @@
+"""The options that say which run: a recipe, changes to it, and a root."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from aura_core.pipeline import StageSpec, plan
+from flows.request import load_config, manifest_overrides, resolve_root
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Selection:
+    """Which run: a recipe, your changes to it, and where its artifacts live."""
+
+    recipe: str = "demo"
+    "A named config to start from (`aura recipes` lists them)."
+    config: str | None = None
+    "A YAML or JSON file laid over the recipe: `distil: {lora: {rank: 32}}`."
+    manifest: str | None = None
+    "Your speech: a .jsonl or .parquet file, a LibriSpeech tree or a folder with metadata.csv."
+    pseudo_label: Annotated[bool, Parameter(negative=())] = False
+    "Let the ASR write the transcripts that the manifest lacks."
+    assignments: Annotated[tuple[str, ...], Parameter(name="--set", negative=())] = ()
+    "`stage.key=value`, any number of times: `--set distil.phases.0.steps=50`."
+    root: str | None = None
+    "Folder or s3:// URI of all artifacts. [default: $AURA_ROOT, else ./runs]"
+
+    @property
+    def overrides(self) -> list[str]:
+        """All changes to the recipe as assignments; `--set` wins."""
+        return [*manifest_overrides(self.manifest, self.pseudo_label), *self.assignments]
+
+    def plan(self) -> dict[str, StageSpec]:
+        """Return every stage's spec."""
+        config = load_config(self.recipe, self.config, self.overrides)
+        return plan(config, resolve_root(self.root))

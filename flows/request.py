@@ -1,0 +1,67 @@
+"""From what a user asks for to a config, a root and the stages to run. Imports no Prefect."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from aura_core.artifacts import store
+from aura_core.config import Config, merge_file, override
+from aura_core.errors import AuraError
+from aura_core.pipeline import STAGE_INPUTS
+from aura_core.recipes import recipe
+
+
+def load_config(name: str, config_file: str | None, overrides: Sequence[str]) -> Config:
+    """Return the recipe, with the settings of a file laid over it, then the overrides."""
+    config = recipe(name)
+    if config_file is not None:
+        try:
+            text = store.read_text(config_file)
+        except (FileNotFoundError, IsADirectoryError):
+            raise AuraError(f"config file {config_file} does not exist") from None
+        config = merge_file(config, text)
+    return override(config, overrides)
+
+
+def manifest_overrides(manifest: str | None, pseudo_label: bool) -> list[str]:
+    """Return the assignments that `--manifest` and `--pseudo-label` stand for."""
+    assignments = []
+    if manifest is not None:
+        # Drivers may run in another folder. A JSON string is YAML, whatever it holds.
+        uri = manifest if store.is_remote(manifest) else str(Path(manifest).expanduser().absolute())
+        assignments.append(f"ingest.manifest={json.dumps(uri)}")
+    if pseudo_label:
+        assignments.append("ingest.pseudo_label=true")
+    return assignments
+
+
+def resolve_root(root: str | None) -> str:
+    """Return where artifacts go: the given root, else $AURA_ROOT, else ./runs; absolute."""
+    root = root or os.environ.get("AURA_ROOT") or "runs"
+    if store.is_remote(root):
+        return root.rstrip("/")
+    return str(Path(root.removeprefix("file://")).expanduser().absolute())
+
+
+def choose_stages(until: str | None, only: Sequence[str] | None) -> list[str]:
+    """Return the stages to run, in order: up to `until`, or exactly `only`.
+
+    Raises:
+        AuraError: for a name that is no stage.
+    """
+    stages = list(STAGE_INPUTS)
+    for name in [*([until] if until else []), *(only or [])]:
+        if name not in STAGE_INPUTS:
+            raise AuraError(f"no stage {name!r}: the stages are {', '.join(stages)}")
+    if only:
+        stages = [stage for stage in stages if stage in only]
+    if until:
+        needed = {until, *_upstream(until)}
+        stages = [stage for stage in stages if stage in needed]
+    return stages
+
+
+def _upstream(stage: str) -> set[str]:
+    direct = STAGE_INPUTS[stage]
+    return set(direct).union(*(_upstream(name) for name in direct))
