@@ -2,14 +2,12 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from prefect import flow
 
 from aura_core.errors import AuraError
 from aura_core.pipeline import STAGE_INPUTS, StageSpec, is_complete, plan
-from flows.options import resolve_root
-from flows.selection import configured, stages_wanted
+from flows.request import choose_stages, load_config, resolve_root
 from tasks.stages import distil, evaluate, ingest, report, teacher_cache, text_lora
 
 log = logging.getLogger("aura")
@@ -19,8 +17,8 @@ log = logging.getLogger("aura")
 def aura(  # noqa: PLR0913, PLR0917 - they are the form that a deployment fills in
     recipe: str = "demo",
     root: str | None = None,
+    config_file: str | None = None,
     overrides: list[str] | None = None,
-    settings: dict[str, Any] | None = None,
     until: str | None = None,
     only: list[str] | None = None,
     launch: str = "local",
@@ -30,8 +28,8 @@ def aura(  # noqa: PLR0913, PLR0917 - they are the form that a deployment fills 
     Args:
         recipe: A named config to start from.
         root: Folder or s3:// URI of all artifacts. Default: $AURA_ROOT, else ./runs.
-        overrides: `stage.key=value` assignments, laid over the recipe and the settings.
-        settings: Nested settings laid over the recipe, `{stage: {key: value}}`.
+        config_file: A YAML or JSON file laid over the recipe.
+        overrides: `stage.key=value` assignments, laid over both.
         until: Stop after this stage.
         only: Run these stages and no other; what they read must be there.
         launch: `local`, or the address of a Ray cluster's job server (http://host:8265).
@@ -39,9 +37,9 @@ def aura(  # noqa: PLR0913, PLR0917 - they are the form that a deployment fills 
     Returns:
         The URI of the last stage's artifact.
     """
-    config = configured(recipe, settings, overrides or [])
+    config = load_config(recipe, config_file, overrides or [])
     specs = plan(config, resolve_root(root))
-    wanted = stages_wanted(until, only)
+    wanted = choose_stages(until, only)
     require_inputs(specs, wanted)
 
     last = ""
