@@ -1,0 +1,31 @@
+# make demo   install, run the demo, print where its report is
+# make test   install, run all tests
+SHELL := bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test lint clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml infra/install.sh aura_core/models/pinned.py
+	@infra/install.sh $(PYTHON) $(VENV)
+	@touch $@
+
+demo: setup
+	@$(BIN)/aura run --recipe demo
+
+test: setup
+	@$(BIN)/python -m pytest
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+# The artifacts below runs/ stay: they may be hours of work.
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
