@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from aura_core.corpus.source_item import Rejection, SourceItem
 from aura_core.corpus.voice import VOICE, second_voice
 from aura_core.errors import AuraError
 from aura_core.models.references import digest
+
+_SPLIT_NAME = re.compile(r"\w[\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ def read_items(config: IngestConfig) -> Iterator[SourceItem | Rejection]:
         AuraError: if the manifest does not exist or its format cannot be told.
     """
     uri = _manifest_uri(config)
-    return itertools.islice(FORMATS[_format(config, uri)].read(uri), config.limit)
+    items = FORMATS[_format(config, uri)].read(uri)
+    return map(_checked, itertools.islice(items, config.limit))
 
 
 def source_digests(config: StageConfig) -> dict[str, str]:
@@ -61,6 +65,14 @@ def source_digests(config: StageConfig) -> dict[str, str]:
             "second_voice": second_voice(),
         }
     return {"manifest": _manifest_digest(read_items(config))}
+
+
+def _checked(item: SourceItem | Rejection) -> SourceItem | Rejection:
+    """Splits become parts of file names."""
+    if isinstance(item, SourceItem) and item.split and not _SPLIT_NAME.fullmatch(item.split):
+        detail = f"{item.split!r} is not made of letters, digits, '.', '_' and '-'"
+        return Rejection(item.id, item.audio_uri, "bad split", detail)
+    return item
 
 
 def _manifest_digest(items: Iterable[SourceItem | Rejection]) -> str:

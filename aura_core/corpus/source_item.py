@@ -1,9 +1,15 @@
 """What a manifest says: utterances still to be decoded, and lines that cannot be used."""
 
 import posixpath
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from aura_core.artifacts import store
+from aura_core.errors import AuraError
+
+# What datasets call the transcript.
+TEXT_FIELDS = ("text", "transcription", "sentence")
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,10 @@ class Rejection:
 
 def resolve(root: str, path: str) -> str:
     """Return the URI of a manifest's path; a relative one starts at the manifest's folder."""
-    return path if store.is_remote(path) or path.startswith("/") else store.join(root, path)
+    if store.is_remote(path):
+        return path
+    path = str(Path(path.removeprefix("file://")).expanduser())
+    return path if path.startswith("/") else store.join(root, path)
 
 
 def id_from_path(path: str) -> str:
@@ -56,4 +65,18 @@ def id_from_path(path: str) -> str:
 
 def clean(value: object) -> str | None:
     """A manifest's field as text; empty, missing and blank are None."""
-    return None if value is None else str(value).strip() or None
+    # JSON can spell half a surrogate pair, which no file can hold.
+    return None if value is None else str(value).encode(errors="replace").decode().strip() or None
+
+
+def transcript(fields: Mapping[str, object]) -> str | None:
+    """The first of `TEXT_FIELDS` that says something."""
+    return next((text for name in TEXT_FIELDS if (text := clean(fields.get(name)))), None)
+
+
+def read_utf8(uri: str) -> str:
+    """Read a manifest's text. Raises AuraError if it is not UTF-8."""
+    try:
+        return store.read_bytes(uri).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise AuraError(f"{uri} is not UTF-8 ({error.reason}): convert it first") from error

@@ -1,16 +1,26 @@
 """A folder of audio files, with a `metadata.csv` (Hugging Face's audiofolder) or without.
 
-`metadata.csv` has the column `file_name` and any of `text` (or `transcription`),
-`instruction`, `response`, `id`, `speaker`, `split`. Without it every audio file
-below the folder is an utterance that has no transcript yet.
+`metadata.csv` has the column `file_name` and any of `text` (or `transcription`,
+`sentence`), `instruction`, `response`, `id`, `speaker`, `split`. There may be one in
+the folder, or one in each subfolder `train`, `test`, ..., which then names the split.
+Without any, every audio file below the folder is an utterance that has no transcript yet.
 """
 
 import csv
 import io
+import posixpath
 from collections.abc import Iterator
 
 from aura_core.artifacts import store
-from aura_core.corpus.source_item import Rejection, SourceItem, clean, id_from_path, resolve
+from aura_core.corpus.source_item import (
+    Rejection,
+    SourceItem,
+    clean,
+    id_from_path,
+    read_utf8,
+    resolve,
+    transcript,
+)
 from aura_core.errors import AuraError
 
 METADATA = "metadata.csv"
@@ -22,22 +32,27 @@ def matches(uri: str) -> bool:
     if uri.endswith("/" + METADATA) or store.exists(store.join(uri, METADATA)):
         return True
     fs, path = store.filesystem(uri)
-    return bool(fs.isdir(path)) and next(_audio_paths(uri), None) is not None
+    return bool(fs.isdir(path)) and any(map(_is_audio, _paths(uri)))
 
 
 def read(uri: str) -> Iterator[SourceItem | Rejection]:
     """Yield the folder's utterances and the rows that are no utterance."""
     root = uri.removesuffix("/" + METADATA)
-    metadata_uri = store.join(root, METADATA)
-    if store.exists(metadata_uri):
-        yield from _read_metadata(metadata_uri, root)
-    else:
-        for path in _audio_paths(root):
+    if store.exists(store.join(root, METADATA)):
+        yield from _read_metadata(root, "")
+        return
+    paths = _paths(root)
+    folders = [posixpath.dirname(path) for path in paths if path.endswith("/" + METADATA)]
+    for folder in folders:
+        yield from _read_metadata(root, folder)
+    if not folders:
+        for path in filter(_is_audio, paths):
             yield SourceItem(id=id_from_path(path), audio_uri=store.join(root, path))
 
 
-def _read_metadata(metadata_uri: str, root: str) -> Iterator[SourceItem | Rejection]:
-    rows = csv.DictReader(io.StringIO(store.read_bytes(metadata_uri).decode("utf-8-sig")))
+def _read_metadata(root: str, folder: str) -> Iterator[SourceItem | Rejection]:
+    metadata_uri = store.join(root, posixpath.join(folder, METADATA))
+    rows = csv.DictReader(io.StringIO(read_utf8(metadata_uri)))
     if "file_name" not in (rows.fieldnames or ()):
         raise AuraError(f"{metadata_uri} has no column file_name")
     for row in rows:
@@ -47,18 +62,21 @@ def _read_metadata(metadata_uri: str, root: str) -> Iterator[SourceItem | Reject
             yield Rejection(where, metadata_uri, "bad line", f"{where} has no file_name")
             continue
         yield SourceItem(
-            id=clean(row.get("id")) or id_from_path(name),
-            audio_uri=resolve(root, name),
-            text=clean(row.get("text")) or clean(row.get("transcription")),
+            id=clean(row.get("id")) or posixpath.join(folder, id_from_path(name)),
+            audio_uri=resolve(posixpath.dirname(metadata_uri), name),
+            text=transcript(row),
             instruction=clean(row.get("instruction")),
             response=clean(row.get("response")),
             speaker=clean(row.get("speaker")),
-            split=clean(row.get("split")),
+            split=clean(row.get("split")) or folder.partition("/")[0] or None,
         )
 
 
-def _audio_paths(root: str) -> Iterator[str]:
+def _paths(root: str) -> list[str]:
+    """Files below `root`, relative to it."""
     fs, path = store.filesystem(root)
-    for name in sorted(fs.find(path)):
-        if name.lower().endswith(_SUFFIXES):
-            yield name.removeprefix(path).lstrip("/")
+    return sorted(name.removeprefix(path).lstrip("/") for name in fs.find(path))
+
+
+def _is_audio(path: str) -> bool:
+    return path.lower().endswith(_SUFFIXES)

@@ -11,6 +11,9 @@ from typing import Any
 
 from aura_core.artifacts import store
 from aura_core.corpus.source_item import Rejection, SourceItem, clean, id_from_path, resolve
+from aura_core.errors import AuraError
+
+_TEXTS = ("text", "instruction", "response", "id", "speaker", "split")
 
 
 def matches(uri: str) -> bool:
@@ -22,6 +25,8 @@ def read(uri: str) -> Iterator[SourceItem | Rejection]:
     """Yield the manifest's utterances and the lines that are no utterance."""
     root = uri.rpartition("/")[0]
     fs, path = store.filesystem(uri)
+    if not fs.isfile(path):
+        raise AuraError(f"{uri} is not a file, and so no JSONL manifest: check ingest.format")
     with fs.open(path, "rb") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
@@ -38,16 +43,19 @@ def _parse(line: bytes, number: int, root: str, uri: str) -> SourceItem | Reject
         data: Any = json.loads(line)
     except ValueError as error:
         return bad(f"is not JSON ({error})")
-    if not isinstance(data, dict) or not isinstance(data.get("audio_filepath"), str):
+    if not isinstance(data, dict) or not clean(data.get("audio_filepath")):
         return bad("has no audio_filepath")
     if data.get("offset"):
         return bad("is a segment (offset): cut the audio into one file per utterance")
+    for name in _TEXTS:
+        if isinstance(data.get(name), list | dict):
+            return bad(f"has {name} {data[name]!r}, which is no text")
     duration = data.get("duration")
     if duration is not None and (
         isinstance(duration, bool) or not isinstance(duration, int | float)
     ):
         return bad(f"has duration {duration!r}, which is no number of seconds")
-    audio = data["audio_filepath"]
+    audio = str(data["audio_filepath"])
     return SourceItem(
         id=clean(data.get("id")) or id_from_path(audio),
         audio_uri=resolve(root, audio),

@@ -7,7 +7,7 @@ The root may be the whole corpus or one subset. A subset `train-*` is split
 from collections.abc import Iterator
 
 from aura_core.artifacts import store
-from aura_core.corpus.source_item import Rejection, SourceItem, clean
+from aura_core.corpus.source_item import Rejection, SourceItem, clean, read_utf8
 
 _SUFFIX = ".trans.txt"
 
@@ -21,7 +21,7 @@ def read(uri: str) -> Iterator[SourceItem | Rejection]:
     """Yield the utterances of every transcript file, in the order of their paths."""
     for path in _transcript_paths(uri):
         folder = path.rpartition("/")[0]
-        lines = store.read_text(store.join(uri, path)).splitlines()
+        lines = read_utf8(store.join(uri, path)).splitlines()
         for number, line in enumerate(lines, start=1):
             id_, _, text = line.strip().partition(" ")
             if not id_:

@@ -1,10 +1,12 @@
 """Parquet with an `audio` column of {bytes, path}, as Hugging Face datasets store speech.
 
-Beside it any of `text` (or `transcription`), `instruction`, `response`, `id`,
-`speaker`, `split`. One file or a folder of them; audio is read a row group at a
+Beside it any of `text` (or `transcription`, `sentence`), `instruction`, `response`,
+`id`, `speaker`, `split`. One file or a folder of them; where no column says it, a
+file `test-00000-of-00002.parquet` is split `test`. Audio is read a row group at a
 time, when its rows are decoded.
 """
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -13,10 +15,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aura_core.artifacts import store
-from aura_core.corpus.source_item import Rejection, SourceItem, clean, id_from_path
+from aura_core.corpus.source_item import (
+    TEXT_FIELDS,
+    Rejection,
+    SourceItem,
+    clean,
+    id_from_path,
+    transcript,
+)
 from aura_core.errors import AuraError
 
-_COLUMNS = ("id", "text", "transcription", "instruction", "response", "speaker", "split")
+_COLUMNS = (*TEXT_FIELDS, "id", "instruction", "response", "speaker", "split")
+_SHARD_NAME = re.compile(r"(.+)-\d+-of-\d+\.parquet")
 
 
 def matches(uri: str) -> bool:
@@ -29,12 +39,7 @@ def read(uri: str) -> Iterator[SourceItem | Rejection]:
     for file_uri in _file_uris(uri):
         name = file_uri.rpartition("/")[2]
         with _opened(file_uri) as file:
-            names = set(file.schema_arrow.names)
-            if "audio" not in names:
-                raise AuraError(f"{file_uri} has no column audio {{bytes, path}}")
-            columns = [column for column in _COLUMNS if column in names]
-            columns += [f"audio.{field.name}" for field in file.schema_arrow.field("audio").type
-                        if field.name == "path"]  # fmt: skip
+            columns = _columns(file.schema_arrow, file_uri)
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group, columns=columns)
                 yield from _items(table, file_uri, name, group)
@@ -48,19 +53,29 @@ def read_audio(file_uri: str, row: tuple[int, int]) -> bytes | None:
     return content
 
 
+def _columns(schema: pa.Schema, file_uri: str) -> list[str]:
+    """The columns to plan with: all that are known but the audio's bytes."""
+    audio = schema.field("audio").type if "audio" in schema.names else pa.null()
+    if not pa.types.is_struct(audio) or audio.get_field_index("bytes") < 0:
+        raise AuraError(f"{file_uri} has no column audio {{bytes, path}}")
+    columns = [column for column in _COLUMNS if column in schema.names]
+    return [*columns, "audio.path"] if audio.get_field_index("path") >= 0 else columns
+
+
 def _items(table: pa.Table, file_uri: str, name: str, group: int) -> Iterator[SourceItem]:
     rows: list[dict[str, Any]] = table.to_pylist()
+    shard = _SHARD_NAME.fullmatch(name)
     for index, row in enumerate(rows):
         path = clean((row.get("audio") or {}).get("path"))
         fallback = id_from_path(path) if path else f"{id_from_path(name)}-{group}-{index}"
         yield SourceItem(
             id=clean(row.get("id")) or fallback,
             audio_uri=file_uri,
-            text=clean(row.get("text")) or clean(row.get("transcription")),
+            text=transcript(row),
             instruction=clean(row.get("instruction")),
             response=clean(row.get("response")),
             speaker=clean(row.get("speaker")),
-            split=clean(row.get("split")),
+            split=clean(row.get("split")) or (shard.group(1) if shard else None),
             parquet_row=(group, index),
         )
 
@@ -83,4 +98,6 @@ def _opened(file_uri: str) -> pq.ParquetFile:
 def _file_uris(uri: str) -> list[str]:
     if uri.endswith(".parquet"):
         return [uri]
-    return [store.join(uri, name) for name in store.list_names(uri) if name.endswith(".parquet")]
+    fs, root = store.filesystem(uri)
+    names = sorted(name for name in fs.find(root) if name.endswith(".parquet"))
+    return [store.join(uri, name.removeprefix(root).lstrip("/")) for name in names]
