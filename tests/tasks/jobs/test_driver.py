@@ -1,0 +1,133 @@
+"""The frame of the drivers, run as users and the flow run it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from ray.exceptions import RayTaskError
+from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
+
+from aura_core.artifacts.manifest import Manifest, write_manifest
+from aura_core.config import TrainConfig
+from aura_core.errors import AuraError
+from aura_core.pipeline import plan
+from aura_core.recipes import recipe
+from tasks.jobs import driver
+
+
+@pytest.fixture
+def specs(tmp_path):
+    return plan(recipe("smoke"), str(tmp_path))
+
+
+NO_JOB = "from tasks.jobs import driver; driver.main(None)"
+
+
+def run_driver(spec_uri, code=NO_JOB):
+    """Run `code`, the body of a job module, with `--spec`."""
+    return subprocess.run(
+        [sys.executable, "-c", code, "--spec", str(spec_uri)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def write_spec(spec):
+    driver.store.write_text(spec.spec_uri, spec.model_dump_json())
+    return spec.spec_uri
+
+
+def test_a_missing_spec_is_one_line_and_exit_code_2(tmp_path):
+    result = run_driver(tmp_path / "spec.json")
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: no spec at ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_what_is_not_a_spec_is_one_line_and_exit_code_2(tmp_path):
+    path = tmp_path / "spec.json"
+    path.write_text("{}")
+    result = run_driver(path)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert "is not a stage spec" in result.stderr
+
+
+def test_a_finished_stage_starts_neither_ray_nor_its_job(specs):
+    spec = specs["ingest"]
+    write_manifest(
+        spec.uri,
+        Manifest(
+            stage=spec.stage,
+            stage_version=spec.stage_version,
+            fingerprint=spec.fingerprint,
+            identity=spec.identity,
+            inputs=spec.inputs,
+            files=[],
+        ),
+    )
+    code = (
+        "import sys; from tasks.jobs import driver\n"
+        "def run(spec): raise AssertionError('ran')\n"
+        "try: driver.main(run)\n"
+        "finally: assert 'ray' not in sys.modules"
+    )
+    result = run_driver(write_spec(spec), code)
+    assert result.returncode == 0, result.stderr
+    assert "hit" in result.stderr
+
+
+def test_the_manifest_comes_last_and_names_what_was_published(specs, tmp_path):
+    spec = specs["ingest"]
+    code = (
+        "from pathlib import Path; from tasks.jobs import driver\n"
+        "def run(spec):\n"
+        "    assert not Path(spec.uri, 'manifest.json').exists()\n"
+        "    Path(spec.uri, 'b.txt').write_text('bb'); Path(spec.uri, 'a.txt').write_text('a')\n"
+        "    return ['b.txt', 'a.txt'], {'rows': 3}, {'wer': 0.5}\n"
+        "driver.main(run, uses_ray=False)"
+    )
+    result = run_driver(write_spec(spec), code)
+    assert result.returncode == 0, result.stderr
+    manifest = json.loads(
+        (tmp_path / "ingest" / spec.fingerprint[:12] / "manifest.json").read_text()
+    )
+    assert [(entry["path"], entry["size_bytes"]) for entry in manifest["files"]] == [
+        ("a.txt", 1),
+        ("b.txt", 2),
+    ]
+    assert manifest["fingerprint"] == spec.fingerprint
+    assert (manifest["counts"], manifest["metrics"]) == ({"rows": 3}, {"wer": 0.5})
+
+
+def test_a_crash_keeps_its_traceback_and_publishes_nothing(specs, tmp_path):
+    code = (
+        "from tasks.jobs import driver\n"
+        "def run(spec): raise ZeroDivisionError('the bug')\n"
+        "driver.main(run, uses_ray=False)"
+    )
+    result = run_driver(write_spec(specs["ingest"]), code)
+    assert result.returncode == 1
+    assert "ZeroDivisionError: the bug" in result.stderr
+    assert not list(tmp_path.rglob("manifest.json"))
+
+
+def test_a_mistake_is_found_however_ray_wraps_it():
+    mistake = AuraError("mend this")
+    wrapped = RayTaskError("f", "a long traceback", mistake).as_instanceof_cause()
+    for error in [
+        mistake,
+        wrapped,
+        WorkerGroupError("failed", {0: wrapped}),
+        ControllerError(WorkerGroupError("failed", {0: mistake})),
+    ]:
+        assert str(driver.user_error(error)) == "mend this"
+    assert driver.user_error(KeyError("x")) is None
+    assert driver.user_error(RayTaskError("f", "trace", KeyError("x"))) is None
+
+
+def test_the_typed_config_survives_the_spec(specs):
+    config = recipe("smoke").distil
+    spec = type(specs["distil"]).model_validate_json(specs["distil"].model_dump_json())
+    assert driver.spec_config(spec, TrainConfig) == config

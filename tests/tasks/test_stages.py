@@ -1,0 +1,21 @@
+"""Which ends of a stage are worth another try."""
+
+import pytest
+from prefect.states import Failed
+
+from aura_core.errors import AuraError
+from tasks import stages
+from tasks.launch import StageCrashError
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [(StageCrashError("gone"), True), (AuraError("mend it"), False), (KeyError("x"), False)],
+)
+def test_only_crashes_are_tried_again(error, again):
+    assert stages.is_crash(None, None, Failed(data=error)) is again
+
+
+def test_every_stage_has_a_task_of_its_name():
+    names = ["ingest", "teacher_cache", "text_lora", "distil", "evaluate", "report"]
+    assert [getattr(stages, name).name for name in names] == names
