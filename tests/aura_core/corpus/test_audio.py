@@ -147,14 +147,18 @@ def test_a_long_file_is_refused_before_it_is_decoded():
     assert file.bytes_read < 100_000
 
 
+def outcome(data: bytes) -> str:
+    try:
+        clip = decode(data)
+    except BadAudioError as error:
+        return error.kind
+    return "good" if np.isfinite(clip.audio).all() and len(clip.audio) else "bad clip"
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=300), st.sampled_from(["WAV", "FLAC", "OGG", "AU"]), st.integers(0, 400))
 def test_any_bytes_give_a_clip_or_a_reason(noise, container, position):
     data = bytearray(encode(tone(0.1), container=container))
     data[position : position + len(noise)] = noise
-    try:
-        clip = decode(bytes(data))
-    except BadAudioError as error:
-        assert error.kind in ("empty", "truncated", "not audio", "not finite", "too long")
-    else:
-        assert np.isfinite(clip.audio).all()
+    reasons = {"empty", "truncated", "not audio", "not finite", "too long"}
+    assert outcome(bytes(data)) in {"good", *reasons}

@@ -1,0 +1,128 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from aura_core.config import EvaluateConfig, IngestConfig
+from aura_core.corpus import source
+from aura_core.corpus.source import read_items, source_digests
+from aura_core.corpus.source_item import Rejection
+from aura_core.errors import AuraError
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("AURA_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def manifest(tmp_path) -> str:
+    for name in ("a", "b"):
+        soundfile.write(tmp_path / f"{name}.wav", np.full(1600, 0.1, dtype=np.float32), 16_000)
+    path = tmp_path / "m.jsonl"
+    path.write_text(
+        '{"audio_filepath": "a.wav", "text": "one"}\n{"audio_filepath": "b.wav", "text": "two"}\n'
+    )
+    return str(path)
+
+
+def manifest_digest(manifest: str) -> str:
+    return source_digests(IngestConfig(manifest=manifest))["manifest"]
+
+
+def test_only_ingest_reads_sources():
+    assert source_digests(EvaluateConfig()) == {}
+
+
+def test_the_demo_is_pinned_by_grammar_and_voices(monkeypatch):
+    before = source_digests(IngestConfig())
+    assert set(before) == {"grammar", "voice", "second_voice"}
+    monkeypatch.setattr(source, "grammar_text", lambda: "values: {}")
+    after = source_digests(IngestConfig())
+    assert {key for key in before if before[key] != after[key]} == {"grammar"}
+
+
+def test_the_second_voice_that_is_installed_counts(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    without = source_digests(IngestConfig())["second_voice"]
+    (tmp_path / "flite").write_text("#!/bin/sh\n")
+    (tmp_path / "flite").chmod(0o755)
+    assert (without, source_digests(IngestConfig())["second_voice"]) == ("piper-slow", "flite")
+
+
+def test_the_same_content_has_the_same_digest(manifest):
+    before = manifest_digest(manifest)
+    for path in Path(manifest).parent.iterdir():
+        os.utime(path, (1, 1))
+    assert manifest_digest(manifest) == before
+
+
+def test_one_changed_bit_of_audio_changes_the_digest(manifest):
+    before = manifest_digest(manifest)
+    audio = Path(manifest).with_name("b.wav")
+    original = audio.read_bytes()
+    audio.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
+    changed = manifest_digest(manifest)
+    audio.write_bytes(original)
+    assert changed != before
+    assert manifest_digest(manifest) == before
+
+
+def test_a_changed_text_changes_the_digest(manifest):
+    before = manifest_digest(manifest)
+    path = Path(manifest)
+    path.write_text(path.read_text().replace("two", "ten"))
+    assert manifest_digest(manifest) != before
+
+
+def test_a_missing_file_has_a_digest_of_its_own(manifest):
+    before = manifest_digest(manifest)
+    Path(manifest).with_name("a.wav").unlink()
+    assert manifest_digest(manifest) != before
+
+
+def test_a_relative_manifest_is_the_same_as_an_absolute_one(manifest, monkeypatch):
+    monkeypatch.chdir(Path(manifest).parent)
+    assert manifest_digest("m.jsonl") == manifest_digest(manifest)
+
+
+def test_what_is_not_there_or_has_no_known_format_is_named(tmp_path):
+    with pytest.raises(AuraError, match=r"gone\.jsonl does not exist"):
+        manifest_digest(f"{tmp_path}/gone.jsonl")
+    with pytest.raises(AuraError, match="cannot tell the format"):
+        manifest_digest(str(tmp_path))
+
+
+def test_a_named_format_reads_a_file_of_any_name(manifest):
+    renamed = Path(manifest).rename(Path(manifest).with_name("list.txt"))
+    with pytest.raises(AuraError, match="cannot tell the format"):
+        next(read_items(IngestConfig(manifest=str(renamed))))
+    assert len(list(read_items(IngestConfig(manifest=str(renamed), format="jsonl")))) == 2
+
+
+def test_the_limit_takes_the_first(manifest):
+    assert [item.id for item in read_items(IngestConfig(manifest=manifest, limit=1))] == ["a"]
+
+
+def test_a_split_cannot_leave_the_artifact(manifest):
+    Path(manifest).write_text('{"audio_filepath": "a.wav", "split": "../up"}\n')
+    (item,) = read_items(IngestConfig(manifest=manifest))
+    assert isinstance(item, Rejection)
+    assert item.kind == "bad split"
+
+
+def test_planning_imports_no_heavy_library():
+    code = (
+        "import sys, aura_core.corpus.source as s; from aura_core.config import IngestConfig;"
+        "s.source_digests(IngestConfig());"
+        "print([m for m in ('torch', 'whisper', 'piper', 'onnxruntime', 'soundfile')"
+        " if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
