@@ -8,8 +8,10 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from statistics import median
+from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -22,15 +24,17 @@ _CSS = {
     INK: "var(--ink)", MUTED: "var(--muted)", LINE: "var(--line)",
     AURA: "var(--aura)", CASCADE: "var(--cascade)", TEXT: "var(--text)", ASR: "var(--asr)",
 }  # fmt: skip
-_STYLE = {
-    "svg.fonttype": "none", "font.size": 9, "font.family": "sans-serif",
+# matplotlib types its settings by literal names, which a merged dict cannot keep.
+_STYLE: Any = {
+    "svg.fonttype": "none", "text.parse_math": False, "font.size": 9, "font.family": "sans-serif",
     "axes.edgecolor": LINE, "axes.labelcolor": MUTED, "text.color": INK,
     "xtick.color": MUTED, "ytick.color": MUTED, "axes.grid": True, "axes.grid.axis": "y",
     "grid.color": LINE, "grid.linewidth": 0.7, "axes.axisbelow": True,
     "axes.spines.top": False, "axes.spines.right": False, "axes.spines.left": False,
     "xtick.major.size": 0, "ytick.major.size": 0, "lines.solid_capstyle": "round",
 }  # fmt: skip
-_SMOOTHING = 0.9
+# The mean of a step reaches so small a share of the run to each side.
+_STEPS_PER_REACH = 40
 
 
 def loss_chart(history: History, name: str) -> str:
@@ -49,7 +53,7 @@ def loss_chart(history: History, name: str) -> str:
         _mark_phases(axes, history)
         axes.legend(frameon=False, loc="upper right", fontsize=8, labelcolor=MUTED)
         axes.set_xlabel("step")
-        return _svg(figure)
+        return _svg(figure, name)
 
 
 def layer_chart(history: History, name: str) -> str:
@@ -66,7 +70,7 @@ def layer_chart(history: History, name: str) -> str:
         _mark_phases(axes, history)
         _label_ends(axes, max(series[-1][0] for series in layers.values()), ends)
         axes.set_xlabel("step")
-        return _svg(figure)
+        return _svg(figure, name)
 
 
 def latency_chart(
@@ -90,7 +94,7 @@ def latency_chart(
         axes.set_ylim(len(ttft_ms) - 0.45, -0.8)
         axes.set_xlim(left=0)
         axes.set_xlabel("milliseconds, batch 1")
-        return _svg(figure)
+        return _svg(figure, name)
 
 
 def _canvas(height: float = 2.9) -> tuple[Figure, Axes]:
@@ -107,14 +111,14 @@ def _curve(axes: Axes, series: Series, colour: str, label: str) -> None:
 
 
 def _smooth(series: Series) -> Series:
-    """Running exponential mean, without the bias of its start."""
-    mean = weight = 0.0
-    smooth = []
-    for step, value in series:
-        mean = _SMOOTHING * mean + (1 - _SMOOTHING) * value
-        weight = _SMOOTHING * weight + (1 - _SMOOTHING)
-        smooth.append((step, mean / weight))
-    return smooth
+    """Mean of each step and its neighbours, fewer of them at the ends."""
+    reach = max(1, len(series) // _STEPS_PER_REACH)
+    values = np.array([value for _, value in series], dtype=np.float64)
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    centre = np.arange(len(values))
+    side = np.minimum(reach, np.minimum(centre, len(values) - 1 - centre))
+    means = (sums[centre + side + 1] - sums[centre - side]) / (2 * side + 1)
+    return [(step, float(mean)) for (step, _), mean in zip(series, means, strict=True)]
 
 
 def _mark_phases(axes: Axes, history: History) -> None:
@@ -141,15 +145,19 @@ def _label_ends(axes: Axes, step: int, ends: list[tuple[float, str]]) -> None:
         )  # fmt: skip
 
 
-def _svg(figure: Figure) -> str:
-    """The figure as an `<svg>` element: no XML header, no metadata, no fixed size."""
+def _svg(figure: Figure, name: str) -> str:
+    """The figure as an `<svg>` element that can stand beside others in one page.
+
+    Without XML header, metadata, rules for the whole page and fixed size; `name` makes
+    its ids unique.
+    """
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' (width|height)="[^"]*"', "", svg, count=2)
+    svg = re.sub(r'(\bid="|"#|url\(#)', rf"\g<1>{name}-", svg)
     for stand_in, variable in _CSS.items():
         svg = svg.replace(stand_in, variable)
     return svg

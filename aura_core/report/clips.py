@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from aura_core.corpus.table import SAMPLE_RATE
 
-WAVEFORM_BARS = 72
+WAVEFORM_BARS = 44
 
 
 def audio_data_uri(audio: NDArray[np.float32]) -> str:

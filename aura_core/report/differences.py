@@ -1,14 +1,16 @@
-"""Word differences between a reference and a model's output, for the eye."""
+"""Differences between a reference and a model's output, for the eye."""
 
 from typing import NamedTuple
 
 import jiwer
 
+from aura_core.evaluation.wer import normalise
+
 _EDGE_PUNCTUATION = ".,;:!?\"'()[]"
 
 
 class Difference(NamedTuple):
-    """A run of words: `kind` is equal, substitute, delete or insert."""
+    """A run of words or a slot: `kind` is equal, substitute, delete or insert."""
 
     kind: str
     reference: str
@@ -33,6 +35,40 @@ def compare_words(reference: str, output: str) -> list[Difference]:
         )
         for chunk in alignment
     ]
+
+
+def compare_meanings(reference: str, output: str) -> list[Difference]:
+    """Compare two meanings (`intent; slot=value; ...`) by slot, in the reference's order.
+
+    The order of the slots does not count, and values are compared as in the score.
+    """
+    intent, expected = _read_slots(reference)
+    said_intent, actual = _read_slots(output)
+    differences = [_compare(intent, said_intent, _same(intent, said_intent))]
+    for name, part in expected.items():
+        said = actual.pop(name, "")
+        differences.append(_compare(part, said, _same(_value(part), _value(said))))
+    return differences + [Difference("insert", "", part) for part in actual.values()]
+
+
+def _read_slots(text: str) -> tuple[str, dict[str, str]]:
+    """The intent, and each slot's part as written by the slot's name."""
+    intent, *parts = (part.strip() for part in text.split(";"))
+    return intent, {part.partition("=")[0].strip().casefold(): part for part in parts if part}
+
+
+def _value(part: str) -> str:
+    return part.partition("=")[2]
+
+
+def _same(reference: str, output: str) -> bool:
+    return normalise(reference) == normalise(output)
+
+
+def _compare(reference: str, output: str, same: bool) -> Difference:
+    if not output:
+        return Difference("delete", reference, "")
+    return Difference("equal" if same else "substitute", reference, output)
 
 
 def _keys(words: list[str]) -> str:

@@ -97,10 +97,17 @@ def models_in(rows: Sequence[Row]) -> list[ModelLabel]:
 def build_grid(rows: Sequence[Row]) -> list[Section]:
     """Arrange result rows by task, then metric, then split."""
     ordered = sorted(rows, key=_row_key)
+    tops = {
+        name: _top([row for row in rows if row.metric == name])
+        for name in {row.metric for row in rows}
+    }
     return [
         Section(
             TASKS.get(task, task),
-            [_line(list(group)) for _, group in groupby(of_task, key=lambda r: (r.metric, r.task))],
+            [
+                _line(list(group), tops[metric])
+                for (metric, _), group in groupby(of_task, key=lambda r: (r.metric, r.task))
+            ],
         )
         for task, of_task in groupby(ordered, key=lambda row: task_of(row)[0])
     ]
@@ -124,15 +131,21 @@ def metric_of(name: str) -> Metric:
     return METRICS.get(name, Metric(name, "%", lower_is_better=False))
 
 
-def _line(rows: list[Row]) -> Line:
+def _top(rows: Sequence[Row]) -> float:
+    """The end of a metric's scale, one for all splits: 100% where more is better."""
+    if not metric_of(rows[0].metric).lower_is_better:
+        return 1.0
+    return max(row.ci_high for row in rows) or 1.0
+
+
+def _line(rows: list[Row], top: float) -> Line:
     metric = metric_of(rows[0].metric)
-    top = max([row.ci_high for row in rows] + ([1.0] if metric.unit == "%" else []))
     better = _better(rows, metric)
     return Line(
         split=task_of(rows[0])[1],
         metric=metric,
         n=rows[0].n,
-        figures={row.model: _figure(row, metric, top or 1.0, better, rows) for row in rows},
+        figures={row.model: _figure(row, metric, top, better, rows) for row in rows},
     )
 
 

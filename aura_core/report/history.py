@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from aura_core.artifacts import store
@@ -47,10 +48,17 @@ class History:
             spans[name] = PhaseSpan(name, first, step)
         return list(spans.values())
 
-    @property
-    def elapsed_s(self) -> float:
-        """Time the training took so far, as its last step says."""
-        return float(self.records[-1].get("elapsed_s") or 0.0) if self.records else 0.0
+    def facts(self) -> dict[str, str]:
+        """Length and speed of the run, in words; empty if it has no steps."""
+        if not self.records:
+            return {}
+        found = {p.name: f"{p.last_step - p.first_step + 1:,} steps" for p in self.phases()}
+        if speeds := [speed for _, speed in self.series("samples_per_s")]:
+            found["median speed"] = f"{median(speeds):.1f} utterances/s"
+        if elapsed := self.series("elapsed_s"):
+            minutes, seconds = divmod(round(elapsed[-1][1]), 60)
+            found["time"] = f"{minutes} min {seconds:02d} s"
+        return found
 
 
 def read_history(train_uri: str) -> History:

@@ -34,20 +34,24 @@ def render_report(inputs: Mapping[str, str], config: ReportConfig, fingerprint: 
     samples = build_samples(
         inputs["ingest"], read_all_predictions(inputs["evaluate"]), config.samples
     )
+    histories = {stage: read_history(inputs[stage]) for stage in ("distil", "text_lora")}
     context: dict[str, Any] = {
         "fingerprint": fingerprint,
         "sentence": headline.build_sentence(rows),
         "cards": headline.build_cards(rows),
         "models": grid.models_in(rows),
         "sections": grid.build_grid(rows),
-        "figures": _figures(inputs),
+        "figures": _figures(inputs["evaluate"], histories),
+        "training": {
+            provenance.TITLES[stage]: history.facts() for stage, history in histories.items()
+        },
         "samples": samples,
         "splits": list(dict.fromkeys(sample.split for sample in samples)),
         "stages": provenance.summarise_stages(inputs),
         "versions": provenance.library_versions(inputs),
         "rejections": provenance.rejections(inputs["ingest"]),
-        "css": Markup(_packaged("report.css")),  # noqa: S704 - our own file
-        "js": Markup(_packaged("report.js")),  # noqa: S704 - our own file
+        "css": Markup(_packaged("report.css")),
+        "js": Markup(_packaged("report.js")),
     }
     return _environment().get_template(TEMPLATE).render(context)
 
@@ -65,10 +69,10 @@ def read_ttft_ms(evaluate_uri: str) -> dict[str, list[float]]:
     return {model: by_model[model] for model in [*known, *sorted(by_model.keys() - set(known))]}
 
 
-def _figures(inputs: Mapping[str, str]) -> dict[str, Markup]:
+def _figures(evaluate_uri: str, histories: Mapping[str, History]) -> dict[str, Markup]:
     """The charts there is something to draw for, as SVG made by matplotlib from our numbers."""
-    distil, text_lora = read_history(inputs["distil"]), read_history(inputs["text_lora"])
-    ttft_ms = read_ttft_ms(inputs["evaluate"])
+    distil, text_lora = histories["distil"], histories["text_lora"]
+    ttft_ms = read_ttft_ms(evaluate_uri)
     drawn: dict[str, str] = {}
     if ttft_ms:
         titles = {model: grid.model_label(model).title for model in ttft_ms}
@@ -79,7 +83,7 @@ def _figures(inputs: Mapping[str, str]) -> dict[str, Markup]:
         drawn["layers"] = charts.layer_chart(distil, "layers")
     if _has_curves(text_lora):
         drawn["text_lora"] = charts.loss_chart(text_lora, "text-lora")
-    return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704
+    return {name: Markup(svg) for name, svg in drawn.items()}
 
 
 def _has_curves(history: History) -> bool:

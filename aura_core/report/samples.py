@@ -6,9 +6,10 @@ from typing import Any
 
 from aura_core.artifacts import store
 from aura_core.corpus.table import decode_audio, read_table
+from aura_core.evaluation.meaning import are_meanings
 from aura_core.evaluation.predictions import Prediction, read_predictions
 from aura_core.report.clips import audio_data_uri, waveform
-from aura_core.report.differences import Difference, compare_words
+from aura_core.report.differences import Difference, compare_meanings, compare_words
 from aura_core.report.grid import MODELS, ModelLabel, model_label
 
 # (model, split, task) -> utterance id -> prediction
@@ -32,6 +33,7 @@ class Answer:
     task: str
     instruction: str
     reference: str
+    is_meaning: bool
     outputs: list[Output]
 
 
@@ -121,16 +123,21 @@ def _models(
 def _answer(row: Mapping[str, Any], split: str, task: str, predictions: Predictions) -> Answer:
     by_model = _models(predictions, split, task, row)
     reference = next(iter(by_model.values())).reference
+    is_meaning = task == "respond" and are_meanings([reference])
+    compare = compare_meanings if is_meaning else compare_words
     return Answer(
         task=task,
         instruction="Transcribe." if task == "transcribe" else row["instruction"] or "",
         reference=reference,
-        outputs=[_output(model, prediction) for model, prediction in by_model.items()],
+        is_meaning=is_meaning,
+        outputs=[
+            _output(model, prediction, compare(reference, prediction.prediction))
+            for model, prediction in by_model.items()
+        ],
     )
 
 
-def _output(model: str, prediction: Prediction) -> Output:
-    differences = compare_words(prediction.reference, prediction.prediction)
+def _output(model: str, prediction: Prediction, differences: list[Difference]) -> Output:
     return Output(
         model=model_label(model),
         differences=differences,

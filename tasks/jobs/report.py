@@ -19,7 +19,7 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     config = driver.spec_config(spec, ReportConfig)
     html = render_report(spec.inputs, config, spec.fingerprint)
     store.write_text(store.join(spec.uri, NAME), html)
-    return [NAME], {"bytes": len(html.encode())}, {}
+    return [NAME], {"size_bytes": len(html.encode())}, {}
 
 
 if __name__ == "__main__":

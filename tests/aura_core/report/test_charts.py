@@ -1,0 +1,53 @@
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from aura_core.report import charts
+from aura_core.report.history import read_history
+
+
+@pytest.fixture
+def distil(report_inputs):
+    return read_history(report_inputs["distil"])
+
+
+def test_charts_take_their_colours_from_the_page(distil):
+    for svg in (
+        charts.loss_chart(distil, "loss"),
+        charts.layer_chart(distil, "layers"),
+        charts.latency_chart({"aura": [1, 2, 3], "text": [1, 1, 1]}, {"aura": "AuRA"}, "ttft"),
+    ):
+        ET.fromstring(svg)
+        assert "var(--aura)" in svg
+        assert "#0a0b" not in svg
+        assert "<style" not in svg
+
+
+def test_curves_are_named(distil):
+    loss, layers = charts.loss_chart(distil, "loss"), charts.layer_chart(distil, "layers")
+    assert all(word in loss for word in ("cross-entropy", "distillation", "align", "learn"))
+    assert "CTC" not in loss
+    assert re.search(r"block 2\s+0\.\d\d", layers)
+    assert "block 4" in layers
+
+
+def test_ids_are_unique_over_charts_and_runs_repeat(distil):
+    one, other = charts.loss_chart(distil, "one"), charts.loss_chart(distil, "other")
+    ids = re.findall(r'\bid="([^"]+)"', one + other)
+    targets = re.findall(r"#([\w-]+)", one)
+    assert len(ids) == len(set(ids))
+    assert targets
+    assert set(targets) <= set(ids)
+    assert one == charts.loss_chart(distil, "one")
+
+
+def test_the_latency_chart_shows_the_median():
+    svg = charts.latency_chart({"aura": [100, 300, 1200]}, {"aura": "AuRA"}, "ttft")
+    assert "300 ms" in svg
+
+
+def test_one_step_is_enough_to_draw(distil):
+    short = type(distil)(distil.records[:1])
+    assert "<svg" in charts.loss_chart(short, "one-step")
+    assert "<svg" in charts.layer_chart(short, "one-step-layers")

@@ -1,0 +1,63 @@
+from aura_core.evaluation.table import Row
+from aura_core.report.grid import build_grid, models_in
+
+
+def row(model, value, low, high, *of):
+    metric, task = of or ("wer", "transcribe/heldout")
+    return Row(model=model, task=task, metric=metric, value=value, ci_low=low, ci_high=high, n=9)
+
+
+def figures(*rows):
+    return build_grid(rows)[0].lines[0].figures
+
+
+def test_the_better_of_the_rivals_is_marked_never_the_upper_bound():
+    found = figures(
+        row("text", 0.0, 0.0, 0.0), row("aura", 0.1, 0.05, 0.15), row("cascade", 0.3, 0.2, 0.4)
+    )
+    assert [m for m, figure in found.items() if figure.is_better] == ["aura"]
+    assert found["aura"].is_clear
+
+
+def test_overlapping_intervals_are_not_a_clear_win():
+    found = figures(row("aura", 0.3, 0.1, 0.5), row("cascade", 0.2, 0.1, 0.4))
+    assert found["cascade"].is_better
+    assert not found["cascade"].is_clear
+
+
+def test_more_is_better_for_exact_match():
+    found = figures(
+        row("aura", 0.9, 0.8, 1, "exact_match", "respond/heldout"),
+        row("cascade", 0.2, 0.1, 0.3, "exact_match", "respond/heldout"),
+    )
+    assert found["aura"].is_better
+    assert found["aura"].position == 0.9
+
+
+def test_a_tie_or_a_missing_rival_marks_none():
+    tie = figures(row("aura", 0.3, 0.1, 0.5), row("cascade", 0.3, 0.1, 0.5))
+    alone = figures(row("aura", 0.3, 0.1, 0.5), row("text", 0.1, 0.1, 0.1))
+    assert not any(figure.is_better for figure in [*tie.values(), *alone.values()])
+
+
+def test_a_metric_has_one_scale_for_all_splits():
+    lines = build_grid(
+        [row("aura", 0.5, 0.2, 2.0), row("aura", 0.5, 0.1, 1.0, "wer", "transcribe/voice")]
+    )[0].lines
+    assert [line.figures["aura"].position for line in lines] == [0.25, 0.25]
+
+
+def test_values_are_written_in_their_unit():
+    wer = figures(row("aura", 0.1234, 0.1, 0.2))["aura"]
+    ttft = figures(row("aura", 1234.4, 900, 2000, "ttft_ms_p50", "latency"))["aura"]
+    assert (wer.value, ttft.value) == ("12.3", "1,234")
+
+
+def test_models_metrics_and_splits_keep_their_order():
+    rows = [
+        row("text", 1, 1, 1), row("zebra", 1, 1, 1), row("aura", 1, 1, 1),
+        row("aura", 1, 1, 1, "ttft_ms_p50", "latency"),
+        row("aura", 1, 1, 1, "exact_match", "respond/heldout"),
+    ]  # fmt: skip
+    assert [model.name for model in models_in(rows)] == ["aura", "text", "zebra"]
+    assert [s.lines[0].metric.unit for s in build_grid(rows)] == ["%", "%", "ms"]

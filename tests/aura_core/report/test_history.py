@@ -1,0 +1,32 @@
+import pytest
+
+from aura_core.artifacts import store
+from aura_core.errors import AuraError
+from aura_core.report.history import History, PhaseSpan, read_history
+
+
+def test_a_run_is_read_back(report_inputs):
+    history = read_history(report_inputs["distil"])
+    assert history.phases() == [PhaseSpan("align", 0, 19), PhaseSpan("learn", 20, 39)]
+    assert list(history.layers()) == [2, 4]
+    assert history.series("ce")[0] == (0, 2.0)
+    assert history.series("ctc") == []
+    assert history.facts() == {
+        "align": "20 steps", "learn": "20 steps",
+        "median speed": "8.0 utterances/s", "time": "1 min 18 s",
+    }  # fmt: skip
+
+
+def test_blocks_are_ordered_as_numbers():
+    record = {"step": 0, "phase": "p", "distil_layers": {"10": 0.1, "9": 0.2}}
+    assert list(History([record]).layers()) == [9, 10]
+
+
+def test_no_metrics_is_an_empty_history(tmp_path):
+    assert read_history(str(tmp_path)) == History([])
+
+
+def test_a_damaged_line_is_named(tmp_path):
+    store.write_text(f"{tmp_path}/metrics.jsonl", '{"step": 0,\n')
+    with pytest.raises(AuraError, match=r"metrics\.jsonl is damaged"):
+        read_history(str(tmp_path))
