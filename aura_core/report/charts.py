@@ -26,7 +26,7 @@ _CSS = {
 }  # fmt: skip
 # matplotlib types its settings by literal names, which a merged dict cannot keep.
 _STYLE: Any = {
-    "svg.fonttype": "none", "text.parse_math": False, "font.size": 9, "font.family": "sans-serif",
+    "svg.fonttype": "none", "text.parse_math": False, "font.size": 10, "font.family": "sans-serif",
     "axes.edgecolor": LINE, "axes.labelcolor": MUTED, "text.color": INK,
     "xtick.color": MUTED, "ytick.color": MUTED, "axes.grid": True, "axes.grid.axis": "y",
     "grid.color": LINE, "grid.linewidth": 0.7, "axes.axisbelow": True,
@@ -51,7 +51,7 @@ def loss_chart(history: History, name: str) -> str:
             if any(value for _, value in series):
                 _curve(axes, series, colour, label)
         _mark_phases(axes, history)
-        axes.legend(frameon=False, loc="upper right", fontsize=8, labelcolor=MUTED)
+        axes.legend(frameon=False, loc="upper right", fontsize=9, labelcolor=MUTED)
         axes.set_xlabel("step")
         return _svg(figure, name)
 
@@ -88,7 +88,7 @@ def latency_chart(
                       markeredgewidth=0)  # fmt: skip
             axes.plot([middle] * 2, [row - 0.27, row + 0.27], color=colour, linewidth=2.4)
             axes.annotate(f"{middle:,.0f} ms", (middle, row - 0.32), ha="center", va="bottom",
-                          fontsize=9, fontweight="bold")  # fmt: skip
+                          fontsize=10, fontweight="bold")  # fmt: skip
         axes.set_yticks(range(len(ttft_ms)), [titles.get(model, model) for model in ttft_ms])
         axes.tick_params(axis="y", labelcolor=INK)
         axes.set_ylim(len(ttft_ms) - 0.45, -0.8)
@@ -129,7 +129,7 @@ def _mark_phases(axes: Axes, history: History) -> None:
     for phase in phases:
         axes.annotate(
             phase.name, (phase.first_step, 1.0), xycoords=("data", "axes fraction"),
-            xytext=(4, 2), textcoords="offset points", fontsize=8, color=MUTED,
+            xytext=(4, 2), textcoords="offset points", fontsize=9, color=MUTED,
         )  # fmt: skip
 
 
@@ -141,7 +141,7 @@ def _label_ends(axes: Axes, step: int, ends: list[tuple[float, str]]) -> None:
         previous = max(value, previous + gap)
         axes.annotate(
             f"{label}  {value:.2f}", (step, previous), xytext=(6, 0), textcoords="offset points",
-            va="center", fontsize=8, color=INK, annotation_clip=False,
+            va="center", fontsize=9, color=INK, annotation_clip=False,
         )  # fmt: skip
 
 
