@@ -37,7 +37,8 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
         rows += scoring.score_latency(model, ttft_ms, config.bootstrap_samples, config.seed)
     latency.write_timings(store.join(spec.uri, LATENCY), timings)
     table.write_results(spec.uri, rows)
-    counts = {"cells": len(cells), "cells_made": len(missing), "clips_timed": config.latency_items}
+    clips = {timing.id for timing in timings}
+    counts = {"cells": len(cells), "cells_made": len(missing), "clips_timed": len(clips)}
     metrics = {f"{row.model}.{row.task}.{row.metric}": row.value for row in rows}
     return [*files, LATENCY, table.NAME], counts, metrics
 

@@ -1,4 +1,7 @@
-from aura_core.evaluation.transcriber import Spelling
+import pytest
+
+from aura_core.evaluation.transcriber import Spelling, Transcriber
+from aura_core.models.whisper_encoder import load_whisper
 
 
 def test_a_corpus_in_plain_words_is_recognised():
@@ -11,3 +14,22 @@ def test_an_asr_transcript_is_brought_to_it():
     plain = Spelling(plain=True, numbers_in_words=True)
     assert plain.apply(" Twenty-one, at  five o'clock. ") == "twenty one at five o'clock"
     assert Spelling(plain=False, numbers_in_words=True).apply(" Hi,  there. ") == "Hi, there."
+
+
+@pytest.fixture(scope="module")
+def whisper():
+    return load_whisper("pinned:whisper-tiny.en")
+
+
+def test_speech_becomes_text_in_the_corpus_spelling(whisper, speak):
+    audio = speak("Set a timer for twelve minutes.")
+    written = Transcriber(whisper, Spelling(plain=False, numbers_in_words=False))
+    spoken = Transcriber(whisper, Spelling(plain=True, numbers_in_words=True))
+    assert "12 minutes" in written.transcribe([audio])[0]
+    assert spoken.transcribe([audio]) == ["set a timer for twelve minutes"]
+
+
+def test_a_transcript_does_not_depend_on_the_loudness_of_its_neighbours(whisper, speak):
+    quiet, loud = 0.02 * speak("Send a message to Anna."), speak("What is five plus nine?")
+    transcriber = Transcriber(whisper, Spelling(plain=False, numbers_in_words=False))
+    assert transcriber.transcribe([quiet, loud])[0] == transcriber.transcribe([quiet])[0]

@@ -1,0 +1,149 @@
+"""The evaluation on real Ray, with real (untrained) models on real speech."""
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+import soxr
+import torch
+from piper import PiperVoice
+
+from aura_core.artifacts.fingerprint import fingerprint
+from aura_core.config import EvaluateConfig, LoraConfig, Phase, Runtime, TrainConfig
+from aura_core.corpus.table import encode_audio, write_table
+from aura_core.evaluation.table import read_results
+from aura_core.models.llm import load_llm
+from aura_core.models.pinned import locate
+from aura_core.models.whisper_encoder import load_whisper
+from aura_core.pipeline import StageSpec
+from aura_core.recipes import SHORT_CHATML
+from aura_core.student.assembly import new_student
+from aura_core.student.export import save_student
+from tasks.jobs import evaluate
+
+SENTENCES = {
+    "heldout": ("turn on the kitchen lamp", "switch; state=on; room=kitchen; item=lamp"),
+    "voice": ("set a timer for twelve minutes", "timer; count=twelve; unit=minutes"),
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """An ingest artifact and two untrained students."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    write_table(str(folder / "ingest"), utterances())
+    stem = load_whisper("pinned:whisper-tiny.en").encoder.state_dict()
+    names = ("conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "positional_embedding")
+    for stage, listens_to in (("text_lora", "text"), ("distil", "audio")):
+        config = TrainConfig(
+            input=listens_to,
+            chat_template=SHORT_CHATML,
+            lora=LoraConfig(rank=2, alpha=2, blocks=1, targets=("q_proj",)),
+            phases=(Phase(name="none", steps=1),),
+        )
+        llm, _ = load_llm(config.llm, torch.float32)
+        student = new_student(config, llm, {name: stem[name] for name in names})
+        save_student(student, config, folder / stage)
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def local_ray():
+    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level=logging.WARNING)
+    yield
+    ray.shutdown()
+
+
+def utterances():
+    voice = PiperVoice.load(locate("joe-medium"))
+    for split, (text, response) in SENTENCES.items():
+        chunks = list(voice.synthesize(text))
+        audio = np.concatenate([chunk.audio_float_array for chunk in chunks])
+        flac, digest = encode_audio(soxr.resample(audio, chunks[0].sample_rate, 16_000))
+        yield {
+            "id": f"{split}-0",
+            "text": text,
+            "instruction": "What is wanted?",
+            "response": response,
+            "speaker": None,
+            "split": split,
+            "family": None,
+            "duration_s": len(audio) / chunks[0].sample_rate,
+            "source_sample_rate": chunks[0].sample_rate,
+            "avg_logprob": None,
+            "audio": {"bytes": flac, "path": f"{split}-0.flac"},
+            "digest": digest,
+        }
+
+
+def make_spec(root, **settings):
+    config = EvaluateConfig(
+        max_new_tokens=3, latency_items=2, bootstrap_samples=100, runtime=Runtime(workers=2)
+    ).model_copy(update=settings)
+    identity = {**config.identity(), "pinned": {"asr": "0" * 64}}
+    inputs = {stage: fingerprint(stage, 1, {}, {}) for stage in ("ingest", "text_lora", "distil")}
+    value = fingerprint("evaluate", 1, identity, inputs)
+    return StageSpec(
+        stage="evaluate",
+        stage_version=1,
+        fingerprint=value,
+        uri=str(root / "evaluate" / value[:12]),
+        root=str(root),
+        identity=identity,
+        inputs={stage: str(root / stage) for stage in inputs},
+        input_fingerprints=inputs,
+        runtime=config.runtime,
+    )
+
+
+@pytest.fixture(scope="module")
+def first_run(root):
+    """An evaluation of one split."""
+    spec = make_spec(root, splits=("heldout",))
+    return spec, *evaluate.run(spec)
+
+
+def test_every_model_gets_its_rows(first_run):
+    spec, _, counts, metrics = first_run
+    rows = read_results(spec.uri)
+    figures = {(row.model, row.task, row.metric) for row in rows}
+    for model in ("aura", "cascade", "text"):
+        assert (model, "transcribe/heldout", "wer") in figures
+        assert (model, "respond/heldout", "slot_f1") in figures
+        assert (model, "latency", "ttft_ms_p50") in figures
+    assert counts == {"cells": 7, "cells_made": 7, "clips_timed": 1}
+    assert metrics["asr.transcribe/heldout.wer"] <= 0.6
+    assert all(row.ci_low <= row.value <= row.ci_high for row in rows)
+
+
+def test_what_is_published_is_listed(first_run):
+    spec, files, _, _ = first_run
+    published = {p.relative_to(spec.uri).as_posix() for p in files_below(spec.uri)}
+    assert published == set(files)
+    lines = (Path(spec.uri) / "predictions/cascade.heldout.respond.jsonl").read_text()
+    prediction = json.loads(lines)
+    assert prediction["id"] == "heldout-0"
+    assert prediction["reference"] == SENTENCES["heldout"][1]
+    assert "kitchen" in prediction["transcript"]
+
+
+def test_the_cascade_pays_for_its_transcription(first_run):
+    metrics = first_run[3]
+    assert metrics["cascade.latency.ttft_ms_p50"] > metrics["text.latency.ttft_ms_p50"]
+
+
+def test_a_new_split_runs_its_own_cells_and_a_new_scoring_none(root, first_run):
+    before = {path: path.stat().st_mtime_ns for path in files_below(root / "cells")}
+    spec = make_spec(root, splits=("heldout", "voice"), bootstrap_samples=150)
+    _, counts, metrics = evaluate.run(spec)
+    assert counts == {"cells": 14, "cells_made": 7, "clips_timed": 2}
+    assert all(path.stat().st_mtime_ns == mtime_ns for path, mtime_ns in before.items())
+    old = {name: value for name, value in first_run[3].items() if "latency" not in name}
+    assert old.items() <= metrics.items()
+
+
+def files_below(folder):
+    return [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
