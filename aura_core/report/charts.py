@@ -56,19 +56,19 @@ def loss_chart(history: History, name: str) -> str:
         return _svg(figure, name)
 
 
-def layer_chart(history: History, name: str) -> str:
+def block_chart(history: History, name: str) -> str:
     """Draw the distillation loss of each student block, deeper blocks stronger."""
-    layers = history.layers()
+    blocks = history.blocks()
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure, axes = _canvas()
         ends = []
-        for i, (block, series) in enumerate(layers.items()):
+        for i, (block, series) in enumerate(blocks.items()):
             smooth = _smooth(series)
-            alpha = 0.35 + 0.65 * (i + 1) / len(layers)
+            alpha = 0.35 + 0.65 * (i + 1) / len(blocks)
             axes.plot(*zip(*smooth, strict=True), color=AURA, alpha=alpha, linewidth=1.8)
             ends.append((smooth[-1][1], f"block {block}"))
         _mark_phases(axes, history)
-        _label_ends(axes, max(series[-1][0] for series in layers.values()), ends)
+        _label_ends(axes, max(series[-1][0] for series in blocks.values()), ends)
         axes.set_xlabel("step")
         return _svg(figure, name)
 

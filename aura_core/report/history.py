@@ -31,11 +31,11 @@ class History:
         """(step, value) of every step that has the metric."""
         return [(r["step"], r[name]) for r in self.records if r.get(name) is not None]
 
-    def layers(self) -> dict[int, Series]:
+    def blocks(self) -> dict[int, Series]:
         """Distillation loss per student block, in the order of the blocks."""
         found: dict[int, Series] = {}
         for record in self.records:
-            for block, value in (record.get("distil_layers") or {}).items():
+            for block, value in (record.get("distil_blocks") or {}).items():
                 found.setdefault(int(block), []).append((record["step"], value))
         return dict(sorted(found.items()))
 

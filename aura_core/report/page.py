@@ -79,8 +79,8 @@ def _figures(evaluate_uri: str, histories: Mapping[str, History]) -> dict[str, M
         drawn["latency"] = charts.latency_chart(ttft_ms, titles, "latency")
     if _has_curves(distil):
         drawn["distil"] = charts.loss_chart(distil, "distil")
-    if distil.layers():
-        drawn["layers"] = charts.layer_chart(distil, "layers")
+    if distil.blocks():
+        drawn["blocks"] = charts.block_chart(distil, "blocks")
     if _has_curves(text_lora):
         drawn["text_lora"] = charts.loss_chart(text_lora, "text-lora")
     return {name: Markup(svg) for name, svg in drawn.items()}

@@ -15,7 +15,7 @@ def distil(report_inputs):
 def test_charts_take_their_colours_from_the_page(distil):
     for svg in (
         charts.loss_chart(distil, "loss"),
-        charts.layer_chart(distil, "layers"),
+        charts.block_chart(distil, "blocks"),
         charts.latency_chart({"aura": [1, 2, 3], "text": [1, 1, 1]}, {"aura": "AuRA"}, "ttft"),
     ):
         ET.fromstring(svg)
@@ -25,11 +25,11 @@ def test_charts_take_their_colours_from_the_page(distil):
 
 
 def test_curves_are_named(distil):
-    loss, layers = charts.loss_chart(distil, "loss"), charts.layer_chart(distil, "layers")
+    loss, blocks = charts.loss_chart(distil, "loss"), charts.block_chart(distil, "blocks")
     assert all(word in loss for word in ("cross-entropy", "distillation", "align", "learn"))
     assert "CTC" not in loss
-    assert re.search(r"block 2\s+0\.\d\d", layers)
-    assert "block 4" in layers
+    assert re.search(r"block 2\s+0\.\d\d", blocks)
+    assert "block 4" in blocks
 
 
 def test_ids_are_unique_over_charts_and_runs_repeat(distil):
@@ -50,4 +50,4 @@ def test_the_latency_chart_shows_the_median():
 def test_one_step_is_enough_to_draw(distil):
     short = type(distil)(distil.records[:1])
     assert "<svg" in charts.loss_chart(short, "one-step")
-    assert "<svg" in charts.layer_chart(short, "one-step-layers")
+    assert "<svg" in charts.block_chart(short, "one-step-blocks")

@@ -8,7 +8,7 @@ from aura_core.report.history import History, PhaseSpan, read_history
 def test_a_run_is_read_back(report_inputs):
     history = read_history(report_inputs["distil"])
     assert history.phases() == [PhaseSpan("align", 0, 19), PhaseSpan("learn", 20, 39)]
-    assert list(history.layers()) == [2, 4]
+    assert list(history.blocks()) == [2, 4]
     assert history.series("ce")[0] == (0, 2.0)
     assert history.series("ctc") == []
     assert history.facts() == {
@@ -18,8 +18,8 @@ def test_a_run_is_read_back(report_inputs):
 
 
 def test_blocks_are_ordered_as_numbers():
-    record = {"step": 0, "phase": "p", "distil_layers": {"10": 0.1, "9": 0.2}}
-    assert list(History([record]).layers()) == [9, 10]
+    record = {"step": 0, "phase": "p", "distil_blocks": {"10": 0.1, "9": 0.2}}
+    assert list(History([record]).blocks()) == [9, 10]
 
 
 def test_no_metrics_is_an_empty_history(tmp_path):

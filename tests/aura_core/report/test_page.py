@@ -75,7 +75,7 @@ def test_hostile_text_stays_text(html, hostile_html):
 
 
 def test_figures_table_and_samples_are_there(html):
-    for name in ("latency", "distil", "layers", "text_lora"):
+    for name in ("latency", "distil", "blocks", "text_lora"):
         assert re.search(rf'id="figure-{name}".*?<svg', html, re.DOTALL)
     assert all(name in html for name in ("AuRA", "Cascade", "Text in", "upper bound"))
     assert "30.0" in html
@@ -103,7 +103,7 @@ def test_a_run_of_transcripts_alone_has_a_page(build_run, tmp_path):
     html = render_report(inputs, ReportConfig(), "f00d" * 16)
     assert "What is wanted?" not in html
     assert "No utterance was rejected." in html
-    assert 'id="figure-layers"' not in html
+    assert 'id="figure-blocks"' not in html
     assert_loads_nothing(Page(html))
 
 
