@@ -118,7 +118,7 @@ class Phase(Frozen):
     batch_utterances: int = Field(24, ge=1)
     ce: float = Field(1.0, ge=0)
     distil: float = Field(1.0, ge=0)
-    ctc: float = Field(0.0, ge=0, description="CTC on the audio positions of the last adapted block")
+    ctc: float = Field(0.0, ge=0, description="CTC on audio positions of the last adapted block")
     learning_rate: float = Field(1e-3, gt=0)
     warmup_steps: int = Field(10, ge=0)
 
@@ -187,13 +187,13 @@ def override(config: Config, assignments: Sequence[str]) -> Config:
         path, separator, raw = assignment.partition("=")
         if not separator:
             raise AuraError(f"--set {assignment}: expected stage.key=value")
-        _assign(data, path.split("."), yaml.safe_load(raw), assignment)
+        _assign(data, path.split("."), _parsed(raw, f"--set {assignment}"), assignment)
     return validate(data)
 
 
 def merge_file(config: Config, text: str) -> Config:
     """Lay the (nested) settings of a YAML or JSON text over `config`."""
-    loaded = yaml.safe_load(text) or {}
+    loaded = _parsed(text, "config file") or {}
     if not isinstance(loaded, Mapping):
         raise AuraError("a config file holds a mapping of stages to settings")
     return validate(_merged(config.model_dump(mode="python"), loaded))
@@ -209,6 +209,14 @@ def validate(data: Mapping[str, Any]) -> Config:
             for item in error.errors()
         )
         raise AuraError(f"config: {problems}") from error
+
+
+def _parsed(text: str, source: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise AuraError(f"{source}: neither YAML nor JSON ({problem})") from error
 
 
 def _assign(data: Any, path: Sequence[str], value: Any, assignment: str) -> None:

@@ -19,6 +19,7 @@ from aura_core.recipes import RECIPES
 from flows import display, local_prefect
 from flows.options import Selection
 from flows.request import choose_stages, resolve_root
+from tasks.launch import StageCrashError
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -82,8 +83,11 @@ def run(
                 until=until,
                 launch=launch,
             )
-    if "report" in stages:
-        out.print("report:", store.join(specs["report"].uri, REPORT_NAME))
+    last = specs[stages[-1]]
+    if last.stage == "report":
+        out.print("report:", store.join(last.uri, REPORT_NAME))
+    else:
+        out.print("artifact:", last.uri)
 
 
 @app.command
@@ -126,13 +130,16 @@ def recipes() -> None:
 
 
 def main() -> None:
-    """Run the command; a user's mistake is one line and exit code 2."""
+    """Run the command; exit code 2 is a user's mistake, 1 a crash, each told in one line."""
     local_prefect.set_environment(os.environ)
     try:
         app(exit_on_error=False, print_error=False)
     except (AuraError, CycloptsError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
+    except StageCrashError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("stopped; the same command goes on where it was", file=sys.stderr)
         sys.exit(130)

@@ -5,29 +5,37 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from aura_core.evaluation.table import Row
 from aura_core.explain import StageStatus
 
 
+class StageLines(logging.Handler):
+    """Shows log lines as they are; the state a stage line begins with gets a colour."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one line."""
+        line = Text(record.getMessage())
+        line.highlight_regex(r"^hit ", "green")
+        line.highlight_regex(r"^(run|done) ", "cyan")
+        self._console.print(line)
+
+
 @contextmanager
 def stage_lines(console: Console) -> Iterator[None]:
     """Show what the `aura` logger says on `console`."""
-    handler = RichHandler(
-        console=console,
-        show_level=False,
-        show_path=False,
-        markup=False,
-        omit_repeated_times=False,
-        log_time_format="%H:%M:%S",
-    )
+    handler = StageLines(console)
     log = logging.getLogger("aura")
     log.addHandler(handler)
     log.setLevel(logging.INFO)
-    # Prefect's handlers sit at the root and would say everything twice.
+    # Prefect's console handler sits at the root and would say everything twice.
     log.propagate = False
     try:
         yield

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aura_core.artifacts import store
 from aura_core.errors import AuraError
@@ -64,9 +64,10 @@ def read_manifest(artifact_uri: str) -> Manifest | None:
         return None
     try:
         return Manifest.model_validate_json(text)
-    except ValueError as error:
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"]
         raise AuraError(
-            f"{artifact_uri}/{NAME} is damaged ({error}); delete that folder and run again"
+            f"{artifact_uri}/{NAME} is damaged ({problem}); delete that folder and run again"
         ) from error
 
 

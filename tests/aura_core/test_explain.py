@@ -1,0 +1,84 @@
+import pytest
+
+from aura_core.artifacts.manifest import Manifest, write_manifest
+from aura_core.config import override
+from aura_core.explain import Difference, explain, explain_stage, first_difference
+from aura_core.pipeline import StageSpec, plan
+from aura_core.recipes import recipe
+
+
+def specs(root, *assignments: str) -> dict[str, StageSpec]:
+    return plan(override(recipe("smoke"), assignments), str(root))
+
+
+def finish(spec: StageSpec, created_at: str = "2026-01-01") -> None:
+    manifest = Manifest(
+        stage=spec.stage,
+        stage_version=spec.stage_version,
+        fingerprint=spec.fingerprint,
+        identity=spec.identity,
+        inputs=spec.inputs,
+        files=[],
+        provenance={"created_at": created_at},
+    )
+    write_manifest(spec.uri, manifest)
+
+
+def test_nothing_there_is_a_miss_without_a_neighbour(tmp_path):
+    for status in explain(specs(tmp_path)):
+        assert (status.hit, status.nearest_fingerprint, status.difference) == (False, None, None)
+
+
+def test_finished_stages_are_hits(tmp_path):
+    wanted = specs(tmp_path)
+    finish(wanted["ingest"])
+    assert [status.spec.stage for status in explain(wanted) if status.hit] == ["ingest"]
+
+
+@pytest.mark.parametrize(
+    ("assignment", "difference"),
+    [
+        ("distil.lora.rank=3", Difference("lora.rank", 64, 3)),
+        ("distil.phases.0.steps=7", Difference("phases.0.steps", 2, 7)),
+        ("distil.distillation.layer_map={8: 4}", Difference("distillation.layer_map", None, "x")),
+    ],
+)
+def test_a_miss_names_the_first_field_that_differs(tmp_path, assignment, difference):
+    finish(specs(tmp_path)["distil"])
+    status = explain_stage(specs(tmp_path, assignment)["distil"])
+    assert not status.hit
+    assert status.difference is not None
+    assert status.difference.field.startswith(difference.field)
+    if difference.wanted != "x":
+        assert status.difference == difference
+
+
+def test_the_nearest_artifact_has_the_most_equal_fields(tmp_path):
+    far = specs(tmp_path, "distil.lora.rank=3", "distil.seed=3", "distil.lora.alpha=3")["distil"]
+    near = specs(tmp_path, "distil.seed=4")["distil"]
+    finish(near)
+    finish(far, created_at="2027-01-01")
+    status = explain_stage(specs(tmp_path)["distil"])
+    assert status.nearest_fingerprint == near.fingerprint
+    assert status.difference == Difference("seed", 4, 0)
+
+
+def test_of_equally_near_ones_the_newest_counts(tmp_path):
+    old, new = (specs(tmp_path, f"distil.seed={seed}")["distil"] for seed in (3, 4))
+    finish(old, created_at="2026-01-01")
+    finish(new, created_at="2026-01-02")
+    assert explain_stage(specs(tmp_path)["distil"]).nearest_fingerprint == new.fingerprint
+
+
+def test_a_changed_input_is_named_last(tmp_path):
+    finish(specs(tmp_path)["distil"])
+    upstream_only = explain_stage(specs(tmp_path, "teacher_cache.layers=[4]")["distil"])
+    assert upstream_only.difference is not None
+    assert upstream_only.difference.field == "inputs.teacher_cache"
+    both = explain_stage(specs(tmp_path, "teacher_cache.layers=[4]", "distil.seed=9")["distil"])
+    assert both.difference == Difference("seed", 0, 9)
+
+
+def test_a_field_that_only_the_artifact_has_is_a_difference():
+    assert first_difference({"a": 1, "b": 2}, {"a": 1}) == Difference("b", 2, "(absent)")
+    assert first_difference({"a": 1}, {"a": 1}) is None

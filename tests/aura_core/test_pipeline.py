@@ -1,0 +1,81 @@
+import pytest
+
+from aura_core.config import override
+from aura_core.errors import AuraError
+from aura_core.pipeline import STAGE_INPUTS, STAGE_VERSIONS, StageSpec, is_complete, plan
+from aura_core.recipes import recipe
+
+
+def changed_stages(*assignments: str) -> set[str]:
+    base = plan(recipe("smoke"), "/r")
+    other = plan(override(recipe("smoke"), assignments), "/r")
+    return {stage for stage in base if base[stage].fingerprint != other[stage].fingerprint}
+
+
+def test_every_stage_has_a_version_and_only_earlier_inputs():
+    assert set(STAGE_VERSIONS) == set(STAGE_INPUTS)
+    seen: set[str] = set()
+    for stage, inputs in STAGE_INPUTS.items():
+        assert set(inputs) <= seen
+        seen.add(stage)
+
+
+def test_the_plan_repeats():
+    assert plan(recipe("smoke"), "/r") == plan(recipe("smoke"), "/r/")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "stages"),
+    [
+        ("report.samples=3", {"report"}),
+        ("evaluate.max_items=1", {"evaluate", "report"}),
+        ("distil.seed=5", {"distil", "evaluate", "report"}),
+        ("text_lora.seed=5", {"text_lora", "evaluate", "report"}),
+        (
+            "teacher_cache.layers=[4]",
+            {"teacher_cache", "text_lora", "distil", "evaluate", "report"},
+        ),
+        ("ingest.demo.seed=5", set(STAGE_INPUTS)),
+        ("distil.runtime.workers=1", set()),
+    ],
+)
+def test_a_change_reaches_exactly_what_lies_downstream(assignment, stages):
+    assert changed_stages(assignment) == stages
+
+
+def test_the_root_is_no_part_of_the_identity():
+    here, there = (plan(recipe("smoke"), root) for root in ("/r", "s3://bucket/x"))
+    assert [spec.fingerprint for spec in here.values()] == [
+        spec.fingerprint for spec in there.values()
+    ]
+    assert there["distil"].uri.startswith("s3://bucket/x/distil/")
+    assert there["distil"].spec_uri == f"{there['distil'].uri}/spec.json"
+    assert there["distil"].inputs == {"teacher_cache": there["teacher_cache"].uri}
+
+
+def test_a_spec_survives_its_file():
+    for spec in plan(recipe("smoke"), "/r").values():
+        assert StageSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+def test_the_content_of_a_manifest_is_pinned(tmp_path):
+    audio, manifest = tmp_path / "a.wav", tmp_path / "m.jsonl"
+    manifest.write_text('{"audio_filepath": "a.wav", "text": "hello"}\n')
+    fingerprints = set()
+    for content in (b"one", b"two", b"one"):
+        audio.write_bytes(content)
+        config = override(recipe("smoke"), [f"ingest.manifest={manifest}"])
+        fingerprints.add(plan(config, "/r")["ingest"].fingerprint)
+    assert len(fingerprints) == 2
+
+
+@pytest.mark.parametrize("field", ["distil.llm", "teacher_cache.teacher", "evaluate.asr"])
+def test_an_unknown_model_is_a_one_line_error(field):
+    config = override(recipe("smoke"), [f"{field}=pinned:nothing"])
+    with pytest.raises(AuraError, match="no pinned model 'nothing'"):
+        plan(config, "/r")
+
+
+def test_complete_means_that_the_manifest_is_there(smoke_root, tmp_path):
+    assert all(map(is_complete, plan(recipe("smoke"), smoke_root).values()))
+    assert not any(map(is_complete, plan(recipe("smoke"), str(tmp_path)).values()))

@@ -1,0 +1,29 @@
+"""What every test may share: a quiet environment, and one finished smoke run."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.local_prefect import OFFLINE
+
+os.environ.update(OFFLINE)
+os.environ.pop("AURA_ROOT", None)
+AURA = Path(sys.executable).with_name("aura")
+
+
+@pytest.fixture(scope="session")
+def smoke_root(tmp_path_factory) -> str:
+    """Root of a run of recipe `smoke` that went through once, by the command line."""
+    root = tmp_path_factory.mktemp("smoke")
+    result = subprocess.run(
+        [AURA, "run", "--recipe", "smoke", "--root", root],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, f"the smoke run failed:\n{result.stdout}\n{result.stderr}"
+    return str(root)
