@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Durations in manifests are rounded.
 _DURATION_SLACK_S = 0.1
+# Whisper hears "you" in silence with confidence; its own threshold tells speech from that.
+_MAX_NO_SPEECH_PROB = 0.6
 
 
 def rejections_path(number: int) -> str:
@@ -122,8 +124,10 @@ def _transcribe(clip: Clip, config: IngestConfig) -> tuple[str, float]:
     from aura_core.corpus.pseudo_label import transcribe
 
     label = transcribe(_asr(config.asr), clip.audio)
-    if not label.text:
-        raise BadAudioError("empty pseudo-label", "the ASR hears no words")
+    if not label.text or label.no_speech_prob > _MAX_NO_SPEECH_PROB:
+        raise BadAudioError(
+            "empty pseudo-label", f"the ASR hears no speech ({label.no_speech_prob:.0%} sure)"
+        )
     if label.avg_logprob < config.min_avg_logprob:
         raise BadAudioError(
             "weak pseudo-label",

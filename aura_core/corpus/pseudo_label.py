@@ -13,10 +13,11 @@ from aura_core.models.whisper_encoder import padded_log_mel
 
 @dataclass(frozen=True)
 class PseudoLabel:
-    """What was heard, and the mean log-probability of its tokens."""
+    """What was heard, the mean log-probability of its tokens, and whether it was speech at all."""
 
     text: str
     avg_logprob: float
+    no_speech_prob: float
 
 
 @torch.inference_mode()
@@ -31,4 +32,4 @@ def transcribe(model: Whisper, audio: NDArray[np.float32]) -> PseudoLabel:
     options = DecodingOptions(language="en", without_timestamps=True, fp16=False)
     result = decode(model, mel, options)
     assert isinstance(result, DecodingResult)
-    return PseudoLabel(result.text.strip(), float(result.avg_logprob))
+    return PseudoLabel(result.text.strip(), float(result.avg_logprob), float(result.no_speech_prob))

@@ -6,6 +6,7 @@ python -m tasks.jobs.ingest --spec URI
 import logging
 import posixpath
 from collections import Counter
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -40,15 +41,23 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     """
     config = driver.spec_config(spec, IngestConfig)
     plan = plan_ingest(config)
-    check_share(plan.rejections, plan.num_listed, config.max_rejected_share)
+    # Too much is wrong before any audio is read: say so at once.
+    _report(spec, config, plan, plan.rejections)
     _make_missing_parts(spec, config, plan)
-    rejections = list(plan.rejections) + _part_rejections(spec.uri, len(plan.parts))
-    write_report(store.join(spec.uri, REPORT), rejections)
-    check_share(rejections, plan.num_listed, config.max_rejected_share)
+    rejections = [*plan.rejections, *_part_rejections(spec.uri, len(plan.parts))]
+    _report(spec, config, plan, rejections)
     files = [REPORT, *(part_path(number) for number in range(len(plan.parts)))]
     counts, metrics = _summary(spec.uri, rejections)
     _check_splits(plan, counts)
     return files, counts, metrics
+
+
+def _report(
+    spec: StageSpec, config: IngestConfig, plan: IngestPlan, rejections: Sequence[Rejection]
+) -> None:
+    """Publish the rejections, also those a run is about to fail for."""
+    write_report(store.join(spec.uri, REPORT), rejections)
+    check_share(rejections, plan.num_listed, config.max_rejected_share)
 
 
 def _make_missing_parts(spec: StageSpec, config: IngestConfig, plan: IngestPlan) -> None:
