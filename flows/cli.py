@@ -3,8 +3,10 @@
 import json
 import logging
 import os
+import signal
 import sys
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
@@ -129,20 +131,33 @@ def recipes() -> None:
         out.print(f"[bold]{name:12}[/] {(make.__doc__ or '').strip().splitlines()[0]}")
 
 
+class _Stopped(BaseException):
+    """A signal asked the command to end."""
+
+
 def main() -> None:
     """Run the command; exit code 2 is a user's mistake, 1 a crash, each told in one line."""
     local_prefect.set_environment(os.environ)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _raise_stopped)
     try:
         app(exit_on_error=False, print_error=False)
     except (AuraError, CycloptsError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+        _fail(str(error), exit_code=2)
     except StageCrashError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
+        _fail(str(error), exit_code=1)
+    except _Stopped as stopped:
         print("stopped; the same command goes on where it was", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(128 + stopped.args[0])
+
+
+def _fail(message: str, exit_code: int) -> NoReturn:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(exit_code)
+
+
+def _raise_stopped(number: int, _frame: FrameType | None) -> NoReturn:
+    raise _Stopped(number)
 
 
 if __name__ == "__main__":
