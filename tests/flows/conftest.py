@@ -1,0 +1,123 @@
+"""A real Prefect server, work pool and worker, and other processes with an end."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(ready: Callable[[], bool], what: str, timeout_s: float = 120) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while not ready():
+        assert time.monotonic() < deadline_s, f"{what} did not come within {timeout_s} s"
+        time.sleep(0.3)
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return response.status == 200
+    except OSError:
+        return False
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def background(command: list[str], env: dict[str, str], log: Path) -> Iterator[subprocess.Popen]:
+    """Run a process in a group of its own; the whole group ends with the block."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def run(command: list[str], env: dict[str, str], timeout_s: float = 400) -> str:
+    """Run a command of the virtual environment to its end and return all that it said."""
+    result = subprocess.run(
+        [str(BIN / command[0]), *command[1:]],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+    return result.stdout
+
+
+@pytest.fixture(scope="session")
+def tools() -> SimpleNamespace:
+    """The functions above, for tests: modules of tests do not import one another."""
+    return SimpleNamespace(
+        answers=answers,
+        background=background,
+        free_port=free_port,
+        listens=listens,
+        run=run,
+        wait_for=wait_for,
+    )
+
+
+@pytest.fixture(scope="session")
+def quiet_env() -> dict[str, str]:
+    """An environment without telemetry where the virtual environment's tools come first."""
+    return os.environ | QUIET
+
+
+@pytest.fixture(scope="session")
+def prefect_env(tmp_path_factory) -> Iterator[dict[str, str]]:
+    """The environment of a client of a server where all deployments of infra/ are served."""
+    home = tmp_path_factory.mktemp("prefect")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    env = os.environ | QUIET | {"PREFECT_HOME": str(home), "PREFECT_API_URL": url}
+    prefect = str(BIN / "prefect")
+    serve = [prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with background(serve, env, home / "server.log"):
+        wait_for(lambda: answers(f"{url}/health"), "the Prefect server")
+        run(["prefect", "work-pool", "create", "aura", "--type", "process"], env)
+        run(
+            ["prefect", "--no-prompt", "deploy", "--prefect-file", "infra/prefect.yaml", "--all"],
+            env,
+        )
+        with background([prefect, "worker", "start", "--pool", "aura"], env, home / "worker.log"):
+            yield env

@@ -1,0 +1,56 @@
+"""Ctrl-C in the middle of a stage: everything ends, and running again goes on."""
+
+import signal
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from aura_core.artifacts import store
+from aura_core.pipeline import plan
+from aura_core.recipes import recipe
+
+AURA = Path(sys.executable).with_name("aura")
+
+
+def processes_with(mark):
+    """Command lines of the live processes that inherited `mark` in their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (folder / "environ").read_bytes():
+                found.append((folder / "cmdline").read_bytes().decode())
+        except OSError:
+            continue
+    return [line for line in found if line]
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc")
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_no_process(tools, quiet_env, tmp_path, stop):
+    mark = uuid.uuid4().hex
+    command = [AURA, "run", "--recipe", "smoke", "--root", tmp_path, "--until", "ingest"]
+    command += ["--set", "ingest.demo.train_utterances=5000"]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            command, env=quiet_env | {"AURA_TEST_MARK": mark}, stderr=log, start_new_session=True
+        )
+    tools.wait_for(lambda: any("raylet" in line for line in processes_with(mark)), "the work")
+    process.send_signal(stop)
+    exit_code = process.wait(60)
+    said = (tmp_path / "log").read_text()
+    # Prefect lets SIGTERM end the process itself, once the stage has been stopped.
+    assert exit_code in (128 + stop, -stop), said
+    assert "Traceback" not in said
+    tools.wait_for(lambda: not processes_with(mark), "the end of every process", timeout_s=20)
+    assert not list(tmp_path.rglob("manifest.json"))
+
+
+def test_running_again_after_a_stage_goes_on_from_it(tools, quiet_env, smoke_root):
+    """The finished stages of `smoke_root` are hits: nothing is run, Prefect is not started."""
+    said = tools.run(["aura", "run", "--recipe", "smoke", "--root", smoke_root], quiet_env, 15)
+    specs = plan(recipe("smoke"), smoke_root)
+    assert said.count("hit") == len(specs)
+    assert store.join(specs["report"].uri, "report.html") in said.replace("\n", "")

@@ -1,0 +1,80 @@
+"""The deployments, through a real server, work pool and worker."""
+
+import json
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from aura_core.pipeline import plan
+from aura_core.recipes import recipe
+
+
+def run_and_watch(tools, env, name, **parameters):
+    options = [
+        part
+        for key, value in parameters.items()
+        for part in ("--param", f"{key}={json.dumps(value)}")
+    ]
+    tools.run(["prefect", "deployment", "run", f"aura/{name}", "--watch", *options], env)
+
+
+def api(env, path, body):
+    request = urllib.request.Request(
+        f"{env['PREFECT_API_URL']}/{path}",
+        data=json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return json.load(response)
+
+
+def newest_run(env):
+    """The newest flow run: the state of each of its tasks by name, and its log lines."""
+    flow_run = api(env, "flow_runs/filter", {"sort": "START_TIME_DESC", "limit": 1})[0]
+    chosen = {"flow_runs": {"id": {"any_": [flow_run["id"]]}}}
+    tasks = api(env, "task_runs/filter", chosen)
+    logs = api(env, "logs/filter", {"logs": {"flow_run_id": {"any_": [flow_run["id"]]}}})
+    return {task["name"]: task["state_type"] for task in tasks}, [log["message"] for log in logs]
+
+
+def artifacts(root):
+    return {str(path.parent.relative_to(root)) for path in Path(root).glob("*/*/manifest.json")}
+
+
+@pytest.fixture(scope="module")
+def deployed_root(tools, prefect_env, tmp_path_factory):
+    """A root where aura/full-pipeline went through once."""
+    root = str(tmp_path_factory.mktemp("deployed"))
+    run_and_watch(tools, prefect_env, "full-pipeline", recipe="smoke", root=root)
+    return root
+
+
+def test_the_full_pipeline_runs_every_stage_by_a_readable_name(prefect_env, deployed_root):
+    specs = plan(recipe("smoke"), deployed_root)
+    tasks, lines = newest_run(prefect_env)
+    assert tasks == {f"{name} {spec.fingerprint[:12]}": "COMPLETED" for name, spec in specs.items()}
+    assert {f"{name}/{spec.fingerprint[:12]}" for name, spec in specs.items()} <= artifacts(
+        deployed_root
+    )
+    assert Path(specs["report"].uri, "report.html").stat().st_size > 1000
+    assert any("step" in line for line in lines), "the driver's output reaches the server"
+
+
+def test_evaluate_then_does_evaluation_only(tools, prefect_env, deployed_root):
+    before = artifacts(deployed_root)
+    parameters = {"root": deployed_root, "overrides": ["evaluate.max_items=1"]}
+    run_and_watch(tools, prefect_env, "evaluate", recipe="smoke", **parameters)
+    tasks, _ = newest_run(prefect_env)
+    assert {name.split()[0] for name in tasks} <= {"evaluate", "report"}
+    new = artifacts(deployed_root) - before
+    assert {path.split("/")[0] for path in new} <= {"evaluate", "report", "cells"}
+    assert any(path.startswith("evaluate/") for path in new)
+
+
+def test_a_mistake_fails_the_run_by_its_own_words(tools, prefect_env, tmp_path):
+    with pytest.raises(AssertionError):
+        run_and_watch(tools, prefect_env, "evaluate", recipe="smoke", root=str(tmp_path))
+    flow_run = api(prefect_env, "flow_runs/filter", {"sort": "START_TIME_DESC", "limit": 1})[0]
+    assert "run stage" in flow_run["state"]["message"]
+    assert not list(tmp_path.iterdir())
