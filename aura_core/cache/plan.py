@@ -30,6 +30,7 @@ class ShardPlan(BaseModel):
     name: str
     parts: tuple[str, ...]
     ids: tuple[str, ...]
+    duration_s: float
 
 
 class Plan(BaseModel):
@@ -64,6 +65,7 @@ def make_plan(candidates: Sequence[Candidate], shard_utterances: int) -> Plan:
                 name=f"{number:05d}",
                 parts=tuple(sorted({candidate.part for candidate in group})),
                 ids=tuple(candidate.id for candidate in group),
+                duration_s=sum(candidate.duration_s for candidate in group),
             )
             for number, group in enumerate(groups)
         )
