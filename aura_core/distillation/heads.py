@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
+_FIRST_SCALE = 0.5
+
 
 class DistillationHead(nn.Module):
     """RMSNorm and a linear map from a block's output to the (grouped) teacher state."""
@@ -36,6 +38,8 @@ class CtcHead(nn.Module):
         width = token_embeddings.shape[1]
         self.classes = {token: number for number, token in enumerate(token_ids, start=1)}
         self.norm = nn.RMSNorm(width)
+        # Token embeddings are long: at scale 1 the first logits would be far too sure.
+        nn.init.constant_(self.norm.weight, _FIRST_SCALE)
         self.blank = nn.Linear(width, 1)
         self.register_buffer("embeddings", token_embeddings[list(token_ids)].clone())
 

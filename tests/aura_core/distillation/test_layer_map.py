@@ -1,0 +1,36 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aura_core.distillation.layer_map import evenly_spaced, resolve_layer_map
+from aura_core.errors import AuraError
+
+
+def test_four_layers_on_eight_blocks():
+    assert evenly_spaced(8, [1, 2, 3, 4]) == {2: 1, 4: 2, 6: 3, 8: 4}
+
+
+def test_more_layers_than_blocks_keeps_the_later_ones():
+    assert evenly_spaced(2, [1, 2, 3, 4]) == {1: 3, 2: 4}
+
+
+@settings(deadline=None)
+@given(st.integers(1, 40), st.integers(1, 32))
+def test_the_last_block_always_learns_from_the_last_layer(blocks, layers):
+    mapped = evenly_spaced(blocks, range(1, layers + 1))
+    assert mapped[blocks] == layers
+    assert sorted(mapped.values()) == list(mapped.values())
+    assert len(mapped) == min(blocks, layers)
+
+
+@pytest.mark.parametrize(
+    ("layer_map", "message"),
+    [
+        ({9: 4}, "not among the 8 adapted blocks"),
+        ({8: 5}, "not in the cache"),
+        ({4: 4}, "last adapted block, 8, must be mapped"),
+    ],
+)
+def test_a_map_that_cannot_work_is_refused(layer_map, message):
+    with pytest.raises(AuraError, match=message):
+        resolve_layer_map(layer_map, 8, [1, 2, 3, 4])

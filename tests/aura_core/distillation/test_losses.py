@@ -1,0 +1,34 @@
+import pytest
+import torch
+
+from aura_core.distillation.losses import LOSSES
+
+
+@pytest.fixture
+def states() -> torch.Tensor:
+    return torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_equal_states_cost_nothing(name, states):
+    assert float(LOSSES[name](states, states, torch.ones_like(states))) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_what_is_masked_does_not_matter(name, states):
+    weight = torch.ones_like(states)
+    weight[:, 3:] = 0
+    other = states.clone()
+    other[:, 3:] = 100.0
+    target = states + 0.5
+    expected = LOSSES[name](states[:, :3], target[:, :3], weight[:, :3])
+    torch.testing.assert_close(LOSSES[name](other, target, weight), expected)
+
+
+def test_cosine_of_opposites_is_two(states):
+    loss = LOSSES["cosine"](states, -states, torch.ones_like(states))
+    assert float(loss) == pytest.approx(2)
+
+
+def test_mse_is_the_mean_square(states):
+    assert float(LOSSES["mse"](states, states + 2, torch.ones_like(states))) == pytest.approx(4)

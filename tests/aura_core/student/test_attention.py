@@ -1,0 +1,36 @@
+import torch
+
+from aura_core.student.attention import PADDING, attention_mask, positions
+
+# prefix, two audio positions, two branches of two, padding
+BRANCH = torch.tensor([[0, 0, 0, 1, 1, 2, 2, PADDING]])
+IS_AUDIO = torch.tensor([[0, 1, 1, 0, 0, 0, 0, 0]]).bool()
+
+
+def test_audio_sees_audio_both_ways_and_text_stays_causal():
+    mask = attention_mask(BRANCH, IS_AUDIO, bidirectional=True)[0, 0]
+    assert mask[1, 2]
+    assert mask[2, 1]
+    assert not mask[0, 1]
+    assert not mask[3, 4]
+
+
+def test_causal_audio_does_not_look_ahead():
+    mask = attention_mask(BRANCH, IS_AUDIO, bidirectional=False)[0, 0]
+    assert not mask[1, 2]
+    assert mask[2, 1]
+
+
+def test_a_branch_sees_the_shared_part_and_itself_only():
+    mask = attention_mask(BRANCH, IS_AUDIO, bidirectional=True)[0, 0]
+    assert mask[6].tolist() == [True, True, True, False, False, True, True, False]
+
+
+def test_nobody_sees_padding_and_no_row_is_empty():
+    mask = attention_mask(BRANCH, IS_AUDIO, bidirectional=True)[0, 0]
+    assert not mask[:7, 7].any()
+    assert mask.any(dim=-1).all()
+
+
+def test_every_branch_goes_on_where_the_shared_part_ends():
+    assert positions(BRANCH)[0, :7].tolist() == [0, 1, 2, 3, 4, 3, 4]
