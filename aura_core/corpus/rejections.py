@@ -40,7 +40,7 @@ def check_share(rejections: Sequence[Rejection], num_listed: int, max_share: flo
     kinds = ", ".join(f"{kind} ({n})" for kind, n in list(count_kinds(rejections).items())[:3])
     names = "; ".join(f"{each.id}: {each.reason}" for each in rejections[:_SHOWN])
     raise AuraError(
-        f"{count} of {num_listed} utterances ({count / num_listed:.0%}) are rejected, more than "
-        f"the allowed {max_share:.0%}: {kinds}; first: {names}; mend them or raise "
+        f"{count} of {num_listed} utterances ({count / num_listed:.1%}) are rejected, more than "
+        f"the allowed {100 * max_share:g}%: {kinds}; first: {names}; mend them or raise "
         "--set ingest.max_rejected_share=..."
     )

@@ -1,0 +1,99 @@
+import pytest
+
+from aura_core.config import DemoCorpusConfig
+from aura_core.corpus.grammar import grammar_text, parse_grammar, plan_corpus, sentences
+from aura_core.errors import AuraError
+
+GRAMMAR = parse_grammar(grammar_text())
+CORPUS = plan_corpus(GRAMMAR, DemoCorpusConfig())
+
+
+def texts(split):
+    return [utterance.sentence.text for utterance in CORPUS if utterance.split == split]
+
+
+def test_the_corpus_is_no_toy():
+    words = {word for utterance in CORPUS for word in utterance.sentence.text.split()}
+    assert 200 <= len(words) <= 300
+    assert len(GRAMMAR.families) >= 12
+    lengths = [len(text.split()) for text in texts("train")]
+    assert 5 < sum(lengths) / len(lengths) < 8
+
+
+def test_no_test_sentence_is_in_train():
+    config = DemoCorpusConfig()
+    for split in ("heldout", "phrasing", "voice"):
+        assert len(texts(split)) == getattr(config, f"{split}_utterances")
+        assert not set(texts(split)) & set(texts("train"))
+    assert not set(texts("voice")) & set(texts("heldout"))
+    assert len({utterance.id for utterance in CORPUS}) == len(CORPUS)
+
+
+def test_phrasing_split_holds_only_held_out_phrasings():
+    held_out = {p for family in GRAMMAR.families.values() for p in family.held_out}
+    for utterance in CORPUS:
+        assert (utterance.sentence.phrasing in held_out) == (utterance.split == "phrasing")
+    families = {u.sentence.family for u in CORPUS if u.split == "phrasing"}
+    assert len(families) >= 5
+
+
+def test_train_covers_every_word_and_slot_value():
+    train = [utterance.sentence for utterance in CORPUS if utterance.split == "train"]
+    used = {(s.family, *slot) for s in train for slot in s.slots}
+    possible = {
+        (intent, slot, value)
+        for intent, family in GRAMMAR.families.items()
+        for slot, values in family.slots.items()
+        for value in GRAMMAR.values[values]
+    }
+    assert used == possible
+    assert {s.phrasing for s in train} == {
+        p for family in GRAMMAR.families.values() for p in family.phrasings
+    }
+    words = {word for utterance in CORPUS for word in utterance.sentence.text.split()}
+    assert words == {word for text in texts("train") for word in text.split()}
+
+
+def test_order_depends_on_the_seed_alone():
+    assert plan_corpus(GRAMMAR, DemoCorpusConfig()) == CORPUS
+    assert plan_corpus(GRAMMAR, DemoCorpusConfig(seed=1)) != CORPUS
+
+
+def test_meaning_names_slots_in_order():
+    [sentence, *_] = sentences(GRAMMAR, "switch", "please turn the {room} {item} {state}")
+    assert sentence.text == "please turn the kitchen lamp on"
+    assert sentence.meaning == "switch; state=on; room=kitchen; item=lamp"
+
+
+def test_small_corpus_repeats_no_test_sentence():
+    tiny = parse_grammar(
+        "values: {n: [one, two, three, four, five, six, seven, eight, nine, ten]}\n"
+        "families: {count: {slots: {a: n, b: n}, phrasings: ['{a} and {b}'], "
+        "held_out: ['{b} after {a}']}}"
+    )
+    config = DemoCorpusConfig(
+        train_utterances=300, heldout_utterances=10, phrasing_utterances=10, voice_utterances=10
+    )
+    corpus = plan_corpus(tiny, config)
+    train = [u for u in corpus if u.split == "train"]
+    assert len(train) == 300
+    tested = {u.sentence.text for u in corpus if u.split != "train"}
+    assert not tested & {u.sentence.text for u in train}
+    with pytest.raises(AuraError, match="test sentences"):
+        plan_corpus(tiny, config.model_copy(update={"heldout_utterances": 90}))
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("values: {a: [x]}\nfamilies: {f: {slots: {s: b}, phrasings: ['{s}']}}", "not in values"),
+        ("values: {a: [x]}\nfamilies: {f: {slots: {s: a}, phrasings: ['{t}']}}", "not a slot"),
+        ("values: {a: [X]}\nfamilies: {}", "lower-case"),
+        ("values: {a: [x]}\nfamilies: {f: {slots: {s: a}, phrasings: []}}", "needs a phrasing"),
+        ("values: {a: [one, one]}\nfamilies: {}", "not distinct"),
+        ("values: [", "grammar"),
+    ],
+)
+def test_mistakes_are_named(text, complaint):
+    with pytest.raises(AuraError, match=complaint):
+        parse_grammar(text)

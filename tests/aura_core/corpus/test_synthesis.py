@@ -1,0 +1,77 @@
+import dataclasses
+
+import jiwer
+import numpy as np
+import pytest
+from whisper.normalizers import EnglishTextNormalizer
+
+from aura_core.config import DemoCorpusConfig
+from aura_core.corpus.grammar import grammar_text, parse_grammar, plan_corpus
+from aura_core.corpus.pseudo_label import transcribe
+from aura_core.corpus.synthesis import Synthesizer, add_noise, set_level, trim_silence
+from aura_core.corpus.table import decode_audio
+from aura_core.corpus.voice import COMMANDS, SLOW_PIPER, VOICE, second_voice
+from aura_core.models.pinned import locate
+from aura_core.models.references import parse
+from aura_core.models.whisper_encoder import load_whisper
+
+CONFIG = DemoCorpusConfig()
+SENTENCES = plan_corpus(parse_grammar(grammar_text()), CONFIG)[:3]
+
+
+def synthesizer(second=SLOW_PIPER, seed="0"):
+    return Synthesizer(locate(parse(VOICE).name), second, CONFIG, seed)
+
+
+@pytest.fixture(scope="module")
+def rows():
+    voice = synthesizer()
+    return [voice.speak(utterance) for utterance in SENTENCES]
+
+
+def test_same_chunk_same_audio(rows):
+    voice = synthesizer()
+    assert [voice.speak(utterance) for utterance in SENTENCES] == rows
+
+
+def test_another_seed_gives_other_audio(rows):
+    assert synthesizer(seed="1").speak(SENTENCES[0])["digest"] != rows[0]["digest"]
+
+
+def test_speech_is_short_and_understood_by_whisper(rows):
+    normalise = EnglishTextNormalizer()
+    model = load_whisper("pinned:whisper-tiny.en")
+    labels = [transcribe(model, decode_audio(row["audio"]["bytes"])) for row in rows]
+    said = [normalise(row["text"]) for row in rows]
+    assert jiwer.wer(said, [normalise(label.text) for label in labels]) < 0.35
+    assert all(-1 < label.avg_logprob < 0 for label in labels)
+    assert all(0.8 < row["duration_s"] < 3.5 for row in rows)
+    assert rows[0]["response"] == SENTENCES[0].sentence.meaning
+
+
+def test_second_voice_sounds_different(rows):
+    utterance = dataclasses.replace(SENTENCES[0], split="voice")
+    row = synthesizer(second_voice()).speak(utterance)
+    assert row["speaker"] == second_voice()
+    assert row["text"] == rows[0]["text"]
+    assert row["digest"] != rows[0]["digest"]
+
+
+@pytest.mark.skipif(second_voice() not in COMMANDS, reason="no espeak-ng or flite on this machine")
+def test_second_synthesiser_is_a_full_length_clip():
+    row = synthesizer(second_voice()).speak(dataclasses.replace(SENTENCES[0], split="voice"))
+    assert 0.5 < row["duration_s"] < 5
+
+
+def test_silence_is_trimmed_to_a_margin():
+    audio = np.zeros(16_000, dtype="f4")
+    audio[6000:8000] = 0.5
+    assert len(trim_silence(audio, 16_000)) == pytest.approx(2000 + 2 * 0.08 * 16_000, abs=2)
+
+
+def test_noise_and_level_are_as_asked():
+    speech = np.sin(np.arange(16_000) / 10).astype("f4")
+    noisy = add_noise(speech, 20.0, np.random.default_rng(0))
+    snr_db = 10 * np.log10(np.mean(speech**2) / np.mean((noisy - speech) ** 2))
+    assert snr_db == pytest.approx(20, abs=0.3)
+    assert np.abs(set_level(speech, -6.0)).max() == pytest.approx(10 ** (-6 / 20), rel=1e-4)
