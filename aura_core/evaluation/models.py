@@ -11,7 +11,7 @@ from aura_core.models.whisper_encoder import load_whisper, log_mel
 from aura_core.student.inference import Responder, load_responder
 from aura_core.student.prompts import Prompt
 
-BATCH_ITEMS = 16
+BATCH_ITEMS = 32
 
 
 @dataclass(frozen=True)

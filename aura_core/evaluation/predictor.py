@@ -6,7 +6,7 @@ import torch
 
 from aura_core.config import EvaluateConfig
 from aura_core.corpus.table import read_table
-from aura_core.evaluation.cells import Cell, load_cell, plan_cell, publish_cell
+from aura_core.evaluation.cells import Cell, is_complete, load_cell, plan_cell, publish_cell
 from aura_core.evaluation.items import Item, load_items, with_transcripts
 from aura_core.evaluation.latency import Timing, measure
 from aura_core.evaluation.models import Model, Sources, load_model, predict
@@ -31,12 +31,19 @@ class Predictor:
         items = load_items(self.spec.inputs["ingest"], cell.split, cell.task, self.config.max_items)
         if cell.model == "cascade":
             items = with_transcripts(items, self._transcripts(cell.split))
-        answers = predict(self._model(cell.model), items)
+        answers = self._known_answers(cell, items)
+        unanswered = [item for item in items if item.id not in answers]
+        if unanswered:
+            new = predict(self._model(cell.model), unanswered)
+            answers |= {item.id: answer for item, answer in zip(unanswered, new, strict=True)}
         predictions = [
             Prediction(
-                id=item.id, reference=item.reference, prediction=answer, transcript=item.transcript
+                id=item.id,
+                reference=item.reference,
+                prediction=answers[item.id],
+                transcript=item.transcript,
             )
-            for item, answer in zip(items, answers, strict=True)
+            for item in items
         ]
         publish_cell(cell, predictions)
         return len(predictions)
@@ -46,6 +53,17 @@ class Predictor:
         torch.set_num_threads(threads)
         items = self._clips(splits, task)
         return measure({name: self._model(name) for name in self.config.models}, items)
+
+    def _known_answers(self, cell: Cell, items: list[Item]) -> dict[str, str]:
+        """What the cascade's LLM has already answered, as the model `text`.
+
+        Where the ASR made no mistake both are given the same prompt.
+        """
+        text_cell = plan_cell(self.spec, self.config, "text", cell.split, cell.task)
+        if cell.model != "cascade" or not is_complete(text_cell):
+            return {}
+        answers = {p.id: p.prediction for p in load_cell(text_cell)}
+        return {item.id: answers[item.id] for item in items if item.transcript == item.text}
 
     def _clips(self, splits: list[str], task: str) -> list[Item]:
         wanted = self.config.latency_items

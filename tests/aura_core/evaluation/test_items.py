@@ -1,29 +1,14 @@
-import numpy as np
 import pytest
 
-from aura_core.corpus.table import encode_audio, write_table
+from aura_core.corpus.table import write_table
 from aura_core.errors import AuraError
 from aura_core.evaluation.items import load_items, tasks_by_split, with_transcripts
 
 
 @pytest.fixture
-def corpus(tmp_path):
-    flac, digest = encode_audio(np.linspace(-0.5, 0.5, 1600, dtype=np.float32))
+def corpus(tmp_path, row):
     rows = [
-        {
-            "id": f"{split}-{i}",
-            "text": f"text {i}",
-            "instruction": "What is wanted?" if answered else None,
-            "response": f"answer {i}" if answered else None,
-            "speaker": None,
-            "split": split,
-            "family": None,
-            "duration_s": 0.1,
-            "source_sample_rate": 16_000,
-            "avg_logprob": None,
-            "audio": {"bytes": flac, "path": "a.flac"},
-            "digest": digest,
-        }
+        row(f"{split}-{i}", f"text {i}", split, f"answer {i}" if answered else None)
         for split, answered in (("train", True), ("heldout", True), ("plain", False))
         for i in range(6)
     ]

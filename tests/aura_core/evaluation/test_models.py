@@ -16,9 +16,9 @@ class Echo:
 
 
 def test_answers_keep_the_order_of_items_that_are_batched_by_length():
-    durations = [float(7 * i % 40) for i in range(40)]
+    durations = [float(7 * i % 40) for i in range(80)]
     items = [Item(str(i), "", "", f"text {i}", d, b"") for i, d in enumerate(durations)]
     model = Echo()
     assert predict(model, items) == [item.text for item in items]
-    assert [len(batch) for batch in model.batches] == [16, 16, 8]
+    assert [len(batch) for batch in model.batches] == [32, 32, 16]
     assert list(chain(*model.batches)) == sorted(durations, reverse=True)

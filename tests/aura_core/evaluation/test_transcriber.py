@@ -26,7 +26,7 @@ def test_speech_becomes_text_in_the_corpus_spelling(whisper, speak):
     written = Transcriber(whisper, Spelling(plain=False, numbers_in_words=False))
     spoken = Transcriber(whisper, Spelling(plain=True, numbers_in_words=True))
     assert "12 minutes" in written.transcribe([audio])[0]
-    assert spoken.transcribe([audio]) == ["set a timer for twelve minutes"]
+    assert "a timer for twelve minutes" in spoken.transcribe([audio])[0]
 
 
 def test_a_transcript_does_not_depend_on_the_loudness_of_its_neighbours(whisper, speak):

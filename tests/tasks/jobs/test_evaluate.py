@@ -9,7 +9,7 @@ import pytest
 import ray
 import soxr
 import torch
-from piper import PiperVoice
+from piper import PiperVoice, SynthesisConfig
 
 from aura_core.artifacts.fingerprint import fingerprint
 from aura_core.config import EvaluateConfig, LoraConfig, Phase, Runtime, TrainConfig
@@ -60,7 +60,7 @@ def local_ray():
 def utterances():
     voice = PiperVoice.load(locate("joe-medium"))
     for split, (text, response) in SENTENCES.items():
-        chunks = list(voice.synthesize(text))
+        chunks = list(voice.synthesize(text, SynthesisConfig(noise_scale=0, noise_w_scale=0)))
         audio = np.concatenate([chunk.audio_float_array for chunk in chunks])
         flac, digest = encode_audio(soxr.resample(audio, chunks[0].sample_rate, 16_000))
         yield {
