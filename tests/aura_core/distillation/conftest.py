@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+
+from aura_core.artifacts.manifest import Manifest, describe_file, write_manifest
+from aura_core.cache import build
+from aura_core.config import (
+    LoraConfig,
+    Phase,
+    TeacherCacheConfig,
+    TrainConfig,
+)
+from aura_core.corpus.table import encode_audio, write_part
+from aura_core.models.whisper_encoder import load_whisper
+from aura_core.recipes import SHORT_CHATML
+
+TEXTS = ["turn on the lamp", "turn off the fan", "what time is it", "call anna", "stop", "go home"]
+
+
+@pytest.fixture(scope="session")
+def cache_uri(tmp_path_factory) -> str:
+    """A real teacher cache of six short clips of coloured noise."""
+    root = tmp_path_factory.mktemp("cache")
+    ingest_uri, uri = str(root / "ingest"), str(root / "teacher_cache")
+    write_part(ingest_uri, 0, [utterance(number, text) for number, text in enumerate(TEXTS)])
+    config = TeacherCacheConfig()
+    teacher = load_whisper(config.teacher)
+    plan = build.plan_cache(ingest_uri, uri, config)
+    records = [
+        build.build_shard(teacher, ingest_uri, uri, shard, config) for shard in plan.shards
+    ]
+    build.publish_stem(teacher, uri)
+    build.publish_layer_stats(uri, plan)
+    files, counts, metrics = build.summarise(records)
+    write_manifest(
+        uri,
+        Manifest(
+            stage="teacher_cache",
+            stage_version=1,
+            fingerprint="0" * 64,
+            identity={},
+            inputs={},
+            files=[describe_file(uri, path) for path in files],
+            counts=counts,
+            metrics=metrics,
+        ),
+    )
+    return uri
+
+
+def utterance(number: int, text: str) -> dict:
+    rng = np.random.default_rng(number)
+    samples = np.convolve(rng.normal(size=9000 + 1500 * number), np.ones(8) / 8)
+    flac, digest = encode_audio((0.3 * samples / abs(samples).max()).astype(np.float32))
+    return {
+        "id": f"utt-{number}",
+        "text": text,
+        "instruction": "What is wanted?",
+        "response": f"intent{number}",
+        "speaker": None,
+        "split": "train",
+        "family": None,
+        "duration_s": len(samples) / 16000,
+        "source_sample_rate": 16000,
+        "avg_logprob": None,
+        "audio": {"bytes": flac, "path": f"utt-{number}.flac"},
+        "digest": digest,
+    }
+
+
+@pytest.fixture
+def train_config() -> TrainConfig:
+    return TrainConfig(
+        input="audio",
+        chat_template=SHORT_CHATML,
+        lora=LoraConfig(rank=4, alpha=4, blocks=4),
+        phases=(
+            Phase(name="align", steps=3, batch_utterances=4, ce=0, ctc=0.3, warmup_steps=0),
+            Phase(name="learn", steps=2, batch_utterances=3, warmup_steps=1),
+        ),
+        precision="fp32",
+        checkpoint_every_steps=2,
+    )

@@ -1,0 +1,106 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from aura_core.artifacts import store
+from aura_core.cache.index import open_cache
+from aura_core.config import Phase
+from aura_core.distillation.checkpoint import NAME
+from aura_core.distillation.run import read_metrics, train
+from aura_core.errors import AuraError
+from aura_core.student.inference import load_responder
+from aura_core.student.prompts import TRANSCRIBE, Prompt
+
+
+class Killed(BaseException):
+    """Stands for a machine that is gone."""
+
+
+def run(config, cache_uri, folder, die_after=None) -> list[float]:
+    def on_step(record):
+        if record["step"] == die_after:
+            raise Killed
+
+    train(config, cache_uri=cache_uri, output_uri=str(folder), on_step=on_step)
+    return [record["loss"] for record in read_metrics(str(folder))]
+
+
+def test_a_killed_run_goes_on_with_the_same_losses(train_config, cache_uri, tmp_path):
+    whole = run(train_config, cache_uri, tmp_path / "whole")
+    with pytest.raises(Killed):
+        run(train_config, cache_uri, tmp_path / "cut", die_after=3)
+    assert (tmp_path / "cut" / NAME).exists()
+    assert run(train_config, cache_uri, tmp_path / "cut") == whole
+    assert not (tmp_path / "cut" / NAME).exists()
+    adapter = "adapter/adapter_model.safetensors"
+    assert store.read_bytes(str(tmp_path / "cut" / adapter)) == store.read_bytes(
+        str(tmp_path / "whole" / adapter)
+    )
+
+
+def test_a_saved_student_answers_and_its_answer_does_not_depend_on_the_batch(
+    train_config, cache_uri, tmp_path
+):
+    run(train_config, cache_uri, tmp_path)
+    responder = load_responder(str(tmp_path))
+    cache = open_cache(cache_uri)
+    prompts = [Prompt(TRANSCRIBE, log_mel=cache.read(i).log_mel) for i in range(4)]
+    together = responder.generate(prompts, 6)
+    assert together == [responder.generate([prompt], 6)[0] for prompt in prompts]
+
+
+def test_text_alone_learns_its_sentences(train_config, cache_uri, tmp_path):
+    phase = Phase(
+        name="text", steps=8, batch_utterances=6, distil=0, warmup_steps=0, learning_rate=5e-3
+    )
+    config = train_config.model_copy(update={"input": "text", "phases": (phase,)})
+    losses = run(config, cache_uri, tmp_path)
+    assert losses[-1] < 0.6 * losses[0]
+    assert not (tmp_path / "audio_embedding.safetensors").exists()
+
+
+def test_distillation_alone_brings_the_student_closer(train_config, cache_uri, tmp_path):
+    phase = Phase(name="align", steps=10, batch_utterances=6, ce=0, warmup_steps=0)
+    config = train_config.model_copy(update={"phases": (phase,)})
+    run(config, cache_uri, tmp_path)
+    records = read_metrics(str(tmp_path))
+    first, last = records[0]["distil_blocks"], records[-1]["distil_blocks"]
+    assert set(first) == {"1", "2", "3", "4"}
+    assert all(last[block] < 0.97 * first[block] for block in first)
+
+
+def test_a_loss_that_is_not_finite_names_step_and_utterances(train_config, cache_uri, tmp_path):
+    phase = Phase(name="wild", steps=30, batch_utterances=6, learning_rate=1e30, warmup_steps=0)
+    config = train_config.model_copy(update={"phases": (phase,)})
+    with pytest.raises(AuraError, match=r"step \d+ \(wild\): the loss is nan.*utt-0"):
+        run(config, cache_uri, tmp_path)
+
+
+def test_the_teacher_is_never_loaded(train_config, cache_uri, tmp_path):
+    script = (
+        "import sys, json\n"
+        "from aura_core.config import TrainConfig\n"
+        "from aura_core.distillation.run import train\n"
+        "config = TrainConfig.model_validate_json(sys.argv[1])\n"
+        "train(config, cache_uri=sys.argv[2], output_uri=sys.argv[3], on_step=lambda record: None)\n"
+        "print(json.dumps([name for name in sys.modules if name.split('.')[0] == 'whisper']))\n"
+    )
+    phase = Phase(name="learn", steps=1, batch_utterances=2)
+    config = train_config.model_copy(update={"phases": (phase,)})
+    arguments = [config.model_dump_json(), cache_uri, str(tmp_path)]
+    result = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True
+    )
+    assert json.loads(result.stdout.splitlines()[-1]) == []
+
+
+def test_standardised_targets_have_unit_scale(cache_uri):
+    cache = open_cache(cache_uri)
+    for layer, (mean, std) in cache.layer_stats().items():
+        states = torch.cat([cache.read(i).layers[layer].float() for i in range(len(cache))])
+        scaled = (states - mean) / std
+        assert scaled.mean(dim=0).abs().max() < 0.02
+        assert (scaled.std(dim=0) - 1).abs().max() < 0.05
