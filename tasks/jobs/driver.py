@@ -40,11 +40,12 @@ ConfigT = TypeVar("ConfigT", bound=StageConfig)
 
 log = logging.getLogger("aura")
 
-# Read by Ray and the hub client when they are first used.
+# Read by Ray, its workers and the hub client when they start.
 QUIET = {
     "DO_NOT_TRACK": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "PYTHONWARNINGS": "ignore::FutureWarning",
 }
 
 
