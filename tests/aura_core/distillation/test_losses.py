@@ -11,7 +11,9 @@ def states() -> torch.Tensor:
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_equal_states_cost_nothing(name, states):
-    assert float(LOSSES[name](states, states, torch.ones_like(states))) == pytest.approx(0, abs=1e-6)
+    assert float(LOSSES[name](states, states, torch.ones_like(states))) == pytest.approx(
+        0, abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("name", LOSSES)

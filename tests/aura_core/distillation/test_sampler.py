@@ -7,7 +7,9 @@ from aura_core.distillation.sampler import endless_batches, epoch_batches
 
 
 @settings(deadline=None)
-@given(st.lists(st.floats(0.1, 30), min_size=1, max_size=200), st.integers(1, 16), st.integers(0, 5))
+@given(
+    st.lists(st.floats(0.1, 30), min_size=1, max_size=200), st.integers(1, 16), st.integers(0, 5)
+)
 def test_every_sample_occurs_once_an_epoch(lengths, batch_size, seed):
     batches = epoch_batches(lengths, batch_size, seed, epoch=0)
     assert sorted(chain.from_iterable(batches)) == list(range(len(lengths)))
