@@ -85,7 +85,8 @@ def test_the_teacher_is_never_loaded(train_config, cache_uri, tmp_path):
         "from aura_core.config import TrainConfig\n"
         "from aura_core.distillation.run import train\n"
         "config = TrainConfig.model_validate_json(sys.argv[1])\n"
-        "train(config, cache_uri=sys.argv[2], output_uri=sys.argv[3], on_step=lambda record: None)\n"
+        "uris = {'cache_uri': sys.argv[2], 'output_uri': sys.argv[3]}\n"
+        "train(config, **uris, on_step=lambda record: None)\n"
         "print(json.dumps([name for name in sys.modules if name.split('.')[0] == 'whisper']))\n"
     )
     phase = Phase(name="learn", steps=1, batch_utterances=2)
