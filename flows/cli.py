@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
@@ -138,26 +138,35 @@ class _Stopped(BaseException):
 def main() -> None:
     """Run the command; exit code 2 is a user's mistake, 1 a crash, each told in one line."""
     local_prefect.set_environment(os.environ)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _raise_stopped)
+    stopped_by: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> NoReturn:
+        stopped_by.append(number)
+        # One is enough: a second would cut short the ending of what runs.
+        _catch_signals(signal.SIG_IGN)
+        raise _Stopped
+
+    _catch_signals(stop)
     try:
         app(exit_on_error=False, print_error=False)
-    except (AuraError, CycloptsError) as error:
-        _fail(str(error), exit_code=2)
-    except StageCrashError as error:
-        _fail(str(error), exit_code=1)
-    except _Stopped as stopped:
-        print("stopped; the same command goes on where it was", file=sys.stderr)
-        sys.exit(128 + stopped.args[0])
+    except BaseException as error:  # noqa: BLE001 - whatever a signal has led to
+        # A terminal's Ctrl-C also ends Prefect's server, and Prefect then fails in its own way.
+        if stopped_by:
+            print("stopped; the same command goes on where it was", file=sys.stderr)
+            sys.exit(128 + stopped_by[0])
+        _exit_for(error)
 
 
-def _fail(message: str, exit_code: int) -> NoReturn:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(exit_code)
+def _exit_for(error: BaseException) -> NoReturn:
+    if not isinstance(error, AuraError | CycloptsError | StageCrashError):
+        raise error
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    sys.exit(1 if isinstance(error, StageCrashError) else 2)
 
 
-def _raise_stopped(number: int, _frame: FrameType | None) -> NoReturn:
-    raise _Stopped(number)
+def _catch_signals(handler: Any) -> None:
+    signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGTERM, handler)
 
 
 if __name__ == "__main__":

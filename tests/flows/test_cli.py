@@ -1,0 +1,146 @@
+"""The `aura` command as a user meets it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aura_core.artifacts.newest import newest_artifact
+from aura_core.pipeline import STAGE_INPUTS
+from aura_core.recipes import RECIPES
+
+AURA = Path(sys.executable).with_name("aura")
+
+
+def aura(*arguments: str, cwd=None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [AURA, *map(str, arguments)],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "--recipe", "dmeo"), "no recipe 'dmeo'"),
+        (("run", "--set", "distil.lora.rank=0"), "distil.lora.rank: "),
+        (("run", "--set", "distil.lora.rank"), "expected stage.key=value"),
+        (("run", "--set", "distil.seed=[1"), "neither YAML nor JSON"),
+        (("run", "--until", "nowhere"), "no stage 'nowhere': the stages are ingest"),
+        (("run", "--config", "/nowhere.yaml"), "/nowhere.yaml"),
+        (("run", "--manifest", "/nowhere.jsonl"), "/nowhere.jsonl does not exist"),
+        (("run", "--set", "distil.llm=pinned:none"), "no pinned model 'none'"),
+        (("run", "--set", "distil.llm=/no/model"), "no such file or folder"),
+        (("run", "--launch", "http://127.0.0.1:9", "--recipe", "smoke"), "no Ray job server"),
+        (("explain", "--recipe", "dmeo"), "no recipe 'dmeo'"),
+        (("results", "--root", "/nowhere"), "no finished evaluate below /nowhere"),
+        (("run", "--nope"), "--nope"),
+        (("rnu",), "rnu"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, tmp_path):
+    result = aura(*arguments, cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert message in last
+    assert "Traceback" not in result.stderr
+
+
+def test_a_mistake_found_by_a_driver_is_told_in_its_own_words(tmp_path):
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text('{"audio_filepath": "missing.wav", "text": "hello"}\n')
+    result = aura("run", "--manifest", manifest, "--root", tmp_path / "r", "--until", "ingest")
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.count("error: ") == 1
+    assert "rejected" in result.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", [(), ("run",), ("explain",), ("results",)])
+def test_help_teaches_by_example(command):
+    result = aura(*command, "--help")
+    assert result.returncode == 0
+    assert f"aura {command[0] if command else 'run'} --" in result.stdout
+
+
+def test_recipes_are_listed():
+    result = aura("recipes")
+    assert [line.split()[0] for line in result.stdout.splitlines()] == list(RECIPES)
+
+
+def test_a_run_of_hits_names_the_report_and_imports_no_torch_and_no_prefect(smoke_root):
+    code = (
+        "import sys, flows.cli\n"
+        "try:\n    flows.cli.main()\n"
+        "finally:\n    print(sorted({'torch', 'prefect', 'ray'} & set(sys.modules)))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, "run", "--recipe", "smoke", "--root", smoke_root],
+        capture_output=True,
+        text=True,
+        timeout=15,
+        check=False,
+    )
+    report, imported = result.stdout.splitlines()[-2:]
+    assert imported == "[]", result.stderr
+    path = Path(report.removeprefix("report: "))
+    assert path.parent.parent == Path(smoke_root, "report")
+    assert "<html" in path.read_text()[:200]
+    assert [line.split()[:2] for line in result.stderr.splitlines()] == [
+        ["hit", stage] for stage in STAGE_INPUTS
+    ]
+
+
+def test_the_root_comes_from_the_environment(smoke_root, monkeypatch):
+    monkeypatch.setenv("AURA_ROOT", smoke_root)
+    result = aura("run", "--recipe", "smoke")
+    assert result.returncode == 0, result.stderr
+    assert smoke_root in result.stdout
+
+
+def test_explain_names_the_changed_field_and_the_stages_it_reaches(smoke_root):
+    result = aura(
+        "explain", "--recipe", "smoke", "--root", smoke_root, "--set", "distil.lora.rank=3"
+    )
+    lines = {line.split()[0]: line for line in result.stdout.splitlines()}
+    assert "lora.rank: 64" in lines["distil"].replace("\n", " ")
+    assert lines["distil"].rstrip().endswith("now 3")
+    assert "inputs.distil" in lines["evaluate"]
+    for stage in ("ingest", "teacher_cache", "text_lora"):
+        assert lines[stage].split()[2] == "hit"
+
+
+def test_results_are_rows(smoke_root):
+    result = aura("results", "--json", "--root", smoke_root)
+    rows = json.loads(result.stdout)
+    fields = {"model", "task", "metric", "value", "ci_low", "ci_high", "n"}
+    assert all(set(row) == fields for row in rows)
+    assert {row["model"] for row in rows} >= {"aura", "cascade", "text"}
+    table = aura("results", "--root", smoke_root).stdout
+    assert newest_artifact(smoke_root, "evaluate") in table
+    assert len(table.splitlines()) >= len(rows)
+
+
+def test_a_config_file_is_laid_over_the_recipe_and_set_wins(tmp_path):
+    settings = tmp_path / "c.yaml"
+    settings.write_text("distil: {seed: 5}\ntext_lora: {seed: 5}\n")
+
+    def fingerprints(*arguments: str) -> list[str]:
+        result = aura("explain", "--recipe", "smoke", "--root", tmp_path, *arguments)
+        assert result.returncode == 0, result.stderr
+        return [line.split()[1] for line in result.stdout.splitlines()[1:]]
+
+    by_file = fingerprints("--config", settings)
+    by_set = fingerprints("--set", "distil.seed=5", "--set", "text_lora.seed=5")
+    assert by_file == by_set
+    assert fingerprints("--config", settings, "--set", "distil.seed=0") == fingerprints(
+        "--set", "text_lora.seed=5"
+    )
