@@ -25,6 +25,7 @@ from aura_core.cache.record import (
 from aura_core.errors import AuraError
 
 _OPEN_THREADS = 16
+_REPAIR = "delete manifest.json there and run the teacher_cache stage again: sound shards are kept"
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,7 @@ class TeacherCache:
             if len(data) != member.size_bytes or store.xxh3(data) != member.xxh3:
                 raise AuraError(
                     f"{self.uri}: shard {shard}, key {member.entry.key}: the data is damaged; "
-                    f"delete {tar_path(shard)}, {record_path(shard)} and manifest.json there "
-                    "and run the teacher_cache stage again"
+                    f"{_REPAIR}"
                 )
             self._verified.add(index)
         tensors = load(data)
@@ -133,15 +133,15 @@ def _open_shard(uri: str, name: str, files: Mapping[str, FileEntry]) -> ShardRec
         raise AuraError(f"{uri}: shard {name} was written by another version of aura") from error
     tar = tar_path(name)
     if (record.tar.size_bytes, record.tar.xxh3) != (files[tar].size_bytes, files[tar].xxh3):
-        raise AuraError(f"{uri}: shard {name}: its record and the manifest disagree; rebuild it")
+        raise AuraError(f"{uri}: shard {name}: its record and the manifest disagree; {_REPAIR}")
     try:
         size_bytes = store.size_bytes(store.join(uri, tar))
     except FileNotFoundError:
-        raise AuraError(f"{uri}: shard {name}: {tar} is missing; rebuild the cache") from None
+        raise AuraError(f"{uri}: shard {name}: {tar} is missing; {_REPAIR}") from None
     if size_bytes != record.tar.size_bytes:
         raise AuraError(
             f"{uri}: shard {name}: {tar} has {size_bytes} bytes, expected "
-            f"{record.tar.size_bytes}; delete it and manifest.json there, run teacher_cache again"
+            f"{record.tar.size_bytes}; {_REPAIR}"
         )
     return record
 
@@ -154,7 +154,4 @@ def _read_verified(uri: str, path: str, files: Mapping[str, FileEntry]) -> bytes
             return data
     except (FileNotFoundError, KeyError):
         pass
-    raise AuraError(
-        f"{uri}: {path} is missing or damaged; delete manifest.json there and run teacher_cache "
-        "again (finished shards are kept)"
-    )
+    raise AuraError(f"{uri}: {path} is missing or damaged; {_REPAIR}")

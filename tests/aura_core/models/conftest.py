@@ -9,7 +9,7 @@ from piper import PiperVoice, SynthesisConfig
 from aura_core.models.pinned import locate
 from aura_core.models.whisper_encoder import load_whisper
 
-SENTENCE = "What will the weather be in Boston tomorrow morning?"
+SENTENCE = "She opened the window because the room was too warm."
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,113 @@
+"""A small ingest artifact of real neural speech, and the cache made of it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soxr
+import torch
+from piper import PiperVoice, SynthesisConfig
+
+from aura_core.artifacts.manifest import Manifest, describe_file, write_manifest
+from aura_core.cache import build
+from aura_core.config import TeacherCacheConfig
+from aura_core.corpus.table import encode_audio, write_table
+from aura_core.models.pinned import locate
+from aura_core.models.whisper_encoder import load_whisper
+
+SENTENCES = (
+    "Turn it off.",
+    "Set a timer for ten minutes.",
+    "Please turn on the lamp in the kitchen.",
+    "She opened the window because the room was too warm.",
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def teacher():
+    return load_whisper("pinned:whisper-tiny.en")
+
+
+@pytest.fixture(scope="session")
+def rows() -> list[dict]:
+    """Eight training utterances and a held-out one, each as a row of the table."""
+    voice = PiperVoice.load(str(locate("joe-medium")))
+    result = []
+    for i in range(9):
+        text = SENTENCES[i % 4]
+        style = SynthesisConfig(noise_scale=0, noise_w_scale=0, length_scale=0.8 + 0.1 * (i // 4))
+        chunks = list(voice.synthesize(text, style))
+        spoken = np.concatenate([chunk.audio_float_array for chunk in chunks])
+        audio = soxr.resample(spoken, chunks[0].sample_rate, 16_000).astype(np.float32)
+        flac, digest = encode_audio(audio)
+        result.append(
+            {
+                "id": f"clip/{i}.wav" if i == 3 else f"clip-{i}",
+                "text": text,
+                "instruction": "What is wanted?" if i % 2 else None,
+                "response": f"Wünsche; n={i}" if i % 2 else None,
+                "speaker": "joe",
+                "split": "heldout" if i == 8 else "train",
+                "family": None,
+                "duration_s": len(audio) / 16_000,
+                "source_sample_rate": 22_050,
+                "avg_logprob": None,
+                "audio": {"bytes": flac, "path": f"{i}.flac"},
+                "digest": digest,
+            }
+        )
+    return result
+
+
+@pytest.fixture(scope="session")
+def ingest_uri(rows, tmp_path_factory) -> str:
+    uri = str(tmp_path_factory.mktemp("ingest"))
+    write_table(uri, rows)
+    return uri
+
+
+@pytest.fixture(scope="session")
+def config() -> TeacherCacheConfig:
+    return TeacherCacheConfig(shard_utterances=3)
+
+
+@pytest.fixture(scope="session")
+def make_cache(teacher, ingest_uri, config):
+    """Make a finished cache at a URI, in this process."""
+
+    def make(uri: str) -> str:
+        plan = build.plan_cache(ingest_uri, uri, config)
+        records = [
+            build.build_shard(teacher, ingest_uri, uri, shard, config) for shard in plan.shards
+        ]
+        build.publish_stem(teacher, uri)
+        build.publish_layer_stats(uri, plan)
+        publish_manifest(uri, build.summarise(records))
+        return uri
+
+    return make
+
+
+def publish_manifest(uri: str, outcome) -> None:
+    files, counts, metrics = outcome
+    manifest = Manifest(
+        stage="teacher_cache", stage_version=1, fingerprint="0" * 64, identity={}, inputs={},
+        files=[describe_file(uri, path) for path in files], counts=counts, metrics=metrics,
+    )  # fmt: skip
+    write_manifest(uri, manifest)
+
+
+@pytest.fixture(scope="session")
+def cache_folder(make_cache, tmp_path_factory) -> Path:
+    """A finished cache; tests only read it."""
+    folder = tmp_path_factory.mktemp("cache")
+    make_cache(str(folder))
+    return folder

@@ -1,0 +1,116 @@
+"""The driver on real Ray: killed in the middle, run again, the same bytes as without Ray."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soxr
+import torch
+from piper import PiperVoice, SynthesisConfig
+
+from aura_core.artifacts import store
+from aura_core.cache import build
+from aura_core.cache.index import open_cache
+from aura_core.config import Runtime, TeacherCacheConfig
+from aura_core.corpus.table import encode_audio, write_table
+from aura_core.models.pinned import locate
+from aura_core.models.whisper_encoder import load_whisper
+from aura_core.pipeline import StageSpec
+
+NUM_CLIPS = 40
+CONFIG = TeacherCacheConfig(shard_utterances=1, runtime=Runtime(workers=2))
+
+
+@pytest.fixture(scope="module")
+def ingest_uri(tmp_path_factory) -> str:
+    voice = PiperVoice.load(str(locate("joe-medium")))
+    chunks = list(
+        voice.synthesize(
+            "Please turn on the lamp in the kitchen.",
+            SynthesisConfig(noise_scale=0, noise_w_scale=0),
+        )
+    )
+    spoken = np.concatenate([chunk.audio_float_array for chunk in chunks])
+    audio = soxr.resample(spoken, chunks[0].sample_rate, 16_000).astype(np.float32)
+    uri = str(tmp_path_factory.mktemp("ingest"))
+    write_table(uri, [row(i, audio[: 16_000 + 400 * i]) for i in range(NUM_CLIPS)])
+    return uri
+
+
+def row(number: int, audio: np.ndarray) -> dict:
+    flac, digest = encode_audio(audio)
+    return {
+        "id": f"clip-{number}", "text": "please turn on the lamp", "instruction": None,
+        "response": None, "speaker": None, "split": "train", "family": None,
+        "duration_s": len(audio) / 16_000, "source_sample_rate": 22_050, "avg_logprob": None,
+        "audio": {"bytes": flac, "path": f"{number}.flac"}, "digest": digest,
+    }  # fmt: skip
+
+
+def write_spec(uri: str, ingest_uri: str) -> str:
+    spec = StageSpec(
+        stage="teacher_cache",
+        stage_version=1,
+        fingerprint="a" * 64,
+        uri=uri,
+        root=uri,
+        identity={**CONFIG.identity(), "pinned": {}},
+        inputs={"ingest": ingest_uri},
+        input_fingerprints={},
+        runtime=CONFIG.runtime,
+    )
+    store.write_text(spec.spec_uri, spec.model_dump_json())
+    return spec.spec_uri
+
+
+def start(spec_uri: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "tasks.jobs.precompute", "--spec", spec_uri]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def records(folder: Path) -> set[str]:
+    return {path.stem for path in folder.glob("shards/*.json")}
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path, ingest_uri):
+    folder = tmp_path / "killed"
+    spec_uri = write_spec(str(folder), ingest_uri)
+    first = start(spec_uri)
+    deadline = time.monotonic() + 120
+    while len(records(folder)) < 3 and first.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    time.sleep(2)  # Ray's processes end with their driver.
+    finished = records(folder)
+    assert 3 <= len(finished) < NUM_CLIPS
+    assert not (folder / "manifest.json").exists()
+    tars = {name: folder / "shards" / f"{name}.tar" for name in finished}
+    written_ns = {name: path.stat().st_mtime_ns for name, path in tars.items()}
+
+    second = start(spec_uri)
+    _, stderr = second.communicate(timeout=120)
+    assert second.returncode == 0, stderr
+    assert "teacher cache: 100%" in stderr
+    assert {name: path.stat().st_mtime_ns for name, path in tars.items()} == written_ns
+    assert len(open_cache(str(folder))) == NUM_CLIPS
+    assert_same_as_without_ray(folder, ingest_uri, tmp_path / "plain")
+
+
+def assert_same_as_without_ray(folder: Path, ingest_uri: str, plain: Path) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    teacher = load_whisper(CONFIG.teacher)
+    plan = build.plan_cache(ingest_uri, str(plain), CONFIG)
+    for shard in plan.shards:
+        build.build_shard(teacher, ingest_uri, str(plain), shard, CONFIG)
+    build.publish_stem(teacher, str(plain))
+    build.publish_layer_stats(str(plain), plan)
+    torch.set_num_threads(threads)
+    expected = {p.relative_to(plain): p.read_bytes() for p in plain.rglob("*") if p.is_file()}
+    for path, data in expected.items():
+        assert (folder / path).read_bytes() == data, path
