@@ -8,9 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from aura_core.errors import AuraError
+
+# Whisper's 50 Hz states, two, four or eight to an audio position.
+TOKEN_RATES_HZ = (25.0, 12.5, 6.25)
 
 
 class Frozen(BaseModel):
@@ -82,7 +85,7 @@ class LoraConfig(Frozen):
     """PEFT LoRA on the first `blocks` blocks of the LLM."""
 
     rank: int = Field(64, ge=1)
-    alpha: float = Field(64, gt=0)
+    alpha: int = Field(64, ge=1)
     blocks: int = Field(8, ge=1)
     targets: tuple[str, ...] = (
         "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
@@ -93,7 +96,14 @@ class AudioEmbeddingConfig(Frozen):
     """Log-mel (100 Hz) to LLM embeddings: conv stem, positions, stacking, linear."""
 
     init: Literal["teacher", "random"] = "teacher"
-    token_rate_hz: Literal[25.0, 12.5, 6.25] = 12.5
+    token_rate_hz: float = 12.5
+
+    @field_validator("token_rate_hz")
+    @classmethod
+    def _is_a_whole_stack(cls, value: float) -> float:
+        if value not in TOKEN_RATES_HZ:
+            raise ValueError(f"choose one of {', '.join(map(str, TOKEN_RATES_HZ))}")
+        return value
 
 
 class DistillationConfig(Frozen):

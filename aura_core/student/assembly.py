@@ -80,6 +80,6 @@ def new_audio_embedding(
     )
     if config.audio_embedding.init == "teacher":
         embedding.load_stem({name: tensor.float() for name, tensor in stem.items()})
-    tokens = llm.get_input_embeddings().weight
-    embedding.match_scale(float(tokens.float().square().mean().sqrt()))
+    tokens = llm.get_parameter("model.embed_tokens.weight")
+    embedding.match_scale(tokens.float().square().mean().sqrt().item())
     return embedding

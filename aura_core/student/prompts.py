@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -28,7 +27,9 @@ class ChatFormat:
         self.tokenizer = tokenizer
         self._template = template
         self.prefix = self._encode(self._split("")[0])
-        self.end_id = int(tokenizer.convert_tokens_to_ids(str(tokenizer.eos_token)))
+        if tokenizer.eos_token_id is None:
+            raise AuraError("the LLM's tokenizer names no end-of-turn token (eos_token)")
+        self.end_id = int(tokenizer.eos_token_id)
 
     def suffix(self, instruction: str) -> list[int]:
         """Ids between the audio and the response: the instruction, the assistant's header."""
@@ -42,10 +43,9 @@ class ChatFormat:
         """Ids of a response and the end of the turn."""
         return [*self._encode(text), self.end_id]
 
-    def decode(self, ids: list[int] | Tensor) -> str:
+    def decode(self, ids: list[int]) -> str:
         """Text of generated ids, without special tokens."""
-        text: str = self.tokenizer.decode(torch.as_tensor(ids), skip_special_tokens=True)
-        return text.strip()
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
 
     def _split(self, instruction: str) -> tuple[str, str]:
         rendered = self.tokenizer.apply_chat_template(
