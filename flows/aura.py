@@ -14,7 +14,7 @@ log = logging.getLogger("aura")
 
 
 @flow(name="aura")
-def aura(  # noqa: PLR0913, PLR0917 - they are the form that a deployment fills in
+def aura(
     recipe: str = "demo",
     root: str | None = None,
     config_file: str | None = None,

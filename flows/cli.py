@@ -23,7 +23,8 @@ from flows.options import Selection
 from flows.request import choose_stages, resolve_root
 from tasks.launch import StageCrashError
 
-out = Console(highlight=False, soft_wrap=True)
+# What is piped onwards must not be folded at the width of a terminal.
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 log = logging.getLogger("aura")
 

@@ -79,7 +79,7 @@ def staged(uri: str) -> Iterator[Path]:
         path = Path(folder) / target.name
         yield path
         _fsync(path)
-        os.replace(path, target)
+        path.replace(target)
         _fsync(target.parent)
 
 

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "RAY_USAGE_STATS_ENABLED": "0",
     "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+    "PWD": str(ROOT),
 }
 
 
@@ -70,18 +72,16 @@ def background(command: list[str], env: dict[str, str], log: Path) -> Iterator[s
 
 def run(command: list[str], env: dict[str, str], timeout_s: float = 400) -> str:
     """Run a command of the virtual environment to its end and return all that it said."""
-    result = subprocess.run(
-        [str(BIN / command[0]), *command[1:]],
-        cwd=ROOT,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout
-    return result.stdout
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "log")
+        with background([str(BIN / command[0]), *command[1:]], env, log) as process:
+            try:
+                exit_code = process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                pytest.fail(f"not done within {timeout_s} s:\n{log.read_text()}")
+        said = log.read_text()
+    assert exit_code == 0, said
+    return said
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +95,12 @@ def tools() -> SimpleNamespace:
         run=run,
         wait_for=wait_for,
     )
+
+
+@pytest.fixture(scope="session")
+def small() -> list[str]:
+    """Overrides that cut recipe `smoke` to one held-out clip, for roads travelled twice."""
+    return ["ingest.demo.train_utterances=8", "evaluate.splits=[heldout]", "evaluate.max_items=1"]
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from aura_core.pipeline import plan
+from aura_core.artifacts.manifest import require_manifest
+from aura_core.config import override
+from aura_core.pipeline import is_complete, plan
 from aura_core.recipes import recipe
 
 
@@ -43,33 +45,37 @@ def artifacts(root):
 
 
 @pytest.fixture(scope="module")
-def deployed_root(tools, prefect_env, tmp_path_factory):
+def deployed_root(tools, prefect_env, tmp_path_factory, small):
     """A root where aura/full-pipeline went through once."""
     root = str(tmp_path_factory.mktemp("deployed"))
-    run_and_watch(tools, prefect_env, "full-pipeline", recipe="smoke", root=root)
+    run_and_watch(tools, prefect_env, "full-pipeline", recipe="smoke", root=root, overrides=small)
     return root
 
 
-def test_the_full_pipeline_runs_every_stage_by_a_readable_name(prefect_env, deployed_root):
-    specs = plan(recipe("smoke"), deployed_root)
+def test_the_full_pipeline_runs_every_stage_by_a_readable_name(prefect_env, deployed_root, small):
+    specs = plan(override(recipe("smoke"), small), deployed_root)
     tasks, lines = newest_run(prefect_env)
-    assert tasks == {f"{name} {spec.fingerprint[:12]}": "COMPLETED" for name, spec in specs.items()}
-    assert {f"{name}/{spec.fingerprint[:12]}" for name, spec in specs.items()} <= artifacts(
-        deployed_root
-    )
+    names = {f"{name} {spec.fingerprint[:12]}" for name, spec in specs.items()}
+    assert tasks == dict.fromkeys(names, "COMPLETED")
+    assert all(is_complete(spec) for spec in specs.values())
     assert Path(specs["report"].uri, "report.html").stat().st_size > 1000
     assert any("step" in line for line in lines), "the driver's output reaches the server"
 
 
-def test_evaluate_then_does_evaluation_only(tools, prefect_env, deployed_root):
+def test_evaluate_then_evaluates_what_is_new_and_nothing_else(
+    tools, prefect_env, deployed_root, small
+):
     before = artifacts(deployed_root)
-    parameters = {"root": deployed_root, "overrides": ["evaluate.max_items=1"]}
-    run_and_watch(tools, prefect_env, "evaluate", recipe="smoke", **parameters)
+    overrides = [*small, "evaluate.splits=[heldout, voice]"]
+    root = deployed_root
+    run_and_watch(tools, prefect_env, "evaluate", recipe="smoke", root=root, overrides=overrides)
     tasks, _ = newest_run(prefect_env)
-    assert {name.split()[0] for name in tasks} <= {"evaluate", "report"}
-    new = artifacts(deployed_root) - before
+    assert {name.split()[0] for name in tasks} == {"evaluate", "report"}
+    new = artifacts(root) - before
     assert {path.split("/")[0] for path in new} <= {"evaluate", "report", "cells"}
-    assert any(path.startswith("evaluate/") for path in new)
+    spec = plan(override(recipe("smoke"), overrides), root)["evaluate"]
+    counts = require_manifest(spec.uri).counts
+    assert counts["cells_made"] == counts["cells"] / 2, "one of two splits was there"
 
 
 def test_a_mistake_fails_the_run_by_its_own_words(tools, prefect_env, tmp_path):

@@ -27,9 +27,10 @@ def s3_env(tools, quiet_env, tmp_path_factory):
         yield env, bucket
 
 
-def test_the_whole_road_on_s3(tools, s3_env, tmp_path):
+def test_the_whole_road_on_s3(tools, s3_env, small):
     env, bucket = s3_env
     command = ["aura", "run", "--recipe", "smoke", "--root", "s3://lab/aura"]
+    command += [part for assignment in small for part in ("--set", assignment)]
     tools.run(command, env)
     manifests = bucket.glob("lab/aura/*/*/manifest.json")
     assert {path.split("/")[2] for path in manifests} >= set(STAGE_INPUTS)
