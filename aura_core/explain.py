@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aura_core.artifacts import store
+from aura_core.artifacts.fingerprint import canonical_json
 from aura_core.artifacts.manifest import Manifest, read_manifest
 from aura_core.pipeline import StageSpec
 
@@ -65,7 +66,7 @@ def nearest_manifest(spec: StageSpec, manifests: list[Manifest]) -> Manifest | N
 
     def nearness(manifest: Manifest) -> tuple[int, str]:
         found = manifest_fields(manifest)
-        equal = sum(found.get(name, _ABSENT) == value for name, value in wanted.items())
+        equal = sum(_same(found.get(name, _ABSENT), value) for name, value in wanted.items())
         return equal, manifest.provenance.get("created_at", "")
 
     return max(manifests, key=nearness, default=None)
@@ -75,7 +76,7 @@ def first_difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Dif
     """Return the first field that differs, in the order of `wanted`; then what only `found` has."""
     for name in [*wanted, *(name for name in found if name not in wanted)]:
         pair = found.get(name, _ABSENT), wanted.get(name, _ABSENT)
-        if pair[0] != pair[1]:
+        if not _same(*pair):
             return Difference(name, *pair)
     return None
 
@@ -90,6 +91,11 @@ def manifest_fields(manifest: Manifest) -> dict[str, Any]:
     """The same fields of an existing artifact."""
     inputs = {name: uri.rstrip("/").rsplit("/", 1)[-1] for name, uri in manifest.inputs.items()}
     return _fields(manifest.stage_version, manifest.identity, inputs)
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    """Whether two values are hashed alike: 32 and 32.0 are not."""
+    return canonical_json(found) == canonical_json(wanted)
 
 
 def _fields(

@@ -82,3 +82,8 @@ def test_a_changed_input_is_named_last(tmp_path):
 def test_a_field_that_only_the_artifact_has_is_a_difference():
     assert first_difference({"a": 1, "b": 2}, {"a": 1}) == Difference("b", 2, "(absent)")
     assert first_difference({"a": 1}, {"a": 1}) is None
+
+
+def test_values_that_are_hashed_differently_differ():
+    assert first_difference({"a": 32.0}, {"a": 32}) == Difference("a", 32.0, 32)
+    assert first_difference({"a": True}, {"a": 1}) is not None

@@ -113,7 +113,7 @@ def test_explain_names_the_changed_field_and_the_stages_it_reaches(smoke_root):
     lines = {line.split()[0]: line for line in result.stdout.splitlines()}
     assert "lora.rank: 64" in lines["distil"].replace("\n", " ")
     assert lines["distil"].rstrip().endswith("now 3")
-    assert "inputs.distil" in lines["evaluate"]
+    assert "inputs.distil: " in lines["evaluate"]
     for stage in ("ingest", "teacher_cache", "text_lora"):
         assert lines[stage].split()[2] == "hit"
 
