@@ -70,7 +70,7 @@ def background(command: list[str], env: dict[str, str], log: Path) -> Iterator[s
         process.wait()
 
 
-def run(command: list[str], env: dict[str, str], timeout_s: float = 400) -> str:
+def run(command: list[str], env: dict[str, str], timeout_s: float = 900) -> str:
     """Run a command of the virtual environment to its end and return all that it said."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")
