@@ -50,7 +50,7 @@ def _assistant(*, text_steps: int, align_steps: int, learn_steps: int) -> Config
             input="audio",
             chat_template=SHORT_CHATML,
             phases=(
-                # Audio through the adapted blocks only: a tenth of a full step's cost.
+                # Audio through the adapted blocks only, which is far cheaper than a full step.
                 Phase(
                     name="align",
                     steps=align_steps,
