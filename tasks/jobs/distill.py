@@ -5,8 +5,10 @@ python -m tasks.jobs.distill --spec URI
 
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import ray
@@ -59,11 +61,24 @@ def run(spec: StageSpec) -> driver.Outcome:
                 failure_config=FailureConfig(max_failures=_MAX_FAILURES),
             ),
         )
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            done = pool.submit(trainer.fit)
-            _show(progress, sum(phase.steps for phase in config.phases), spec.stage, done.done)
-            done.result()
+        done = _in_background(trainer.fit)
+        _show(progress, sum(phase.steps for phase in config.phases), spec.stage, done)
+        done.result()
     return _outcome(spec)
+
+
+def _in_background(work: Callable[[], Any]) -> "Future[Any]":
+    """Run `work` in a daemon thread: a signal then ends the driver without waiting for it."""
+    done: Future[Any] = Future()
+
+    def settle() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
+            done.set_exception(error)
+
+    Thread(target=settle, name="ray-train", daemon=True).start()
+    return done
 
 
 def _resources(spec: StageSpec) -> dict[str, float]:
@@ -74,10 +89,10 @@ def _resources(spec: StageSpec) -> dict[str, float]:
     return {"CPU": cpus}
 
 
-def _show(progress: Any, total: int, name: str, is_done: Any) -> None:
+def _show(progress: Any, total: int, name: str, done: "Future[Any]") -> None:
     with tqdm(total=total, desc=name, unit="step", mininterval=_POLL_S) as bar:
         while True:
-            ended = is_done()
+            ended = done.done()
             record = ray.get(progress.newest.remote())
             shown = ("loss", "ce", "distil", "ctc", "samples_per_s")
             bar.set_postfix(
