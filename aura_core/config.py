@@ -82,11 +82,14 @@ class TeacherCacheConfig(StageConfig):
 
 
 class LoraConfig(Frozen):
-    """PEFT LoRA on the first `blocks` blocks of the LLM."""
+    """PEFT LoRA on the first `blocks` blocks of the LLM, and a slimmer one above them."""
 
-    rank: int = Field(64, ge=1)
-    alpha: int = Field(64, ge=1)
-    blocks: int = Field(8, ge=1)
+    rank: int = Field(128, ge=1)
+    alpha: int = Field(128, ge=1)
+    blocks: int | None = Field(4, ge=1, description="none: every block")
+    upper_rank: int = Field(
+        0, ge=0, description="rank above `blocks`, alpha in proportion; learns from CE only"
+    )
     targets: tuple[str, ...] = (
         "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
     )  # fmt: skip
@@ -140,7 +143,10 @@ class Phase(Frozen):
 
 
 class TrainConfig(StageConfig):
-    """A LoRA of the LLM: the student (audio in), or the text baseline (transcript in)."""
+    """A LoRA of the LLM: the student (audio in), or the text baseline (transcript in).
+
+    In a run the student starts from the text baseline's LLM, so both name the same one.
+    """
 
     input: Literal["audio", "text"]
     llm: str = "pinned:smollm2-135m-instruct"
@@ -184,6 +190,18 @@ class Config(Frozen):
     distil: TrainConfig
     evaluate: EvaluateConfig = EvaluateConfig()
     report: ReportConfig = ReportConfig()
+
+    @model_validator(mode="after")
+    def _starts_from_the_text_lora(self) -> "Config":
+        for name in ("llm", "chat_template"):
+            if getattr(self.distil, name) != getattr(self.text_lora, name):
+                raise ValueError(
+                    f"distil.{name} and text_lora.{name} differ, but the student starts from "
+                    "the text LoRA's LLM: set both alike"
+                )
+        if (self.text_lora.input, self.distil.input) != ("text", "audio"):
+            raise ValueError("text_lora.input is text and distil.input is audio")
+        return self
 
 
 def override(config: Config, assignments: Sequence[str]) -> Config:

@@ -18,8 +18,8 @@ from aura_core.models.references import digest
 STAGE_VERSIONS = {
     "ingest": 1,
     "teacher_cache": 1,
-    "text_lora": 1,
-    "distil": 1,
+    "text_lora": 2,
+    "distil": 2,
     "evaluate": 1,
     "report": 1,
 }
@@ -29,7 +29,7 @@ STAGE_INPUTS: dict[str, tuple[str, ...]] = {
     "ingest": (),
     "teacher_cache": ("ingest",),
     "text_lora": ("teacher_cache",),
-    "distil": ("teacher_cache",),
+    "distil": ("teacher_cache", "text_lora"),
     "evaluate": ("ingest", "text_lora", "distil"),
     "report": ("ingest", "teacher_cache", "text_lora", "distil", "evaluate"),
 }

@@ -22,12 +22,12 @@ SHORT_CHATML = (
 
 def demo() -> Config:
     """A small assistant that hears, in minutes on two CPU cores."""
-    return _assistant(text_steps=40, align_steps=220, learn_steps=20)
+    return _assistant(text_steps=40, align_steps=330, learn_steps=100)
 
 
 def demo_long() -> Config:
     """The demo's assistant trained until it hears well, in three quarters of an hour."""
-    return _assistant(text_steps=80, align_steps=900, learn_steps=150)
+    return _assistant(text_steps=80, align_steps=1500, learn_steps=700)
 
 
 def _assistant(*, text_steps: int, align_steps: int, learn_steps: int) -> Config:
@@ -35,7 +35,7 @@ def _assistant(*, text_steps: int, align_steps: int, learn_steps: int) -> Config
         text_lora=TrainConfig(
             input="text",
             chat_template=SHORT_CHATML,
-            lora=LoraConfig(rank=16, alpha=32, blocks=30),
+            lora=LoraConfig(rank=16, alpha=32, blocks=None),
             phases=(
                 Phase(
                     name="text",
@@ -49,6 +49,7 @@ def _assistant(*, text_steps: int, align_steps: int, learn_steps: int) -> Config
         distil=TrainConfig(
             input="audio",
             chat_template=SHORT_CHATML,
+            lora=LoraConfig(upper_rank=16),
             phases=(
                 # Audio through the adapted blocks only, which is far cheaper than a full step.
                 Phase(
@@ -62,7 +63,7 @@ def _assistant(*, text_steps: int, align_steps: int, learn_steps: int) -> Config
                 Phase(
                     name="learn",
                     steps=learn_steps,
-                    batch_utterances=16,
+                    batch_utterances=8,
                     distil=0.3,
                     ctc=0.3,
                     warmup_steps=5,

@@ -22,17 +22,19 @@ def train(
     *,
     cache_uri: str,
     output_uri: str,
+    text_lora_uri: str | None = None,
     on_step: Callable[[dict[str, Any]], None],
 ) -> None:
     """Train a student and publish it at `output_uri`; go on from its checkpoint if there is one.
 
-    Only the teacher cache is read: the teacher itself is never loaded. `on_step` gets each
-    step's record, the same that ends up in `metrics.jsonl`.
+    Only the teacher cache is read: the teacher itself is never loaded. With `text_lora_uri`
+    the LLM starts with that text LoRA merged. `on_step` gets each step's record, the same
+    that ends up in `metrics.jsonl`.
 
     Raises:
         AuraError: if the config does not fit the LLM or the cache, or the loss diverges.
     """
-    trainer = new_trainer(config, open_cache(cache_uri))
+    trainer = new_trainer(config, open_cache(cache_uri), text_lora_uri)
     records = restore_checkpoint(output_uri, trainer)
     before_s = records[-1]["elapsed_s"] if records else 0.0
     started = time.perf_counter()
@@ -42,19 +44,15 @@ def train(
         on_step(record)
         if trainer.step % config.checkpoint_every_steps == 0:
             save_checkpoint(store.join(output_uri, NAME), trainer, records)
-    _publish(trainer.objective.student, config, records, output_uri)
+    with tempfile.TemporaryDirectory(prefix="aura-") as scratch:
+        folder = Path(scratch)
+        save_student(trainer.objective.student, config, folder, text_lora_uri)
+        (folder / METRICS).write_text("".join(json.dumps(record) + "\n" for record in records))
+        store.upload_folder(folder, output_uri)
+    store.remove(store.join(output_uri, NAME))
 
 
 def read_metrics(uri: str) -> list[dict[str, Any]]:
     """The step records of a finished run."""
     text = store.read_text(store.join(uri, METRICS))
     return [json.loads(line) for line in text.splitlines()]
-
-
-def _publish(student: Any, config: TrainConfig, records: list[dict[str, Any]], uri: str) -> None:
-    with tempfile.TemporaryDirectory(prefix="aura-") as scratch:
-        folder = Path(scratch)
-        save_student(student, config, folder)
-        (folder / METRICS).write_text("".join(json.dumps(r) + "\n" for r in records))
-        store.upload_folder(folder, uri)
-    store.remove(store.join(uri, NAME))

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from aura_core.artifacts import store
 from aura_core.cache.index import TeacherCache
 from aura_core.config import Phase, TrainConfig
 from aura_core.distillation.heads import CtcHead, distillation_heads
@@ -19,7 +20,13 @@ from aura_core.distillation.sampler import endless_batches
 from aura_core.distillation.training_set import TrainingSet
 from aura_core.errors import AuraError
 from aura_core.models.llm import load_llm
-from aura_core.student.assembly import compute_dtype, new_student
+from aura_core.student.assembly import (
+    compute_dtype,
+    merge_adapter,
+    new_student,
+    num_adapted_blocks,
+)
+from aura_core.student.export import ADAPTER
 from aura_core.student.prompts import ChatFormat
 
 _BETAS = (0.9, 0.98)
@@ -46,7 +53,7 @@ class Trainer:
         self.step = 0
         self._data = data
         self.optimizer = torch.optim.AdamW(
-            [p for p in objective.parameters() if p.requires_grad], betas=_BETAS, weight_decay=0.0
+            self.trainable.values(), betas=_BETAS, weight_decay=0.0, fused=True
         )
 
     @property
@@ -83,7 +90,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         data = self._data.load(indices, with_text=here.phase.ce > 0)
-        losses = self.objective(data, here.phase)
+        with self._autocast():
+            losses = self.objective(data, here.phase)
         if not math.isfinite(losses.total.item()):
             raise AuraError(
                 f"step {self.step + 1} ({here.phase.name}): the loss is {losses.total.item()}; "
@@ -103,6 +111,12 @@ class Trainer:
             "samples_per_s": len(indices) / (time.perf_counter() - started),
         }
 
+    def _autocast(self) -> torch.autocast:
+        """Mixed precision where the frozen weights are bf16; what learns stays fp32."""
+        weights = self.objective.student.causal_lm.get_input_embeddings().weight
+        bf16 = weights.dtype == torch.bfloat16
+        return torch.autocast(weights.device.type, torch.bfloat16, enabled=bf16)
+
     def _position(self) -> Position:
         remaining = self.step
         for index, phase in enumerate(self.config.phases):
@@ -121,19 +135,26 @@ def learning_rate(phase: Phase, step: int) -> float:
     return phase.learning_rate * share
 
 
-def new_trainer(config: TrainConfig, cache: TeacherCache) -> Trainer:
-    """Build an untrained run from a config and a teacher cache; the teacher is not loaded."""
+def new_trainer(
+    config: TrainConfig, cache: TeacherCache, text_lora_uri: str | None = None
+) -> Trainer:
+    """Build an untrained run from a config and a teacher cache; the teacher is not loaded.
+
+    With `text_lora_uri` the LLM is the one that text LoRA has taught the language of the task.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(config.seed)
     llm, tokenizer = load_llm(config.llm, compute_dtype(config.precision, device))
+    if text_lora_uri is not None:
+        with store.local_folder(store.join(text_lora_uri, ADAPTER)) as adapter:
+            llm = merge_adapter(llm, adapter)
     chat = ChatFormat(tokenizer, config.chat_template)
     hears = config.input == "audio"
     student = new_student(config, llm, cache.stem() if hears else None)
     layer_map: Mapping[int, int] = {}
     if hears:
-        layer_map = resolve_layer_map(
-            config.distillation.layer_map, config.lora.blocks, cache.layers
-        )
+        blocks = num_adapted_blocks(llm, config.lora)
+        layer_map = resolve_layer_map(config.distillation.layer_map, blocks, cache.layers)
     data = TrainingSet(cache, chat, student.audio_embedding, sorted(set(layer_map.values())))
     stats = cache.layer_stats()
     objective = Objective(

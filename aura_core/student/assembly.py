@@ -1,10 +1,11 @@
 """Putting a student together from its config: LLM, LoRA, audio embedding."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from peft import LoraConfig as PeftLoraConfig
-from peft import get_peft_model
+from peft import PeftModel, get_peft_model
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -26,23 +27,48 @@ def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
     return {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
 
 
+def num_adapted_blocks(llm: PreTrainedModel, lora: LoraConfig) -> int:
+    """How many blocks, from the first, carry LoRA of the full rank.
+
+    Raises:
+        AuraError: if the LLM has fewer blocks than asked for.
+    """
+    num_blocks = int(llm.config.num_hidden_layers)
+    blocks = num_blocks if lora.blocks is None else lora.blocks
+    if blocks > num_blocks:
+        raise AuraError(f"lora.blocks is {blocks}, but the LLM has {num_blocks} blocks")
+    return blocks
+
+
 def peft_config(llm: PreTrainedModel, lora: LoraConfig) -> PeftLoraConfig:
-    """PEFT's LoRA settings for the first `lora.blocks` blocks of `llm`.
+    """PEFT's settings for LoRA on the first blocks of `llm`, and of `upper_rank` above them.
 
     Raises:
         AuraError: if the LLM has fewer blocks.
     """
-    num_blocks = int(llm.config.num_hidden_layers)
-    if lora.blocks > num_blocks:
-        raise AuraError(f"lora.blocks is {lora.blocks}, but the LLM has {num_blocks} blocks")
+    blocks = num_adapted_blocks(llm, lora)
+    last = int(llm.config.num_hidden_layers) if lora.upper_rank else blocks
+    upper = rf".*\.layers\.({'|'.join(map(str, range(blocks, last)))})\..*"
+    upper_alpha = lora.alpha * lora.upper_rank / lora.rank
     return PeftLoraConfig(
         task_type="CAUSAL_LM",
         r=lora.rank,
         lora_alpha=lora.alpha,
+        rank_pattern={upper: lora.upper_rank} if last > blocks else {},
+        alpha_pattern={upper: upper_alpha} if last > blocks else {},
         target_modules=list(lora.targets),
-        layers_to_transform=list(range(lora.blocks)),
+        layers_to_transform=list(range(last)),
         layers_pattern="layers",
     )
+
+
+def merge_adapter(llm: PreTrainedModel, adapter: Path) -> PreTrainedModel:
+    """Add a saved LoRA to the weights of `llm`, in fp32, and freeze the sum in its own dtype."""
+    dtype = llm.dtype
+    merged = PeftModel.from_pretrained(llm.float(), adapter).merge_and_unload()
+    result: PreTrainedModel = merged.to(dtype)
+    result.requires_grad_(False).train(False)
+    return result
 
 
 def new_student(

@@ -1,26 +1,36 @@
-"""A trained student on disk: PEFT adapter, audio embedding, config."""
+"""A trained student on disk: PEFT adapters, audio embedding, config."""
 
+import shutil
 from pathlib import Path
 
 import torch
-from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
 from aura_core.artifacts import store
 from aura_core.config import TrainConfig
 from aura_core.models.llm import load_llm
-from aura_core.student.assembly import compute_dtype, new_audio_embedding
+from aura_core.student.assembly import compute_dtype, merge_adapter, new_audio_embedding
 from aura_core.student.prompts import ChatFormat
 from aura_core.student.student import Student
 
 ADAPTER = "adapter"
+TEXT_ADAPTER = "text_adapter"
 AUDIO_EMBEDDING = "audio_embedding.safetensors"
 TRAIN_CONFIG = "train_config.json"
 
 
-def save_student(student: Student, config: TrainConfig, folder: Path) -> None:
-    """Write the adapter, the audio embedding (if any) and the config into `folder`."""
+def save_student(
+    student: Student, config: TrainConfig, folder: Path, text_lora_uri: str | None = None
+) -> None:
+    """Write the adapter, the audio embedding (if any) and the config into `folder`.
+
+    `text_lora_uri` names the text LoRA whose LLM the student started from; its adapter is
+    copied, so that the folder needs nothing beside the LLM.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    if text_lora_uri is not None:
+        with store.local_folder(store.join(text_lora_uri, ADAPTER)) as adapter:
+            shutil.copytree(adapter, folder / TEXT_ADAPTER)
     student.llm.save_pretrained(folder / ADAPTER)  # type: ignore[operator]
     # A model card with a path of this machine in it; ours is written by the report.
     (folder / ADAPTER / "README.md").unlink(missing_ok=True)
@@ -30,18 +40,24 @@ def save_student(student: Student, config: TrainConfig, folder: Path) -> None:
 
 
 def load_student(uri: str) -> tuple[Student, ChatFormat]:
-    """Load a student saved by `save_student`, ready for inference, with its chat format."""
+    """Load a student saved by `save_student`, LoRA merged for inference, with its chat format.
+
+    Summed in fp32 and rounded once: in bf16 each adapter would be rounded on its own.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with store.local_folder(uri) as folder:
         config = TrainConfig.model_validate_json((folder / TRAIN_CONFIG).read_text())
-        llm, tokenizer = load_llm(config.llm, compute_dtype(config.precision, device))
-        adapted = PeftModel.from_pretrained(llm, folder / ADAPTER)
+        llm, tokenizer = load_llm(config.llm, torch.float32)
+        for adapter in (folder / TEXT_ADAPTER, folder / ADAPTER):
+            if adapter.exists():
+                llm = merge_adapter(llm, adapter)
+        llm = llm.to(compute_dtype(config.precision, device))
         embedding = None
         if config.input == "audio":
             weights = load_file(folder / AUDIO_EMBEDDING)
             embedding = new_audio_embedding(config, llm, weights)
             embedding.load_state_dict(weights)
     bidirectional = config.distillation.attention == "bidirectional"
-    student = Student(adapted, embedding, bidirectional=bidirectional)
+    student = Student(llm, embedding, bidirectional=bidirectional)
     student.eval().to(device)
     return student, ChatFormat(tokenizer, config.chat_template)

@@ -61,8 +61,4 @@ class Responder:
 
 def load_responder(uri: str) -> Responder:
     """Load the student of a `distil` or `text_lora` artifact."""
-    student, chat = load_student(uri)
-    if student.causal_lm.dtype == torch.float32:
-        # A fifth of the time; in bf16 the sum would round the LoRA away.
-        student.llm.merge_adapter()  # type: ignore[operator]
-    return Responder(student, chat)
+    return Responder(*load_student(uri))

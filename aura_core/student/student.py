@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from peft import PeftModel
 from torch import Tensor, nn
 
 from aura_core.student.attention import attention_mask, positions
@@ -24,8 +25,8 @@ class Hidden:
 class Student(nn.Module):
     """A causal LM whose first blocks carry LoRA; `audio_embedding` is None for text only.
 
-    `llm` is the PEFT model. Its decoder must expose `embed_tokens`, `layers` and
-    `norm`, as transformers' Llama, Qwen, Mistral and Gemma do.
+    `llm` is a PEFT model, or a plain one with its LoRA merged. Its decoder must expose
+    `embed_tokens`, `layers` and `norm`, as transformers' Llama, Qwen, Mistral and Gemma do.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Student(nn.Module):
     @property
     def causal_lm(self) -> Any:
         """The transformers model under PEFT's wrapper."""
-        return self.llm.get_base_model()  # type: ignore[operator]
+        return self.llm.get_base_model() if isinstance(self.llm, PeftModel) else self.llm
 
     @property
     def decoder(self) -> Any:

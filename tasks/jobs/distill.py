@@ -119,15 +119,22 @@ def _train(loop_config: dict[str, Any]) -> None:
         progress.put.remote(record)
         ray.train.report({key: v for key, v in record.items() if isinstance(v, int | float)})
 
-    train(config, cache_uri=spec.inputs["teacher_cache"], output_uri=spec.uri, on_step=report)
+    train(
+        config,
+        cache_uri=spec.inputs["teacher_cache"],
+        text_lora_uri=spec.inputs.get("text_lora"),
+        output_uri=spec.uri,
+        on_step=report,
+    )
 
 
 def _outcome(spec: StageSpec) -> driver.Outcome:
     from aura_core.distillation.run import METRICS, read_metrics
-    from aura_core.student.export import ADAPTER, AUDIO_EMBEDDING, TRAIN_CONFIG
+    from aura_core.student.export import ADAPTER, AUDIO_EMBEDDING, TEXT_ADAPTER, TRAIN_CONFIG
 
     names = [METRICS, TRAIN_CONFIG, AUDIO_EMBEDDING]
-    names += [f"{ADAPTER}/{name}" for name in store.list_names(store.join(spec.uri, ADAPTER))]
+    for folder in (ADAPTER, TEXT_ADAPTER):
+        names += [f"{folder}/{name}" for name in store.list_names(store.join(spec.uri, folder))]
     files = [str(Path(name)) for name in names if store.exists(store.join(spec.uri, name))]
     last = read_metrics(spec.uri)[-1]
     return files, {"steps": last["step"]}, {"final": last}
