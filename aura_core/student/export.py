@@ -51,7 +51,7 @@ def load_student(uri: str) -> tuple[Student, ChatFormat]:
         for adapter in (folder / TEXT_ADAPTER, folder / ADAPTER):
             if adapter.exists():
                 llm = merge_adapter(llm, adapter)
-        llm = llm.to(compute_dtype(config.precision, device))
+        llm.to(dtype=compute_dtype(config.precision, device))  # type: ignore[call-arg]
         embedding = None
         if config.input == "audio":
             weights = load_file(folder / AUDIO_EMBEDDING)

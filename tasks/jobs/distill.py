@@ -117,7 +117,9 @@ def _train(loop_config: dict[str, Any]) -> None:
 
     def report(record: dict[str, Any]) -> None:
         progress.put.remote(record)
-        ray.train.report({key: v for key, v in record.items() if isinstance(v, int | float)})
+        # Every report is a round trip to Ray Train's controller.
+        if record["step"] % config.checkpoint_every_steps == 0:
+            ray.train.report({key: v for key, v in record.items() if isinstance(v, int | float)})
 
     train(
         config,

@@ -44,6 +44,8 @@ log = logging.getLogger("aura")
 QUIET = {
     "DO_NOT_TRACK": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Nobody scrapes them here, and gathering them takes CPU time from the step.
+    "RAY_TRAIN_METRICS_ENABLED": "0",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "PYTHONWARNINGS": "ignore::FutureWarning",
 }
@@ -180,7 +182,7 @@ def _ray(spec: StageSpec, signals: _Signals) -> Iterator[None]:
     try:
         # http:// is a dashboard's address: that is where jobs are sent, not where they attach.
         if address and not address.startswith("http"):
-            ray.init(address=address, logging_level=logging.WARNING)
+            ray.init(address=address, logging_level=logging.WARNING, log_to_driver=False)
         else:
             _start_private_ray(spec)
         signals.catch()
@@ -204,4 +206,6 @@ def _start_private_ray(spec: StageSpec) -> None:
         num_cpus=max(len(os.sched_getaffinity(0)), wanted),
         include_dashboard=False,
         logging_level=logging.WARNING,
+        # Progress is the driver's; the workers' own lines stay in Ray's session folder.
+        log_to_driver=False,
     )

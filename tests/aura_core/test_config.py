@@ -90,6 +90,11 @@ def test_a_phase_needs_a_loss():
         Phase(name="idle", steps=1, ce=0, distil=0)
 
 
+def test_a_student_starts_from_the_text_lora_s_own_llm(config):
+    with pytest.raises(AuraError, match=r"distil\.llm and text_lora\.llm differ"):
+        override(config, ["distil.llm=hf:some/model"])
+
+
 def test_configs_are_frozen_and_closed(config):
     with pytest.raises(ValueError, match="frozen"):
         config.distil.seed = 3

@@ -30,7 +30,7 @@ def test_the_plan_repeats():
         ("report.samples=3", {"report"}),
         ("evaluate.max_items=1", {"evaluate", "report"}),
         ("distil.seed=5", {"distil", "evaluate", "report"}),
-        ("text_lora.seed=5", {"text_lora", "evaluate", "report"}),
+        ("text_lora.seed=5", {"text_lora", "distil", "evaluate", "report"}),
         (
             "teacher_cache.layers=[4]",
             {"teacher_cache", "text_lora", "distil", "evaluate", "report"},
@@ -50,7 +50,9 @@ def test_the_root_is_no_part_of_the_identity():
     ]
     assert there["distil"].uri.startswith("s3://bucket/x/distil/")
     assert there["distil"].spec_uri == f"{there['distil'].uri}/spec.json"
-    assert there["distil"].inputs == {"teacher_cache": there["teacher_cache"].uri}
+    assert there["distil"].inputs == {
+        name: there[name].uri for name in ("teacher_cache", "text_lora")
+    }
 
 
 def test_a_spec_survives_its_file():
@@ -69,9 +71,11 @@ def test_the_content_of_a_manifest_is_pinned(tmp_path):
     assert len(fingerprints) == 2
 
 
-@pytest.mark.parametrize("field", ["distil.llm", "teacher_cache.teacher", "evaluate.asr"])
-def test_an_unknown_model_is_a_one_line_error(field):
-    config = override(recipe("smoke"), [f"{field}=pinned:nothing"])
+@pytest.mark.parametrize(
+    "fields", [("distil.llm", "text_lora.llm"), ("teacher_cache.teacher",), ("evaluate.asr",)]
+)
+def test_an_unknown_model_is_a_one_line_error(fields):
+    config = override(recipe("smoke"), [f"{field}=pinned:nothing" for field in fields])
     with pytest.raises(AuraError, match="no pinned model 'nothing'"):
         plan(config, "/r")
 

@@ -26,6 +26,11 @@ def aura(*arguments: str, cwd=None) -> subprocess.CompletedProcess[str]:
     )
 
 
+def both(assignment: str) -> tuple[str, ...]:
+    """The same setting for the student and for the text LoRA it starts from."""
+    return ("--set", f"distil.{assignment}", "--set", f"text_lora.{assignment}")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -36,8 +41,8 @@ def aura(*arguments: str, cwd=None) -> subprocess.CompletedProcess[str]:
         (("run", "--until", "nowhere"), "no stage 'nowhere': the stages are ingest"),
         (("run", "--config", "/nowhere.yaml"), "/nowhere.yaml"),
         (("run", "--manifest", "/nowhere.jsonl"), "/nowhere.jsonl does not exist"),
-        (("run", "--set", "distil.llm=pinned:none"), "no pinned model 'none'"),
-        (("run", "--set", "distil.llm=/no/model"), "no such file or folder"),
+        (("run", *both("llm=pinned:none")), "no pinned model 'none'"),
+        (("run", *both("llm=/no/model")), "no such file or folder"),
         (("run", "--launch", "http://127.0.0.1:9", "--recipe", "smoke"), "no Ray job server"),
         (("explain", "--recipe", "dmeo"), "no recipe 'dmeo'"),
         (("results", "--root", "/nowhere"), "no finished evaluate below /nowhere"),

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -7,9 +8,10 @@ import torch
 
 from aura_core.artifacts import store
 from aura_core.cache.index import open_cache
-from aura_core.config import Phase
+from aura_core.config import LoraConfig, Phase
 from aura_core.distillation.checkpoint import NAME
 from aura_core.distillation.run import read_metrics, train
+from aura_core.distillation.trainer import new_trainer
 from aura_core.errors import AuraError
 from aura_core.student.inference import load_responder
 from aura_core.student.prompts import TRANSCRIBE, Prompt
@@ -19,12 +21,13 @@ class Killed(BaseException):
     """Stands for a machine that is gone."""
 
 
-def run(config, cache_uri, folder, die_after=None) -> list[float]:
+def run(config, cache_uri, folder, die_after=None, text_lora_uri=None) -> list[float]:
     def on_step(record):
         if record["step"] == die_after:
             raise Killed
 
-    train(config, cache_uri=cache_uri, output_uri=str(folder), on_step=on_step)
+    uris = {"cache_uri": cache_uri, "text_lora_uri": text_lora_uri, "output_uri": str(folder)}
+    train(config, **uris, on_step=on_step)
     return [record["loss"] for record in read_metrics(str(folder))]
 
 
@@ -60,6 +63,37 @@ def test_text_alone_learns_its_sentences(train_config, cache_uri, tmp_path):
     losses = run(config, cache_uri, tmp_path)
     assert losses[-1] < 0.6 * losses[0]
     assert not (tmp_path / "audio_embedding.safetensors").exists()
+
+
+def test_a_student_starts_from_the_text_lora_and_carries_it_along(
+    train_config, cache_uri, tmp_path
+):
+    words = Phase(name="text", steps=8, batch_utterances=6, distil=0, learning_rate=5e-3)
+    text = train_config.model_copy(update={"input": "text", "phases": (words,)})
+    run(text, cache_uri, tmp_path / "text")
+    learn = Phase(name="learn", steps=1, batch_utterances=6)
+    config = train_config.model_copy(update={"phases": (learn,)})
+    run(config, cache_uri, tmp_path / "plain")
+    run(config, cache_uri, tmp_path / "taught", text_lora_uri=str(tmp_path / "text"))
+    plain, taught = (read_metrics(str(tmp_path / name))[0]["ce"] for name in ("plain", "taught"))
+    assert taught < 0.8 * plain
+    expected = load_responder(str(tmp_path / "taught")).generate(
+        [Prompt(TRANSCRIBE, text="stop")], 4
+    )
+    shutil.rmtree(tmp_path / "text")
+    taught = load_responder(str(tmp_path / "taught"))
+    assert taught.generate([Prompt(TRANSCRIBE, text="stop")], 4) == expected
+
+
+def test_the_upper_blocks_learn_from_cross_entropy_only(train_config, cache_uri):
+    lora = LoraConfig(rank=4, alpha=4, blocks=4, upper_rank=2)
+    trainer = new_trainer(train_config.model_copy(update={"lora": lora}), open_cache(cache_uri))
+    upper = next(p for n, p in trainer.trainable.items() if ".layers.9.mlp.up_proj.lora_B" in n)
+    lower = next(p for n, p in trainer.trainable.items() if ".layers.3.mlp.up_proj.lora_B" in n)
+    assert (upper.shape[1], lower.shape[1]) == (2, 4)
+    moved = [(record["phase"], bool(lower.any()), bool(upper.any())) for record in trainer.run()]
+    assert moved[2] == ("align", True, False)
+    assert moved[-1] == ("learn", True, True)
 
 
 def test_distillation_alone_brings_the_student_closer(train_config, cache_uri, tmp_path):
