@@ -88,7 +88,7 @@ class LoraConfig(Frozen):
     alpha: int = Field(128, ge=1)
     blocks: int | None = Field(4, ge=1, description="none: every block")
     upper_rank: int = Field(
-        0, ge=0, description="rank above `blocks`, alpha twice that; learns from CE only"
+        0, ge=0, description="rank above `blocks`, alpha in proportion; learns from CE only"
     )
     targets: tuple[str, ...] = (
         "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",

@@ -22,12 +22,12 @@ SHORT_CHATML = (
 
 def demo() -> Config:
     """A small assistant that hears, in minutes on two CPU cores."""
-    return _assistant(text_steps=40, align_steps=330, learn_steps=48)
+    return _assistant(text_steps=40, align_steps=330, learn_steps=100)
 
 
 def demo_long() -> Config:
     """The demo's assistant trained until it hears well, in three quarters of an hour."""
-    return _assistant(text_steps=80, align_steps=1500, learn_steps=350)
+    return _assistant(text_steps=80, align_steps=1500, learn_steps=700)
 
 
 def _assistant(*, text_steps: int, align_steps: int, learn_steps: int) -> Config:
@@ -63,7 +63,7 @@ def _assistant(*, text_steps: int, align_steps: int, learn_steps: int) -> Config
                 Phase(
                     name="learn",
                     steps=learn_steps,
-                    batch_utterances=16,
+                    batch_utterances=8,
                     distil=0.3,
                     ctc=0.3,
                     warmup_steps=5,
