@@ -21,12 +21,12 @@ SHORT_CHATML = (
 
 
 def demo() -> Config:
-    """A small assistant that hears, in minutes on two CPU cores."""
+    """A small assistant that learns to hear, on two CPU cores."""
     return _assistant(text_steps=40, align_steps=330, learn_steps=100)
 
 
 def demo_long() -> Config:
-    """The demo's assistant trained until it hears well, in three quarters of an hour."""
+    """The demo's assistant, trained several times as long."""
     return _assistant(text_steps=80, align_steps=1500, learn_steps=700)
 
 

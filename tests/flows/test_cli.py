@@ -9,7 +9,7 @@ import pytest
 
 from aura_core.artifacts.newest import newest_artifact
 from aura_core.pipeline import STAGE_INPUTS
-from aura_core.recipes import RECIPES, recipe
+from aura_core.recipes import RECIPES
 
 AURA = Path(sys.executable).with_name("aura")
 
@@ -116,7 +116,7 @@ def test_explain_names_the_changed_field_and_the_stages_it_reaches(smoke_root):
         "explain", "--recipe", "smoke", "--root", smoke_root, "--set", "distil.lora.rank=3"
     )
     lines = {line.split()[0]: line for line in result.stdout.splitlines()}
-    assert f"lora.rank: {recipe('smoke').distil.lora.rank}" in lines["distil"].replace("\n", " ")
+    assert "lora.rank: 128" in lines["distil"].replace("\n", " ")
     assert lines["distil"].rstrip().endswith("now 3")
     assert "inputs.distil: " in lines["evaluate"]
     for stage in ("ingest", "teacher_cache", "text_lora"):
