@@ -38,7 +38,7 @@ def test_finished_stages_are_hits(tmp_path):
 @pytest.mark.parametrize(
     ("assignment", "difference"),
     [
-        ("distil.lora.rank=3", Difference("lora.rank", 64, 3)),
+        ("distil.lora.rank=3", Difference("lora.rank", 128, 3)),
         ("distil.phases.0.steps=7", Difference("phases.0.steps", 2, 7)),
         ("distil.distillation.layer_map={8: 4}", Difference("distillation.layer_map", None, "x")),
     ],

@@ -37,7 +37,7 @@ def test_the_deployments_differ_only_in_what_they_run():
     [
         ("full-pipeline", "report", 6),
         ("teacher-cache", "teacher_cache", 2),
-        ("distill", "distil", 3),
+        ("distill", "distil", 4),
         ("evaluate", "report", 2),
     ],
 )
