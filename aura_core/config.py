@@ -90,6 +90,9 @@ class LoraConfig(Frozen):
     upper_rank: int = Field(
         0, ge=0, description="rank above `blocks`, alpha in proportion; learns from CE only"
     )
+    positions: Literal["audio", "all"] = Field(
+        "audio", description="audio: off at text positions; all: can be merged into the weights"
+    )
     targets: tuple[str, ...] = (
         "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
     )  # fmt: skip

@@ -35,7 +35,7 @@ def _assistant(*, text_steps: int, align_steps: int, learn_steps: int) -> Config
         text_lora=TrainConfig(
             input="text",
             chat_template=SHORT_CHATML,
-            lora=LoraConfig(rank=16, alpha=32, blocks=None),
+            lora=LoraConfig(rank=16, alpha=32, blocks=None, positions="all"),
             phases=(
                 Phase(
                     name="text",

@@ -7,7 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-_FIRST_SCALE = 0.5
+from aura_core.distillation.token_states import TokenStates
+
+_FIRST_SCALE = 0.04
 
 
 class DistillationHead(nn.Module):
@@ -24,24 +26,32 @@ class DistillationHead(nn.Module):
 
 
 class CtcHead(nn.Module):
-    """CTC over the LLM's own token embeddings, limited to the tokens of the transcripts.
+    """CTC over the states the LLM itself has, after the same block, for the transcripts' tokens.
 
-    It draws audio positions towards the embeddings of the words being said, in
-    order (Graves et al., "Connectionist Temporal Classification", 2006). Class 0 is
-    the blank.
+    It draws audio positions towards the states of the words being said, in order (Graves
+    et al., "Connectionist Temporal Classification", 2006), so that the blocks above find
+    there what they know from text. Class 0 is the blank.
     """
 
-    embeddings: Tensor
+    rows: Tensor
+    mean: Tensor
+    std: Tensor
 
-    def __init__(self, token_embeddings: Tensor, token_ids: Sequence[int]) -> None:
+    def __init__(self, tokens: TokenStates) -> None:
         super().__init__()
-        width = token_embeddings.shape[1]
-        self.classes = {token: number for number, token in enumerate(token_ids, start=1)}
-        self.norm = nn.RMSNorm(width)
-        # Token embeddings are long: at scale 1 the first logits would be far too sure.
-        nn.init.constant_(self.norm.weight, _FIRST_SCALE)
-        self.blank = nn.Linear(width, 1)
-        self.register_buffer("embeddings", token_embeddings[list(token_ids)].clone())
+        self.classes = {token: number for number, token in enumerate(tokens.ids, start=1)}
+        for name in ("rows", "mean", "std"):
+            self.register_buffer(name, getattr(tokens, name))
+        # The dot product of two standardised states is long: at scale 1 it would be far too sure.
+        self.scale = nn.Parameter(torch.tensor(_FIRST_SCALE))
+        self.bias = nn.Parameter(torch.zeros(1 + len(tokens.ids)))
+        self.blank = nn.Linear(tokens.mean.numel(), 1)
+
+    def logits(self, states: Tensor) -> Tensor:
+        """[batch, positions, width] -> [batch, positions, 1 + tokens], the blank first."""
+        standardised = (states - self.mean) / self.std
+        scores = [self.blank(standardised), self.scale * (standardised @ self.rows.T)]
+        return torch.cat(scores, dim=-1).float() + self.bias
 
     def forward(
         self, states: Tensor, num_positions: Tensor, transcripts: Sequence[Sequence[int]]
@@ -53,11 +63,9 @@ class CtcHead(nn.Module):
             num_positions: int64 [batch], the valid audio positions.
             transcripts: token ids of each clip; one too long for its positions counts as zero.
         """
-        normed = self.norm(states)
-        logits = torch.cat([self.blank(normed), normed @ self.embeddings.T], dim=-1)
         targets = [torch.tensor([self.classes[t] for t in ids]) for ids in transcripts]
         return functional.ctc_loss(
-            logits.float().log_softmax(dim=-1).transpose(0, 1),
+            self.logits(states).log_softmax(dim=-1).transpose(0, 1),
             pad_sequence(targets, batch_first=True).to(states.device),
             num_positions,
             torch.tensor([len(ids) for ids in transcripts]),

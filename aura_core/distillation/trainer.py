@@ -17,6 +17,7 @@ from aura_core.distillation.heads import CtcHead, distillation_heads
 from aura_core.distillation.layer_map import resolve_layer_map
 from aura_core.distillation.objective import Losses, Objective
 from aura_core.distillation.sampler import endless_batches
+from aura_core.distillation.token_states import token_states
 from aura_core.distillation.training_set import TrainingSet
 from aura_core.errors import AuraError
 from aura_core.models.llm import load_llm
@@ -28,6 +29,7 @@ from aura_core.student.assembly import (
 )
 from aura_core.student.export import ADAPTER
 from aura_core.student.prompts import ChatFormat
+from aura_core.student.student import Student
 
 _BETAS = (0.9, 0.98)
 _CLIP_NORM = 1.0
@@ -144,10 +146,11 @@ def new_trainer(
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(config.seed)
-    llm, tokenizer = load_llm(config.llm, compute_dtype(config.precision, device))
+    llm, tokenizer = load_llm(config.llm, torch.float32)
     if text_lora_uri is not None:
         with store.local_folder(store.join(text_lora_uri, ADAPTER)) as adapter:
             llm = merge_adapter(llm, adapter)
+    llm.to(dtype=compute_dtype(config.precision, device))  # type: ignore[call-arg]
     chat = ChatFormat(tokenizer, config.chat_template)
     hears = config.input == "audio"
     student = new_student(config, llm, cache.stem() if hears else None)
@@ -162,7 +165,7 @@ def new_trainer(
         config.distillation,
         layer_map,
         _heads(config, student.audio_embedding, layer_map, llm, stats),
-        _ctc_head(config, data, llm),
+        _ctc_head(config, data, student, layer_map),
         stats,
     )
     return Trainer(config, objective.to(device), data)
@@ -182,10 +185,13 @@ def _heads(
     return distillation_heads(layer_map, int(llm.config.hidden_size), width * group)
 
 
-def _ctc_head(config: TrainConfig, data: TrainingSet, llm: Any) -> CtcHead | None:
+def _ctc_head(
+    config: TrainConfig, data: TrainingSet, student: Student, layer_map: Mapping[int, int]
+) -> CtcHead | None:
     if all(phase.ctc == 0 for phase in config.phases):
         return None
-    return CtcHead(llm.get_output_embeddings().weight.detach().float(), data.transcript_tokens())
+    block = max(layer_map)
+    return CtcHead(token_states(student, data.chat.prefix, data.transcripts(), block))
 
 
 def _scalars(losses: Losses) -> dict[str, Any]:

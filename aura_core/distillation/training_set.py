@@ -44,10 +44,9 @@ class TrainingSet:
         """Seconds of each utterance, for length buckets."""
         return [entry.duration_s for entry in self.cache.entries]
 
-    def transcript_tokens(self) -> list[int]:
-        """Sorted ids of every token that occurs in a transcript."""
-        texts = {entry.text for entry in self.cache.entries}
-        return sorted({token for text in texts for token in self.chat.text(text)})
+    def transcripts(self) -> list[list[int]]:
+        """Token ids of every transcript."""
+        return [self.chat.text(entry.text) for entry in self.cache.entries]
 
     def load(self, indices: Sequence[int], *, with_text: bool) -> TrainBatch:
         """Read the utterances of a batch.

@@ -63,13 +63,10 @@ def peft_config(llm: PreTrainedModel, lora: LoraConfig) -> PeftLoraConfig:
 
 
 def merge_adapter(llm: PreTrainedModel, adapter: Path) -> PreTrainedModel:
-    """Add a saved LoRA to the weights of `llm`, in fp32, and freeze the sum in its own dtype."""
-    dtype = llm.dtype
-    llm.to(dtype=torch.float32)  # type: ignore[call-arg]
-    merged = PeftModel.from_pretrained(llm, adapter).merge_and_unload()
-    result: PreTrainedModel = merged.to(dtype)
-    result.requires_grad_(False).train(False)
-    return result
+    """Add a saved LoRA to the weights of `llm`, which should still be fp32, and freeze the sum."""
+    merged: PreTrainedModel = PeftModel.from_pretrained(llm, adapter).merge_and_unload()
+    merged.requires_grad_(False).train(False)
+    return merged
 
 
 def new_student(
@@ -90,7 +87,9 @@ def new_student(
             raise AuraError("an audio student needs the shape of the teacher's stem")
         embedding = new_audio_embedding(config, llm, stem)
     bidirectional = config.distillation.attention == "bidirectional"
-    return Student(adapted, embedding, bidirectional=bidirectional)
+    return Student(
+        adapted, embedding, bidirectional=bidirectional, gated=config.lora.positions == "audio"
+    )
 
 
 def new_audio_embedding(

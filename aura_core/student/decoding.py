@@ -42,8 +42,9 @@ def decode_greedy(
         if finished.all() or step == max_new_tokens - 1:
             break
         valid = torch.cat([valid, torch.ones_like(valid[:, :1])], dim=1)
-        output = student.decoder(
-            inputs_embeds=student.decoder.embed_tokens(token[:, None]),
+        output = student.decode(
+            student.decoder.embed_tokens(token[:, None]),
+            torch.zeros_like(token[:, None], dtype=torch.bool),
             attention_mask=valid[:, None, None],
             position_ids=(length + step)[:, None],
             past_key_values=cache,
@@ -55,8 +56,9 @@ def decode_greedy(
 
 def _prefill(student: Student, batch: Batch, cache: DynamicCache) -> Tensor:
     mask = attention_mask(batch.branch, batch.is_audio, bidirectional=student.bidirectional)
-    output = student.decoder(
-        inputs_embeds=student.embed(batch),
+    output = student.decode(
+        student.embed(batch),
+        batch.is_audio,
         attention_mask=mask,
         position_ids=positions(batch.branch),
         past_key_values=cache,

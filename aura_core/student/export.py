@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import torch
+from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
 from aura_core.artifacts import store
@@ -40,17 +41,21 @@ def save_student(
 
 
 def load_student(uri: str) -> tuple[Student, ChatFormat]:
-    """Load a student saved by `save_student`, LoRA merged for inference, with its chat format.
+    """Load a student saved by `save_student` for inference, with its chat format.
 
-    Summed in fp32 and rounded once: in bf16 each adapter would be rounded on its own.
+    LoRA is merged, in fp32 and rounded once; a gated one stays beside the weights.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with store.local_folder(uri) as folder:
         config = TrainConfig.model_validate_json((folder / TRAIN_CONFIG).read_text())
+        gated = config.lora.positions == "audio"
         llm, tokenizer = load_llm(config.llm, torch.float32)
-        for adapter in (folder / TEXT_ADAPTER, folder / ADAPTER):
-            if adapter.exists():
-                llm = merge_adapter(llm, adapter)
+        if (folder / TEXT_ADAPTER).exists():
+            llm = merge_adapter(llm, folder / TEXT_ADAPTER)
+        if gated:
+            llm = PeftModel.from_pretrained(llm, folder / ADAPTER)
+        else:
+            llm = merge_adapter(llm, folder / ADAPTER)
         llm.to(dtype=compute_dtype(config.precision, device))  # type: ignore[call-arg]
         embedding = None
         if config.input == "audio":
@@ -58,6 +63,6 @@ def load_student(uri: str) -> tuple[Student, ChatFormat]:
             embedding = new_audio_embedding(config, llm, weights)
             embedding.load_state_dict(weights)
     bidirectional = config.distillation.attention == "bidirectional"
-    student = Student(llm, embedding, bidirectional=bidirectional)
+    student = Student(llm, embedding, bidirectional=bidirectional, gated=gated)
     student.eval().to(device)
     return student, ChatFormat(tokenizer, config.chat_template)

@@ -1,7 +1,7 @@
 """The LLM with its LoRA and, if it hears, its audio embedding."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from aura_core.student.attention import attention_mask, positions
 from aura_core.student.audio_embedding import AudioEmbedding
 from aura_core.student.batch import Batch
+from aura_core.student.gate import AudioGate
 
 
 @dataclass(frozen=True)
@@ -27,15 +28,22 @@ class Student(nn.Module):
 
     `llm` is a PEFT model, or a plain one with its LoRA merged. Its decoder must expose
     `embed_tokens`, `layers` and `norm`, as transformers' Llama, Qwen, Mistral and Gemma do.
+    With `gated` its LoRA is on at audio positions only.
     """
 
     def __init__(
-        self, llm: nn.Module, audio_embedding: AudioEmbedding | None, *, bidirectional: bool = True
+        self,
+        llm: nn.Module,
+        audio_embedding: AudioEmbedding | None,
+        *,
+        bidirectional: bool = True,
+        gated: bool = False,
     ) -> None:
         super().__init__()
         self.llm = llm
         self.audio_embedding = audio_embedding
         self.bidirectional = bidirectional
+        self._gate = AudioGate(llm) if gated and isinstance(llm, PeftModel) else None
 
     @property
     def causal_lm(self) -> Any:
@@ -58,6 +66,16 @@ class Student(nn.Module):
         picked = audio[torch.arange(audio.shape[1], device=audio.device)[None] < valid[:, None]]
         return embedded.masked_scatter(batch.is_audio[:, :, None], picked.to(embedded.dtype))
 
+    def decode(self, embeddings: Tensor, is_audio: Tensor, **decoder_inputs: Any) -> Any:
+        """Run the decoder on `embeddings` [batch, length, width] and return its output.
+
+        Args:
+            is_audio: bool [batch, length], where a gated LoRA is on.
+            decoder_inputs: attention_mask, position_ids and the like, as transformers names them.
+        """
+        with self._gate.over(is_audio) if self._gate else nullcontext():
+            return self.decoder(inputs_embeds=embeddings, **decoder_inputs)
+
     def forward(
         self, batch: Batch, *, blocks: tuple[int, ...] = (), stop_after: int | None = None
     ) -> Hidden:
@@ -70,8 +88,9 @@ class Student(nn.Module):
         """
         mask = attention_mask(batch.branch, batch.is_audio, bidirectional=self.bidirectional)
         with _truncated(self.decoder, stop_after), _captured(self.decoder, blocks) as kept:
-            output = self.decoder(
-                inputs_embeds=self.embed(batch),
+            output = self.decode(
+                self.embed(batch),
+                batch.is_audio,
                 attention_mask=mask,
                 position_ids=positions(batch.branch),
                 use_cache=False,
