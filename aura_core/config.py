@@ -87,9 +87,8 @@ class LoraConfig(Frozen):
     rank: int = Field(128, ge=1)
     alpha: int = Field(128, ge=1)
     blocks: int | None = Field(4, ge=1, description="none: every block")
-    upper_rank: int = Field(
-        0, ge=0, description="rank above `blocks`, alpha in proportion; learns from CE only"
-    )
+    upper_rank: int = Field(0, ge=0, description="rank above `blocks`; learns from CE only")
+    upper_alpha: int = Field(16, ge=1)
     positions: Literal["audio", "all"] = Field(
         "audio", description="audio: off at text positions; all: can be merged into the weights"
     )
@@ -135,13 +134,19 @@ class Phase(Frozen):
     ce: float = Field(1.0, ge=0)
     distil: float = Field(1.0, ge=0)
     ctc: float = Field(0.0, ge=0, description="CTC on audio positions of the last adapted block")
+    moments: float = Field(
+        0.0, ge=0, description="mean and spread there, against those of the LLM's text states"
+    )
     learning_rate: float = Field(1e-3, gt=0)
+    upper_learning_rate: float | None = Field(
+        None, gt=0, description="LoRA above the adapted blocks; none: the same rate"
+    )
     warmup_steps: int = Field(10, ge=0)
 
     @model_validator(mode="after")
     def _has_a_loss(self) -> "Phase":
-        if self.ce == self.distil == self.ctc == 0:
-            raise ValueError(f"phase {self.name!r} has no loss: give ce, distil or ctc a weight")
+        if self.ce == self.distil == self.ctc == self.moments == 0:
+            raise ValueError(f"phase {self.name!r} has no loss: give one of them a weight")
         return self
 
 
@@ -163,6 +168,12 @@ class TrainConfig(StageConfig):
     )
     seed: int = 0
     checkpoint_every_steps: int = Field(50, ge=1)
+
+    @model_validator(mode="after")
+    def _adapts_where_it_has_input(self) -> "TrainConfig":
+        if self.input == "text" and self.lora.positions == "audio":
+            raise ValueError("a text student has no audio positions: set lora.positions to all")
+        return self
 
 
 class EvaluateConfig(StageConfig):

@@ -19,7 +19,7 @@ STAGE_VERSIONS = {
     "ingest": 1,
     "teacher_cache": 1,
     "text_lora": 2,
-    "distil": 2,
+    "distil": 3,
     "evaluate": 1,
     "report": 1,
 }

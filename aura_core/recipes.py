@@ -22,12 +22,12 @@ SHORT_CHATML = (
 
 def demo() -> Config:
     """A small assistant that learns to hear, on two CPU cores."""
-    return _assistant(text_steps=40, align_steps=330, learn_steps=100)
+    return _assistant(text_steps=40, align_steps=330, learn_steps=60)
 
 
 def demo_long() -> Config:
     """The demo's assistant, trained several times as long."""
-    return _assistant(text_steps=80, align_steps=1500, learn_steps=700)
+    return _assistant(text_steps=80, align_steps=700, learn_steps=400)
 
 
 def _assistant(*, text_steps: int, align_steps: int, learn_steps: int) -> Config:
@@ -49,7 +49,7 @@ def _assistant(*, text_steps: int, align_steps: int, learn_steps: int) -> Config
         distil=TrainConfig(
             input="audio",
             chat_template=SHORT_CHATML,
-            lora=LoraConfig(upper_rank=16),
+            lora=LoraConfig(upper_rank=16, upper_alpha=32),
             phases=(
                 # Audio through the adapted blocks only, which is far cheaper than a full step.
                 Phase(
@@ -58,14 +58,18 @@ def _assistant(*, text_steps: int, align_steps: int, learn_steps: int) -> Config
                     batch_utterances=16,
                     ce=0,
                     ctc=0.3,
+                    moments=0.3,
                     learning_rate=2e-3,
                 ),
                 Phase(
                     name="learn",
                     steps=learn_steps,
-                    batch_utterances=8,
+                    batch_utterances=16,
                     distil=0.3,
                     ctc=0.3,
+                    moments=0.3,
+                    learning_rate=5e-4,
+                    upper_learning_rate=5e-3,
                     warmup_steps=5,
                 ),
             ),

@@ -33,15 +33,10 @@ class CtcHead(nn.Module):
     there what they know from text. Class 0 is the blank.
     """
 
-    rows: Tensor
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, tokens: TokenStates) -> None:
         super().__init__()
+        self.tokens = tokens
         self.classes = {token: number for number, token in enumerate(tokens.ids, start=1)}
-        for name in ("rows", "mean", "std"):
-            self.register_buffer(name, getattr(tokens, name))
         # The dot product of two standardised states is long: at scale 1 it would be far too sure.
         self.scale = nn.Parameter(torch.tensor(_FIRST_SCALE))
         self.bias = nn.Parameter(torch.zeros(1 + len(tokens.ids)))
@@ -49,8 +44,8 @@ class CtcHead(nn.Module):
 
     def logits(self, states: Tensor) -> Tensor:
         """[batch, positions, width] -> [batch, positions, 1 + tokens], the blank first."""
-        standardised = (states - self.mean) / self.std
-        scores = [self.blank(standardised), self.scale * (standardised @ self.rows.T)]
+        standardised = self.tokens.standardise(states)
+        scores = [self.blank(standardised), self.scale * (standardised @ self.tokens.rows.T)]
         return torch.cat(scores, dim=-1).float() + self.bias
 
     def forward(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -27,6 +28,17 @@ def smooth_l1_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Mean smooth L1 (Huber, beta 1) over real values; shapes as in `cosine_loss`."""
     error = functional.smooth_l1_loss(predicted, target, reduction="none")
     return (error * weight).sum() / weight.sum().clamp(min=1)
+
+
+def moment_loss(states: Tensor, valid: Tensor) -> Tensor:
+    """Squared distance of each channel's mean and standard deviation from 0 and 1, averaged.
+
+    Args:
+        states: float [batch, positions, width], standardised by what they should look like.
+        valid: bool [batch, positions].
+    """
+    std, mean = torch.std_mean(states[valid], dim=0)
+    return (mean.square() + (std - 1).square()).mean()
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {

@@ -1,4 +1,4 @@
-"""What a training step minimises: cross-entropy, distillation, CTC, each with its weight."""
+"""What a training step minimises: cross-entropy, distillation and the rest, each weighted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +9,9 @@ from torch.nn import functional
 
 from aura_core.config import DistillationConfig, Phase
 from aura_core.distillation.heads import CtcHead
-from aura_core.distillation.losses import LOSSES
+from aura_core.distillation.losses import LOSSES, moment_loss
 from aura_core.distillation.time_map import group_frames
+from aura_core.distillation.token_states import TokenStates
 from aura_core.distillation.training_set import TrainBatch
 from aura_core.student.batch import IGNORE
 from aura_core.student.student import Student
@@ -25,13 +26,15 @@ class Losses:
     distil: Tensor | None
     distil_blocks: dict[int, Tensor]
     ctc: Tensor | None
+    moments: Tensor | None
 
 
 class Objective(nn.Module):
     """A student with its training-only heads.
 
     Teacher states are standardised per channel first: Whisper has a few channels so
-    large that a plain cosine sees little else.
+    large that a plain cosine sees little else. `token_states` are the LLM's own, after
+    the last adapted block, for what CTC and the moments compare audio with.
     """
 
     def __init__(
@@ -41,12 +44,14 @@ class Objective(nn.Module):
         layer_map: Mapping[int, int],
         heads: nn.ModuleDict,
         ctc_head: CtcHead | None,
+        token_states: TokenStates | None,
         layer_stats: Mapping[int, tuple[Tensor, Tensor]],
     ) -> None:
         super().__init__()
         self.student = student
         self.heads = heads
         self.ctc_head = ctc_head
+        self.token_states = token_states
         self.layer_map = dict(layer_map)
         self._config = config
         self._stats = layer_stats
@@ -64,12 +69,11 @@ class Objective(nn.Module):
         blocks = self._distillation(data, audio) if phase.distil else {}
         distil = torch.stack(list(blocks.values())).mean() if blocks else None
         ctc = self._ctc(data, audio) if phase.ctc else None
-        weighted = [
-            weight * loss
-            for weight, loss in ((phase.ce, ce), (phase.distil, distil), (phase.ctc, ctc))
-            if loss is not None
-        ]
-        return Losses(torch.stack(weighted).sum(), ce, distil, blocks, ctc)
+        moments = self._moments(data, audio) if phase.moments else None
+        weights = (phase.ce, phase.distil, phase.ctc, phase.moments)
+        parts = zip(weights, (ce, distil, ctc, moments), strict=True)
+        total = torch.stack([weight * loss for weight, loss in parts if loss is not None]).sum()
+        return Losses(total, ce, distil, blocks, ctc, moments)
 
     def _audio_states(self, data: TrainBatch, hidden: Tensor) -> Tensor:
         """[batch, length, width] -> the audio positions, [batch, positions, width], zero padded."""
@@ -107,3 +111,10 @@ class Objective(nn.Module):
         num_positions = data.batch.is_audio.sum(dim=1)
         loss: Tensor = self.ctc_head(audio[max(self.layer_map)], num_positions, data.transcripts)
         return loss
+
+    def _moments(self, data: TrainBatch, audio: Mapping[int, Tensor]) -> Tensor:
+        assert self.token_states is not None
+        states = audio[max(self.layer_map)]
+        counts = data.batch.is_audio.sum(dim=1)
+        valid = torch.arange(states.shape[1], device=states.device)[None] < counts[:, None]
+        return moment_loss(self.token_states.standardise(states), valid)

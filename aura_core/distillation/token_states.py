@@ -1,10 +1,9 @@
 """The hidden states an LLM itself has for the tokens of the transcripts, after one block."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from aura_core.student.batch import Layout, collate
 from aura_core.student.student import Student
@@ -14,14 +13,29 @@ _BATCH = 64
 _EPSILON = 1e-6
 
 
-@dataclass(frozen=True)
-class TokenStates:
-    """Mean state of each token, over all the transcripts it occurs in, standardised per channel."""
+class TokenStates(nn.Module):
+    """Mean state of each token, over all the transcripts it occurs in, and how states spread.
 
-    ids: list[int]  # sorted token ids, one a row
-    rows: Tensor  # float32 [tokens, width], in units of `std` from `mean`
-    mean: Tensor  # float32 [width]
-    std: Tensor  # float32 [width]
+    Attributes:
+        ids: sorted token ids, one a row.
+        rows: float32 [tokens, width], standardised.
+        mean, std: float32 [width], of all the states.
+    """
+
+    rows: Tensor
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, ids: list[int], means: Tensor, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.ids = ids
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+        self.register_buffer("rows", self.standardise(means))
+
+    def standardise(self, states: Tensor) -> Tensor:
+        """States [..., width] in units of `std` from `mean`, per channel."""
+        return (states - self.mean) / self.std
 
 
 @torch.no_grad()
@@ -53,4 +67,4 @@ def token_states(
         squares += states.square().sum(dim=0)
     mean = sums.sum(dim=0) / counts.sum()
     std = (squares / counts.sum() - mean.square()).clamp(min=_EPSILON).sqrt()
-    return TokenStates(ids, (sums / counts[:, None] - mean) / std, mean, std)
+    return TokenStates(ids, sums / counts[:, None], mean, std)

@@ -1,6 +1,7 @@
 """The training loop: phases of steps over the cache, resumable after any of them."""
 
 import math
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from aura_core.distillation.heads import CtcHead, distillation_heads
 from aura_core.distillation.layer_map import resolve_layer_map
 from aura_core.distillation.objective import Losses, Objective
 from aura_core.distillation.sampler import endless_batches
-from aura_core.distillation.token_states import token_states
+from aura_core.distillation.token_states import TokenStates, token_states
 from aura_core.distillation.training_set import TrainingSet
 from aura_core.errors import AuraError
 from aura_core.models.llm import load_llm
@@ -54,8 +55,9 @@ class Trainer:
         self.objective = objective
         self.step = 0
         self._data = data
+        lower, upper = self._at_both_rates()
         self.optimizer = torch.optim.AdamW(
-            self.trainable.values(), betas=_BETAS, weight_decay=0.0, fused=True
+            [{"params": lower}, {"params": upper}], betas=_BETAS, weight_decay=0.0, fused=True
         )
 
     @property
@@ -88,15 +90,17 @@ class Trainer:
 
     def _train(self, here: Position, indices: list[int]) -> dict[str, Any]:
         started = time.perf_counter()
-        rate = learning_rate(here.phase, here.step_in_phase)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        data = self._data.load(indices, with_text=here.phase.ce > 0)
+        phase = here.phase
+        share = rate_share(phase, here.step_in_phase)
+        rates = (phase.learning_rate, phase.upper_learning_rate or phase.learning_rate)
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = share * rate
+        data = self._data.load(indices, with_text=phase.ce > 0)
         with self._autocast():
-            losses = self.objective(data, here.phase)
+            losses = self.objective(data, phase)
         if not math.isfinite(losses.total.item()):
             raise AuraError(
-                f"step {self.step + 1} ({here.phase.name}): the loss is {losses.total.item()}; "
+                f"step {self.step + 1} ({phase.name}): the loss is {losses.total.item()}; "
                 f"lower its learning_rate or look at the utterances {', '.join(data.keys)}"
             )
         losses.total.backward()
@@ -106,12 +110,23 @@ class Trainer:
         self.step += 1
         return {
             "step": self.step,
-            "phase": here.phase.name,
+            "phase": phase.name,
             **_scalars(losses),
-            "learning_rate": rate,
+            "learning_rate": share * phase.learning_rate,
             "gradient_norm": float(norm),
             "samples_per_s": len(indices) / (time.perf_counter() - started),
         }
+
+    def _at_both_rates(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+        """What learns at a phase's rate, and the LoRA above the adapted blocks."""
+        blocks = num_adapted_blocks(self.objective.student.causal_lm, self.config.lora)
+        lower: list[nn.Parameter] = []
+        upper: list[nn.Parameter] = []
+        for name, parameter in self.trainable.items():
+            block = re.search(r"\.layers\.(\d+)\.", name)
+            above = block is not None and int(block[1]) >= blocks
+            (upper if above else lower).append(parameter)
+        return lower, upper
 
     def _autocast(self) -> torch.autocast:
         """Mixed precision where the frozen weights are bf16; what learns stays fp32."""
@@ -128,13 +143,12 @@ class Trainer:
         raise AssertionError("all steps are done")
 
 
-def learning_rate(phase: Phase, step: int) -> float:
-    """Linear warm-up, then a half cosine down to a small share of the peak."""
+def rate_share(phase: Phase, step: int) -> float:
+    """Share of a phase's peak rate: linear warm-up, then half a cosine down to a small share."""
     if step < phase.warmup_steps:
-        return phase.learning_rate * (step + 1) / phase.warmup_steps
+        return (step + 1) / phase.warmup_steps
     progress = (step - phase.warmup_steps) / max(1, phase.steps - phase.warmup_steps)
-    share = _FINAL_RATE + (1 - _FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
-    return phase.learning_rate * share
+    return _FINAL_RATE + (1 - _FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def new_trainer(
@@ -160,12 +174,14 @@ def new_trainer(
         layer_map = resolve_layer_map(config.distillation.layer_map, blocks, cache.layers)
     data = TrainingSet(cache, chat, student.audio_embedding, sorted(set(layer_map.values())))
     stats = cache.layer_stats()
+    tokens = _token_states(config, data, student.to(device), layer_map)
     objective = Objective(
         student,
         config.distillation,
         layer_map,
         _heads(config, student.audio_embedding, layer_map, llm, stats),
-        _ctc_head(config, data, student, layer_map),
+        _ctc_head(config, tokens),
+        tokens,
         stats,
     )
     return Trainer(config, objective.to(device), data)
@@ -185,17 +201,22 @@ def _heads(
     return distillation_heads(layer_map, int(llm.config.hidden_size), width * group)
 
 
-def _ctc_head(
+def _token_states(
     config: TrainConfig, data: TrainingSet, student: Student, layer_map: Mapping[int, int]
-) -> CtcHead | None:
-    if all(phase.ctc == 0 for phase in config.phases):
+) -> TokenStates | None:
+    if all(phase.ctc == phase.moments == 0 for phase in config.phases):
         return None
-    block = max(layer_map)
-    return CtcHead(token_states(student, data.chat.prefix, data.transcripts(), block))
+    return token_states(student, data.chat.prefix, data.transcripts(), max(layer_map))
+
+
+def _ctc_head(config: TrainConfig, tokens: TokenStates | None) -> CtcHead | None:
+    if tokens is None or all(phase.ctc == 0 for phase in config.phases):
+        return None
+    return CtcHead(tokens)
 
 
 def _scalars(losses: Losses) -> dict[str, Any]:
-    parts = {"ce": losses.ce, "distil": losses.distil, "ctc": losses.ctc}
+    parts = {name: getattr(losses, name) for name in ("ce", "distil", "ctc", "moments")}
     return {
         "loss": losses.total.item(),
         **{name: loss.item() for name, loss in parts.items() if loss is not None},

@@ -49,13 +49,12 @@ def peft_config(llm: PreTrainedModel, lora: LoraConfig) -> PeftLoraConfig:
     blocks = num_adapted_blocks(llm, lora)
     last = int(llm.config.num_hidden_layers) if lora.upper_rank else blocks
     upper = rf".*\.layers\.({'|'.join(map(str, range(blocks, last)))})\..*"
-    upper_alpha = lora.alpha * lora.upper_rank / lora.rank
     return PeftLoraConfig(
         task_type="CAUSAL_LM",
         r=lora.rank,
         lora_alpha=lora.alpha,
         rank_pattern={upper: lora.upper_rank} if last > blocks else {},
-        alpha_pattern={upper: upper_alpha} if last > blocks else {},
+        alpha_pattern={upper: lora.upper_alpha} if last > blocks else {},
         target_modules=list(lora.targets),
         layers_to_transform=list(range(last)),
         layers_pattern="layers",

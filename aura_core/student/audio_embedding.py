@@ -11,7 +11,7 @@ STEM_RATE_HZ = 50.0
 
 
 class AudioEmbedding(nn.Module):
-    """Conv stem as in Whisper, its positions, stacking to the token rate, a linear map.
+    """Conv stem as in Whisper, its positions, stacking to the token rate, a linear map, RMSNorm.
 
     The stem's shape follows "Robust Speech Recognition via Large-Scale Weak
     Supervision" (Radford et al., 2022), section 2.2.
@@ -27,15 +27,17 @@ class AudioEmbedding(nn.Module):
         self.positional_embedding = nn.Parameter(torch.zeros(max_frames, stem_width))
         self.norm = nn.LayerNorm(stem_width * self.stride)
         self.project = nn.Linear(stem_width * self.stride, llm_width)
+        # Without it the output grows to many times a token's size, and the blocks' own
+        # contributions drown in the residual stream.
+        self.output_norm = nn.RMSNorm(llm_width)
 
     def load_stem(self, stem: Mapping[str, Tensor]) -> None:
         """Start from the teacher's convolutions and positions (names as in Whisper's encoder)."""
         self.load_state_dict({**self.state_dict(), **stem})
 
     def match_scale(self, embedding_rms: float) -> None:
-        """Scale the output to the root mean square of the LLM's token embeddings."""
-        nn.init.normal_(self.project.weight, std=embedding_rms / self.project.in_features**0.5)
-        nn.init.zeros_(self.project.bias)
+        """Start the output at the root mean square of the LLM's token embeddings."""
+        nn.init.constant_(self.output_norm.weight, embedding_rms)
 
     def num_tokens(self, num_mel_frames: Tensor) -> Tensor:
         """Audio positions of clips with so many log-mel frames (int64 [batch])."""
@@ -60,7 +62,7 @@ class AudioEmbedding(nn.Module):
         x = x * _valid((num_mel_frames + 1) // 2, x.shape[1])[:, :, None]
         x = functional.pad(x, (0, 0, 0, -x.shape[1] % self.stride))
         x = x.reshape(x.shape[0], x.shape[1] // self.stride, -1)
-        return torch.as_tensor(self.project(self.norm(x)))
+        return torch.as_tensor(self.output_norm(self.project(self.norm(x)).float()))
 
 
 def _valid(lengths: Tensor, size: int) -> Tensor:

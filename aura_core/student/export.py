@@ -52,17 +52,18 @@ def load_student(uri: str) -> tuple[Student, ChatFormat]:
         llm, tokenizer = load_llm(config.llm, torch.float32)
         if (folder / TEXT_ADAPTER).exists():
             llm = merge_adapter(llm, folder / TEXT_ADAPTER)
-        if gated:
-            llm = PeftModel.from_pretrained(llm, folder / ADAPTER)
-        else:
-            llm = merge_adapter(llm, folder / ADAPTER)
-        llm.to(dtype=compute_dtype(config.precision, device))  # type: ignore[call-arg]
+        adapted = (
+            PeftModel.from_pretrained(llm, folder / ADAPTER)
+            if gated
+            else merge_adapter(llm, folder / ADAPTER)
+        )
+        adapted.to(dtype=compute_dtype(config.precision, device))  # type: ignore[call-arg]
         embedding = None
         if config.input == "audio":
             weights = load_file(folder / AUDIO_EMBEDDING)
             embedding = new_audio_embedding(config, llm, weights)
             embedding.load_state_dict(weights)
     bidirectional = config.distillation.attention == "bidirectional"
-    student = Student(llm, embedding, bidirectional=bidirectional, gated=gated)
+    student = Student(adapted, embedding, bidirectional=bidirectional, gated=gated)
     student.eval().to(device)
     return student, ChatFormat(tokenizer, config.chat_template)

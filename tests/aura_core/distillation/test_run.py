@@ -31,6 +31,11 @@ def run(config, cache_uri, folder, die_after=None, text_lora_uri=None) -> list[f
     return [record["loss"] for record in read_metrics(str(folder))]
 
 
+def text_config(config, phase):
+    lora = config.lora.model_copy(update={"positions": "all"})
+    return config.model_copy(update={"input": "text", "lora": lora, "phases": (phase,)})
+
+
 def test_a_killed_run_goes_on_with_the_same_losses(train_config, cache_uri, tmp_path):
     whole = run(train_config, cache_uri, tmp_path / "whole")
     with pytest.raises(Killed):
@@ -59,7 +64,7 @@ def test_text_alone_learns_its_sentences(train_config, cache_uri, tmp_path):
     phase = Phase(
         name="text", steps=8, batch_utterances=6, distil=0, warmup_steps=0, learning_rate=5e-3
     )
-    config = train_config.model_copy(update={"input": "text", "phases": (phase,)})
+    config = text_config(train_config, phase)
     losses = run(config, cache_uri, tmp_path)
     assert losses[-1] < 0.6 * losses[0]
     assert not (tmp_path / "audio_embedding.safetensors").exists()
@@ -69,8 +74,7 @@ def test_a_student_starts_from_the_text_lora_and_carries_it_along(
     train_config, cache_uri, tmp_path
 ):
     words = Phase(name="text", steps=8, batch_utterances=6, distil=0, learning_rate=5e-3)
-    text = train_config.model_copy(update={"input": "text", "phases": (words,)})
-    run(text, cache_uri, tmp_path / "text")
+    run(text_config(train_config, words), cache_uri, tmp_path / "text")
     learn = Phase(name="learn", steps=1, batch_utterances=6)
     config = train_config.model_copy(update={"phases": (learn,)})
     run(config, cache_uri, tmp_path / "plain")
