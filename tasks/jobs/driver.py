@@ -196,6 +196,8 @@ def _ray(spec: StageSpec, signals: _Signals) -> Iterator[None]:
 def _start_private_ray(spec: StageSpec) -> None:
     import ray
 
+    # Ray's default of 15 lets any other process stop one of a step's threads, and so the step.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     # A token of its own: without one Ray writes a token file into the user's home.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)

@@ -55,6 +55,7 @@ def test_override_replaces_whole_lists_and_mappings(config):
         ("distil.phases.9.steps=3", "no setting distil.phases.9"),
         ("distil.lora.rank=0", "distil.lora.rank: .*greater than or equal to 1"),
         ("distil.lora.rank=many", "distil.lora.rank: .*valid integer"),
+        ("text_lora.lora.positions=audio", "text_lora: .*no audio positions"),
         ("distil.precision=fp8", "distil.precision: .*'bf16'"),
         ("distil.seed.x=1", "no setting distil.seed.x"),
         ("distil.seed=[1", "--set distil.seed=\\[1: .*YAML"),

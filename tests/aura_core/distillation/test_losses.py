@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from aura_core.distillation.losses import LOSSES
+from aura_core.distillation.losses import LOSSES, moment_loss
 
 
 @pytest.fixture
@@ -34,3 +34,14 @@ def test_cosine_of_opposites_is_two(states):
 
 def test_mse_is_the_mean_square(states):
     assert float(LOSSES["mse"](states, states + 2, torch.ones_like(states))) == pytest.approx(4)
+
+
+def test_moments_of_standardised_states_cost_nothing():
+    states = torch.tensor([[[-1.0], [0.0], [1.0]]])
+    assert float(moment_loss(states, torch.ones(1, 3, dtype=torch.bool))) == pytest.approx(0)
+
+
+def test_moments_add_the_squared_shift_and_the_squared_excess_of_spread():
+    states = torch.tensor([[[1.0], [3.0], [5.0], [99.0]]])
+    valid = torch.tensor([[True, True, True, False]])
+    assert float(moment_loss(states, valid)) == pytest.approx(3**2 + (2 - 1) ** 2)

@@ -11,7 +11,7 @@ from aura_core.cache.index import open_cache
 from aura_core.config import LoraConfig, Phase
 from aura_core.distillation.checkpoint import NAME
 from aura_core.distillation.run import read_metrics, train
-from aura_core.distillation.trainer import new_trainer
+from aura_core.distillation.trainer import new_trainer, rate_share
 from aura_core.errors import AuraError
 from aura_core.student.inference import load_responder
 from aura_core.student.prompts import TRANSCRIBE, Prompt
@@ -98,6 +98,41 @@ def test_the_upper_blocks_learn_from_cross_entropy_only(train_config, cache_uri)
     moved = [(record["phase"], bool(lower.any()), bool(upper.any())) for record in trainer.run()]
     assert moved[2] == ("align", True, False)
     assert moved[-1] == ("learn", True, True)
+
+
+def test_the_upper_blocks_learn_at_their_own_rate(train_config, cache_uri):
+    lora = LoraConfig(rank=4, alpha=4, blocks=4, upper_rank=2)
+    phase = Phase(
+        name="learn",
+        steps=1,
+        batch_utterances=2,
+        warmup_steps=0,
+        learning_rate=1e-4,
+        upper_learning_rate=1e-2,
+    )
+    config = train_config.model_copy(update={"lora": lora, "phases": (phase,)})
+    trainer = new_trainer(config, open_cache(cache_uri))
+    list(trainer.run())
+    moved = {
+        block: max(
+            float(p.abs().max())
+            for n, p in trainer.trainable.items()
+            if f".layers.{block}." in n and "lora_B" in n
+        )
+        for block in (3, 4)
+    }
+    # From zero, Adam's first step is the rate itself.
+    assert moved[3] == pytest.approx(1e-4, rel=0.01)
+    assert moved[4] == pytest.approx(1e-2, rel=0.01)
+
+
+def test_a_rate_rises_in_warm_up_and_ends_at_a_small_share():
+    phase = Phase(name="learn", steps=110, warmup_steps=10)
+    shares = [rate_share(phase, step) for step in range(110)]
+    assert shares[:10] == pytest.approx([0.1 * n for n in range(1, 11)])
+    assert shares[10] == pytest.approx(1)
+    assert shares[60] == pytest.approx(0.525)
+    assert shares[-1] == pytest.approx(0.05, abs=1e-3)
 
 
 def test_distillation_alone_brings_the_student_closer(train_config, cache_uri, tmp_path):

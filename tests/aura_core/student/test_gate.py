@@ -1,0 +1,65 @@
+import pytest
+import torch
+
+from aura_core.config import LoraConfig, Phase, TrainConfig
+from aura_core.models.llm import load_llm
+from aura_core.recipes import SHORT_CHATML
+from aura_core.student.assembly import new_student
+from aura_core.student.batch import Continuation, Layout, collate
+
+PROMPT = Layout([1, 2], 0, [30, 31, 32], [Continuation([10, 11], [])])
+CLIP = Layout([1, 2], 5, [], [Continuation([10, 11], [])])
+
+
+@pytest.fixture(scope="module")
+def stem():
+    torch.manual_seed(0)
+    return {
+        "conv1.weight": torch.randn(16, 8, 3),
+        "conv1.bias": torch.zeros(16),
+        "conv2.weight": torch.randn(16, 16, 3),
+        "conv2.bias": torch.zeros(16),
+        "positional_embedding": torch.zeros(100, 16),
+    }
+
+
+def student(stem, positions, *, scrambled):
+    """A student of the pinned LLM whose LoRA changes every state it touches."""
+    config = TrainConfig(
+        input="audio",
+        chat_template=SHORT_CHATML,
+        lora=LoraConfig(rank=4, alpha=4, blocks=2, upper_rank=2, positions=positions),
+        phases=(Phase(name="learn", steps=1),),
+    )
+    llm, _ = load_llm(config.llm, torch.float32)
+    made = new_student(config, llm, stem)
+    if scrambled:
+        for name, parameter in made.llm.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(parameter, std=0.05)
+    return made
+
+
+@torch.no_grad()
+def last_states(made, layout, mel=None):
+    return made(collate([layout], mel)).last[0]
+
+
+def test_text_alone_is_the_base_llms_bit_for_bit(stem):
+    base = last_states(student(stem, "audio", scrambled=False), PROMPT)
+    assert torch.equal(last_states(student(stem, "audio", scrambled=True), PROMPT), base)
+    assert not torch.equal(last_states(student(stem, "all", scrambled=True), PROMPT), base)
+
+
+def test_audio_goes_through_lora_and_what_comes_before_it_does_not(stem):
+    mel = [torch.randn(40, 8, generator=torch.Generator().manual_seed(1))]
+    base = last_states(student(stem, "audio", scrambled=False), CLIP, mel)
+    gated = last_states(student(stem, "audio", scrambled=True), CLIP, mel)
+    assert torch.equal(gated[:2], base[:2])
+    assert (gated[2:7] - base[2:7]).abs().amax(dim=1).min() > 0.1
+
+
+def test_an_adapter_used_past_the_gate_is_an_error(stem):
+    made = student(stem, "audio", scrambled=True)
+    with pytest.raises(AssertionError, match=r"Student\.decode"):
+        made.llm(input_ids=torch.tensor([[1, 2, 3]]))
