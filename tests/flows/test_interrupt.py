@@ -28,25 +28,40 @@ def processes_with(mark):
     return [line for line in found if line]
 
 
+def finished(root):
+    """Folders of the complete artifacts below `root`."""
+    return {path.parent for path in Path(root).rglob("manifest.json")}
+
+
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc")
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_no_process(tools, quiet_env, tmp_path, stop):
+@pytest.mark.parametrize(
+    ("stop", "stage", "endless", "working"),
+    [
+        (signal.SIGINT, "ingest", "ingest.demo.train_utterances=5000", "raylet"),
+        (signal.SIGTERM, "text_lora", "text_lora.phases.0.steps=5000", "RayTrainWorker"),
+    ],
+)
+def test_an_interrupted_run_leaves_no_process(
+    tools, quiet_env, smoke_root, tmp_path, stop, stage, endless, working
+):
     mark = uuid.uuid4().hex
-    command = [AURA, "run", "--recipe", "smoke", "--root", tmp_path, "--until", "ingest"]
-    command += ["--set", "ingest.demo.train_utterances=5000"]
-    with (tmp_path / "log").open("w") as log:
+    log = tmp_path / "log"
+    root = smoke_root if stage == "text_lora" else tmp_path / "root"
+    before = finished(root)
+    command = [AURA, "run", "--recipe", "smoke", "--root", root, "--until", stage, "--set", endless]
+    with log.open("w") as stderr:
         process = subprocess.Popen(
-            command, env=quiet_env | {"AURA_TEST_MARK": mark}, stderr=log, start_new_session=True
+            command, env=quiet_env | {"AURA_TEST_MARK": mark}, stderr=stderr, start_new_session=True
         )
-    tools.wait_for(lambda: any("raylet" in line for line in processes_with(mark)), "the work")
+    tools.wait_for(lambda: any(working in line for line in processes_with(mark)), "the work")
     # A terminal's Ctrl-C goes to the whole group, and so to Prefect's own server too.
     os.killpg(process.pid, stop)
     exit_code = process.wait(60)
-    said = (tmp_path / "log").read_text()
+    said = log.read_text()
     assert exit_code == 128 + stop, said
     assert "Traceback" not in said
     tools.wait_for(lambda: not processes_with(mark), "the end of every process", timeout_s=20)
-    assert not list(tmp_path.rglob("manifest.json"))
+    assert finished(root) == before
 
 
 def test_running_again_after_a_stage_goes_on_from_it(tools, quiet_env, smoke_root):
