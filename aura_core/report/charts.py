@@ -43,6 +43,7 @@ def loss_chart(history: History, name: str) -> str:
         "cross-entropy": ("ce", AURA),
         "distillation": ("distil", CASCADE),
         "CTC": ("ctc", TEXT),
+        "moments": ("moments", ASR),
     }
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure, axes = _canvas()
