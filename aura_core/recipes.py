@@ -22,7 +22,7 @@ SHORT_CHATML = (
 
 def demo() -> Config:
     """A small assistant that learns to hear, on two CPU cores."""
-    return _assistant(text_steps=40, align_steps=330, learn_steps=60)
+    return _assistant(text_steps=30, align_steps=260, learn_steps=38)
 
 
 def demo_long() -> Config:

@@ -72,7 +72,15 @@ def train_config() -> TrainConfig:
         chat_template=SHORT_CHATML,
         lora=LoraConfig(rank=4, alpha=4, blocks=4),
         phases=(
-            Phase(name="align", steps=3, batch_utterances=4, ce=0, ctc=0.3, moments=0.3, warmup_steps=0),
+            Phase(
+                name="align",
+                steps=3,
+                batch_utterances=4,
+                ce=0,
+                ctc=0.3,
+                moments=0.3,
+                warmup_steps=0,
+            ),
             Phase(name="learn", steps=2, batch_utterances=3, warmup_steps=1),
         ),
         precision="fp32",

@@ -34,9 +34,7 @@ def test_a_tokens_row_is_the_mean_of_its_states(student, lone_states):
     tokens = token_states(student, PREFIX, TRANSCRIPTS, BLOCK)
     assert tokens.ids == [20, 21, 22, 23]
     mean_of_20 = (lone_states[0, 0] + lone_states[1, 1]) / 2
-    torch.testing.assert_close(
-        tokens.rows[0], tokens.standardise(mean_of_20), atol=1e-3, rtol=1e-3
-    )
+    torch.testing.assert_close(tokens.rows[0], tokens.standardise(mean_of_20), atol=1e-3, rtol=1e-3)
 
 
 def test_standardised_states_have_mean_zero_and_spread_one(student, lone_states):
