@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from flows.local_prefect import OFFLINE
 
@@ -14,25 +15,24 @@ os.environ.pop("AURA_ROOT", None)
 AURA = Path(sys.executable).with_name("aura")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a module, and all users of the smoke run, in one process: their fixtures are dear."""
-    for item in items:
-        shared = "smoke_root" in getattr(item, "fixturenames", ())
-        group = "smoke" if shared else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
-def smoke_root(tmp_path_factory) -> str:
-    """Root of a run of recipe `smoke` that went through once, by the command line."""
-    root = tmp_path_factory.mktemp("smoke")
-    result = subprocess.run(
-        [AURA, "run", "--recipe", "smoke", "--root", root],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, f"the smoke run failed:\n{result.stdout}\n{result.stderr}"
+def smoke_root(tmp_path_factory, worker_id) -> str:
+    """Root of a run of recipe `smoke` that went through once, by the command line.
+
+    The processes of one test session share it: the first to ask makes it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    root = (base if worker_id == "master" else base.parent) / "smoke"
+    with FileLock(f"{root}.lock"):
+        if not root.exists():
+            result = subprocess.run(
+                [AURA, "run", "--recipe", "smoke", "--root", root],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert result.returncode == 0, (
+                f"the smoke run failed:\n{result.stdout}\n{result.stderr}"
+            )
     return str(root)

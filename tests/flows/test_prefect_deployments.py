@@ -1,14 +1,14 @@
-"""The deployments, through a real server, work pool and worker."""
+"""The deployments, through a real server, work pool and worker, with an object store as root."""
 
 import json
 import urllib.request
-from pathlib import Path
 
 import pytest
 
+from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
 from aura_core.config import override
-from aura_core.pipeline import is_complete, plan
+from aura_core.pipeline import STAGE_INPUTS, plan
 from aura_core.recipes import recipe
 
 
@@ -40,40 +40,58 @@ def newest_run(env):
     return {task["name"]: task["state_type"] for task in tasks}, [log["message"] for log in logs]
 
 
-def artifacts(root):
-    return {str(path.parent.relative_to(root)) for path in Path(root).glob("*/*/manifest.json")}
+ROOT = "s3://lab/aura"
+
+
+@pytest.fixture
+def artifacts(object_store, monkeypatch):
+    """A function that lists the complete artifacts; this process sees the store too."""
+    variables, client = object_store
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    def listed():
+        client.invalidate_cache()
+        found = client.glob("lab/aura/*/*/manifest.json")
+        return {path.removeprefix("lab/aura/").removesuffix("/manifest.json") for path in found}
+
+    return listed
 
 
 @pytest.fixture(scope="module")
-def deployed_root(tools, prefect_env, tmp_path_factory, small):
-    """A root where aura/full-pipeline went through once."""
-    root = str(tmp_path_factory.mktemp("deployed"))
-    run_and_watch(tools, prefect_env, "full-pipeline", recipe="smoke", root=root, overrides=small)
-    return root
+def deployed(tools, prefect_env, small):
+    """The environment of a server by which aura/full-pipeline went through once."""
+    run_and_watch(tools, prefect_env, "full-pipeline", recipe="smoke", root=ROOT, overrides=small)
+    return prefect_env
 
 
-def test_the_full_pipeline_runs_every_stage_by_a_readable_name(prefect_env, deployed_root, small):
-    specs = plan(override(recipe("smoke"), small), deployed_root)
-    tasks, lines = newest_run(prefect_env)
+def test_the_full_pipeline_runs_every_stage_by_a_readable_name(deployed, artifacts, small):
+    specs = plan(override(recipe("smoke"), small), ROOT)
+    tasks, lines = newest_run(deployed)
     names = {f"{name} {spec.fingerprint[:12]}" for name, spec in specs.items()}
     assert tasks == dict.fromkeys(names, "COMPLETED")
-    assert all(is_complete(spec) for spec in specs.values())
-    assert Path(specs["report"].uri, "report.html").stat().st_size > 1000
+    assert {f"{name}/{spec.fingerprint[:12]}" for name, spec in specs.items()} <= artifacts()
+    assert "<html" in store.read_text(store.join(specs["report"].uri, "report.html"))[:200]
     assert any("step" in line for line in lines), "the driver's output reaches the server"
 
 
-def test_evaluate_then_evaluates_what_is_new_and_nothing_else(
-    tools, prefect_env, deployed_root, small
-):
-    before = artifacts(deployed_root)
+def test_the_command_line_finds_all_of_it_done(tools, deployed, small):
+    command = ["aura", "run", "--recipe", "smoke", "--root", ROOT]
+    command += [part for assignment in small for part in ("--set", assignment)]
+    assert tools.run(command, deployed, timeout_s=15).count("hit") == len(STAGE_INPUTS)
+    rows = json.loads(tools.run(["aura", "results", "--json", "--root", ROOT], deployed))
+    assert {"aura", "cascade", "text"} <= {row["model"] for row in rows}
+
+
+def test_evaluate_then_evaluates_what_is_new_and_nothing_else(tools, deployed, artifacts, small):
+    before = artifacts()
     overrides = [*small, "evaluate.splits=[heldout, voice]"]
-    root = deployed_root
-    run_and_watch(tools, prefect_env, "evaluate", recipe="smoke", root=root, overrides=overrides)
-    tasks, _ = newest_run(prefect_env)
+    run_and_watch(tools, deployed, "evaluate", recipe="smoke", root=ROOT, overrides=overrides)
+    tasks, _ = newest_run(deployed)
     assert {name.split()[0] for name in tasks} == {"evaluate", "report"}
-    new = artifacts(root) - before
+    new = artifacts() - before
     assert {path.split("/")[0] for path in new} <= {"evaluate", "report", "cells"}
-    spec = plan(override(recipe("smoke"), overrides), root)["evaluate"]
+    spec = plan(override(recipe("smoke"), overrides), ROOT)["evaluate"]
     counts = require_manifest(spec.uri).counts
     assert counts["cells_made"] == counts["cells"] / 2, "one of two splits was there"
 

@@ -41,7 +41,13 @@ def root(tmp_path_factory):
         config = TrainConfig(
             input=listens_to,
             chat_template=SHORT_CHATML,
-            lora=LoraConfig(rank=2, alpha=2, blocks=1, targets=("q_proj",)),
+            lora=LoraConfig(
+                rank=2,
+                alpha=2,
+                blocks=1,
+                targets=("q_proj",),
+                positions="audio" if listens_to == "audio" else "all",
+            ),
             phases=(Phase(name="none", steps=1),),
         )
         llm, _ = load_llm(config.llm, torch.float32)
