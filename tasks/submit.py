@@ -25,14 +25,18 @@ def run_job(spec: StageSpec, address: str) -> None:
     """Submit the driver to the job server at `address`, or adopt its live job, and wait.
 
     Raises:
-        AuraError: the cluster cannot be reached, or a mistake in the driver's own words.
+        AuraError: the cluster cannot be reached or takes no job, or a mistake in the driver's
+            own words.
         StageCrashError: the job failed otherwise or was stopped.
     """
     try:
         client = JobSubmissionClient(address)
     except (ConnectionError, RuntimeError) as error:
         raise AuraError(f"no Ray job server at {address}: {error}") from error
-    job_id = adopt_or_submit(client, spec)
+    try:
+        job_id = adopt_or_submit(client, spec)
+    except RuntimeError as error:
+        raise AuraError(f"the cluster at {address} takes no job: {error}") from error
     try:
         output = asyncio.run(_follow(client, job_id))
     except BaseException:

@@ -1,6 +1,7 @@
 """A real Ray head: jobs by hand without Prefect, and stages sent there by `aura run`."""
 
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -29,7 +30,14 @@ def cluster(tools, quiet_env):
         address = f"http://127.0.0.1:{port}"
         with tools.background(start, env, Path(folder, "head.log")):
             tools.wait_for(lambda: tools.listens(port), "the job server")
+            tools.wait_for(lambda: takes_jobs(address, env), "the agent that starts jobs")
             yield env, address
+
+
+def takes_jobs(address, env):
+    """The job server answers some time before anyone is there to start a job."""
+    submit = ["ray", "job", "submit", "--address", address, "--no-wait", "--", "true"]
+    return subprocess.run(submit, env=env, capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture
