@@ -38,6 +38,7 @@ def finished(root):
     ("stop", "stage", "endless", "working"),
     [
         (signal.SIGINT, "ingest", "ingest.demo.train_utterances=5000", "raylet"),
+        (signal.SIGTERM, "ingest", "ingest.demo.train_utterances=5000", "raylet"),
         (signal.SIGTERM, "text_lora", "text_lora.phases.0.steps=5000", "RayTrainWorker"),
     ],
 )

@@ -16,7 +16,7 @@ from aura_core.recipes import recipe
 @pytest.fixture(scope="module")
 def cluster(tools, quiet_env):
     """The environment of a client of a cluster on this machine, and its job server's address."""
-    port, gcs_port = tools.free_port(), tools.free_port()
+    port, gcs_port, agent_port = (tools.free_port() for _ in range(3))
     # Paths of sockets are short, and pytest's folders are not.
     with tempfile.TemporaryDirectory(prefix="ray-") as folder:
         token = Path(folder, "token")
@@ -27,6 +27,8 @@ def cluster(tools, quiet_env):
         start += ["--port", str(gcs_port), "--dashboard-port", str(port), "--num-cpus", "2"]
         start += ["--node-ip-address", "127.0.0.1", "--dashboard-host", "127.0.0.1"]
         start += ["--temp-dir", folder, "--disable-usage-stats"]
+        # Its default is one fixed port: beside another Ray, no agent would be there to start jobs.
+        start += ["--dashboard-agent-listen-port", str(agent_port)]
         address = f"http://127.0.0.1:{port}"
         with tools.background(start, env, Path(folder, "head.log")):
             tools.wait_for(lambda: tools.listens(port), "the job server")
