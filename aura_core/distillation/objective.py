@@ -13,6 +13,7 @@ from aura_core.distillation.losses import LOSSES, moment_loss
 from aura_core.distillation.time_map import group_frames
 from aura_core.distillation.token_states import TokenStates
 from aura_core.distillation.training_set import TrainBatch
+from aura_core.padding import valid_positions
 from aura_core.student.batch import IGNORE
 from aura_core.student.student import Student
 
@@ -83,8 +84,7 @@ class Objective(nn.Module):
         index = start[:, None] + torch.arange(int(counts.max()), device=hidden.device)[None]
         index = index.clamp(max=hidden.shape[1] - 1)
         states = hidden.gather(1, index[:, :, None].expand(-1, -1, hidden.shape[2])).float()
-        valid = torch.arange(index.shape[1], device=hidden.device)[None] < counts[:, None]
-        return states * valid[:, :, None]
+        return states * valid_positions(counts, index.shape[1])[:, :, None]
 
     def _cross_entropy(self, data: TrainBatch, last: Tensor) -> Tensor:
         labelled = data.batch.labels != IGNORE
@@ -116,5 +116,5 @@ class Objective(nn.Module):
         assert self.token_states is not None
         states = audio[max(self.layer_map)]
         counts = data.batch.is_audio.sum(dim=1)
-        valid = torch.arange(states.shape[1], device=states.device)[None] < counts[:, None]
+        valid = valid_positions(counts, states.shape[1])
         return moment_loss(self.token_states.standardise(states), valid)

@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 from torch.nn import functional
+
+from aura_core.padding import valid_positions
 
 
 def group_frames(
@@ -24,7 +25,7 @@ def group_frames(
         target is real, 0 where it is padding.
     """
     batch, length, width = frames.shape
-    valid = (torch.arange(length, device=frames.device)[None] < num_frames[:, None]).to(frames)
+    valid = valid_positions(num_frames, length).to(frames)
     extra = -length % group
     frames = functional.pad(frames * valid[:, :, None], (0, 0, 0, extra))
     valid = functional.pad(valid, (0, extra))

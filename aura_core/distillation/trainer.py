@@ -27,6 +27,7 @@ from aura_core.student.assembly import (
     merge_adapter,
     new_student,
     num_adapted_blocks,
+    upper_pattern,
 )
 from aura_core.student.export import ADAPTER
 from aura_core.student.prompts import ChatFormat
@@ -119,13 +120,11 @@ class Trainer:
 
     def _at_both_rates(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         """What learns at a phase's rate, and the LoRA above the adapted blocks."""
-        blocks = num_adapted_blocks(self.objective.student.causal_lm, self.config.lora)
+        above = upper_pattern(self.objective.student.causal_lm, self.config.lora)
         lower: list[nn.Parameter] = []
         upper: list[nn.Parameter] = []
         for name, parameter in self.trainable.items():
-            block = re.search(r"\.layers\.(\d+)\.", name)
-            above = block is not None and int(block[1]) >= blocks
-            (upper if above else lower).append(parameter)
+            (upper if re.fullmatch(above, name) else lower).append(parameter)
         return lower, upper
 
     def _autocast(self) -> torch.autocast:

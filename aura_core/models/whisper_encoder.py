@@ -18,6 +18,7 @@ from aura_core.models import whisper_weights
 from aura_core.models.ctranslate2 import read_variables
 from aura_core.models.pinned import locate
 from aura_core.models.references import Reference, hub_commit, local_path, parse
+from aura_core.padding import valid_positions
 
 
 def load_whisper(reference: str, device: str = "cpu") -> Whisper:
@@ -79,11 +80,11 @@ def encoder_states(
     """
     encoder = model.encoder
     # Zeros are what a convolution sees beyond the end of a lone clip.
-    valid_mel = _valid(num_mel_frames, mel.shape[1])[:, None]
+    valid_mel = valid_positions(num_mel_frames, mel.shape[1])[:, None]
     x = functional.gelu(encoder.conv1(mel.transpose(1, 2) * valid_mel)) * valid_mel
     x = functional.gelu(encoder.conv2(x)).transpose(1, 2).contiguous()
     x = x + encoder.positional_embedding[: x.shape[1]]
-    valid = _valid((num_mel_frames + 1) // 2, x.shape[1])
+    valid = valid_positions((num_mel_frames + 1) // 2, x.shape[1])
     mask = None if bool(valid.all()) else valid[:, None, None]
     states: dict[int, Tensor] = {}
     for layer, block in enumerate(encoder.blocks, start=1):
@@ -109,10 +110,6 @@ def _block(block: ResidualAttentionBlock, x: Tensor, mask: Tensor | None) -> Ten
     mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
     x = x + attention.out(mixed.transpose(1, 2).flatten(2))
     return x + torch.as_tensor(block.mlp(block.mlp_ln(x)))
-
-
-def _valid(lengths: Tensor, size: int) -> Tensor:
-    return torch.arange(size, device=lengths.device)[None] < lengths[:, None]
 
 
 def _load(reference: Reference) -> Whisper:

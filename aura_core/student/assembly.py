@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from peft import LoraConfig as PeftLoraConfig
 from peft import PeftModel, get_peft_model
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from aura_core.config import LoraConfig, TrainConfig
@@ -40,21 +40,27 @@ def num_adapted_blocks(llm: PreTrainedModel, lora: LoraConfig) -> int:
     return blocks
 
 
+def upper_pattern(llm: PreTrainedModel, lora: LoraConfig) -> str:
+    """Regular expression of the module names above the adapted blocks; it may match none."""
+    above = range(num_adapted_blocks(llm, lora), int(llm.config.num_hidden_layers))
+    return rf".*\.layers\.({'|'.join(map(str, above))})\..*"
+
+
 def peft_config(llm: PreTrainedModel, lora: LoraConfig) -> PeftLoraConfig:
     """PEFT's settings for LoRA on the first blocks of `llm`, and of `upper_rank` above them.
 
     Raises:
         AuraError: if the LLM has fewer blocks.
     """
-    blocks = num_adapted_blocks(llm, lora)
-    last = int(llm.config.num_hidden_layers) if lora.upper_rank else blocks
-    upper = rf".*\.layers\.({'|'.join(map(str, range(blocks, last)))})\..*"
+    num_blocks = int(llm.config.num_hidden_layers)
+    last = num_blocks if lora.upper_rank else num_adapted_blocks(llm, lora)
+    upper = upper_pattern(llm, lora)
     return PeftLoraConfig(
         task_type="CAUSAL_LM",
         r=lora.rank,
         lora_alpha=lora.alpha,
-        rank_pattern={upper: lora.upper_rank} if last > blocks else {},
-        alpha_pattern={upper: lora.upper_alpha} if last > blocks else {},
+        rank_pattern={upper: lora.upper_rank} if lora.upper_rank else {},
+        alpha_pattern={upper: lora.upper_alpha} if lora.upper_rank else {},
         target_modules=list(lora.targets),
         layers_to_transform=list(range(last)),
         layers_pattern="layers",
@@ -85,9 +91,18 @@ def new_student(
         if stem is None:
             raise AuraError("an audio student needs the shape of the teacher's stem")
         embedding = new_audio_embedding(config, llm, stem)
-    bidirectional = config.distillation.attention == "bidirectional"
+    return assemble_student(config, adapted, embedding)
+
+
+def assemble_student(
+    config: TrainConfig, llm: nn.Module, audio_embedding: AudioEmbedding | None
+) -> Student:
+    """Put the parts together, with the attention and the gate that the config asks for."""
     return Student(
-        adapted, embedding, bidirectional=bidirectional, gated=config.lora.positions == "audio"
+        llm,
+        audio_embedding,
+        bidirectional=config.distillation.attention == "bidirectional",
+        gated=config.lora.positions == "audio",
     )
 
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from aura_core.padding import valid_positions
+
 # Whisper's second convolution halves the 100 Hz of the log-mel.
 STEM_RATE_HZ = 50.0
 
@@ -55,15 +57,11 @@ class AudioEmbedding(nn.Module):
             float [batch, tokens, llm_width]; a clip's values do not depend on its batch.
         """
         # Zeroed padding is what the convolution would see at the end of a lone clip.
-        valid = _valid(num_mel_frames, log_mel.shape[1])[:, None]
+        valid = valid_positions(num_mel_frames, log_mel.shape[1])[:, None]
         x = functional.gelu(self.conv1(log_mel.transpose(1, 2) * valid)) * valid
         x = functional.gelu(self.conv2(x)).transpose(1, 2)
         x = x + self.positional_embedding[: x.shape[1]]
-        x = x * _valid((num_mel_frames + 1) // 2, x.shape[1])[:, :, None]
+        x = x * valid_positions((num_mel_frames + 1) // 2, x.shape[1])[:, :, None]
         x = functional.pad(x, (0, 0, 0, -x.shape[1] % self.stride))
         x = x.reshape(x.shape[0], x.shape[1] // self.stride, -1)
         return torch.as_tensor(self.output_norm(self.project(self.norm(x)).float()))
-
-
-def _valid(lengths: Tensor, size: int) -> Tensor:
-    return torch.arange(size, device=lengths.device)[None] < lengths[:, None]

@@ -10,7 +10,12 @@ from safetensors.torch import load_file, save_file
 from aura_core.artifacts import store
 from aura_core.config import TrainConfig
 from aura_core.models.llm import load_llm
-from aura_core.student.assembly import compute_dtype, merge_adapter, new_audio_embedding
+from aura_core.student.assembly import (
+    assemble_student,
+    compute_dtype,
+    merge_adapter,
+    new_audio_embedding,
+)
 from aura_core.student.prompts import ChatFormat
 from aura_core.student.student import Student
 
@@ -48,13 +53,12 @@ def load_student(uri: str) -> tuple[Student, ChatFormat]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with store.local_folder(uri) as folder:
         config = TrainConfig.model_validate_json((folder / TRAIN_CONFIG).read_text())
-        gated = config.lora.positions == "audio"
         llm, tokenizer = load_llm(config.llm, torch.float32)
         if (folder / TEXT_ADAPTER).exists():
             llm = merge_adapter(llm, folder / TEXT_ADAPTER)
         adapted = (
             PeftModel.from_pretrained(llm, folder / ADAPTER)
-            if gated
+            if config.lora.positions == "audio"
             else merge_adapter(llm, folder / ADAPTER)
         )
         adapted.to(dtype=compute_dtype(config.precision, device))  # type: ignore[call-arg]
@@ -63,7 +67,6 @@ def load_student(uri: str) -> tuple[Student, ChatFormat]:
             weights = load_file(folder / AUDIO_EMBEDDING)
             embedding = new_audio_embedding(config, llm, weights)
             embedding.load_state_dict(weights)
-    bidirectional = config.distillation.attention == "bidirectional"
-    student = Student(adapted, embedding, bidirectional=bidirectional, gated=gated)
+    student = assemble_student(config, adapted, embedding)
     student.eval().to(device)
     return student, ChatFormat(tokenizer, config.chat_template)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 class AudioGate:
     """Multiplies every LoRA of an LLM by one where audio is, and by zero elsewhere."""
 
-    def __init__(self, llm: PeftModel) -> None:
+    def __init__(self, llm: nn.Module) -> None:
         self._is_audio: Tensor | None = None
         for module in llm.modules():
             if isinstance(module, LoraLayer):

@@ -5,10 +5,10 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from peft import PeftModel
 from torch import Tensor, nn
 
+from aura_core.padding import valid_positions
 from aura_core.student.attention import attention_mask, positions
 from aura_core.student.audio_embedding import AudioEmbedding
 from aura_core.student.batch import Batch
@@ -43,7 +43,7 @@ class Student(nn.Module):
         self.llm = llm
         self.audio_embedding = audio_embedding
         self.bidirectional = bidirectional
-        self._gate = AudioGate(llm) if gated and isinstance(llm, PeftModel) else None
+        self._gate = AudioGate(llm) if gated else None
 
     @property
     def causal_lm(self) -> Any:
@@ -62,8 +62,8 @@ class Student(nn.Module):
             return embedded
         assert batch.num_mel_frames is not None
         audio = self.audio_embedding(batch.log_mel, batch.num_mel_frames)
-        valid = self.audio_embedding.num_tokens(batch.num_mel_frames)
-        picked = audio[torch.arange(audio.shape[1], device=audio.device)[None] < valid[:, None]]
+        num_tokens = self.audio_embedding.num_tokens(batch.num_mel_frames)
+        picked = audio[valid_positions(num_tokens, audio.shape[1])]
         return embedded.masked_scatter(batch.is_audio[:, :, None], picked.to(embedded.dtype))
 
     def decode(self, embeddings: Tensor, is_audio: Tensor, **decoder_inputs: Any) -> Any:
