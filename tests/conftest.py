@@ -1,11 +1,16 @@
-"""What every test may share: a quiet environment, and one finished smoke run."""
+"""What every test may share: a quiet environment, an S3 server, and one finished smoke run."""
 
 import os
+import socket
 import subprocess
 import sys
+import time
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import s3fs
 from filelock import FileLock
 
 from flows.local_prefect import OFFLINE
@@ -13,6 +18,50 @@ from flows.local_prefect import OFFLINE
 os.environ.update(OFFLINE)
 os.environ.pop("AURA_ROOT", None)
 AURA = Path(sys.executable).with_name("aura")
+
+
+@pytest.fixture(scope="session")
+def s3_bucket() -> Iterator[str]:
+    """`s3://lab` on a moto server process, reached through the usual variables.
+
+    One server for the whole process: s3fs keeps its clients, and with them their endpoint.
+    """
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    variables = {
+        "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    patch = pytest.MonkeyPatch()
+    for name, value in variables.items():
+        patch.setenv(name, value)
+    try:
+        deadline = time.monotonic() + 60
+        while socket.socket().connect_ex(("127.0.0.1", port)):
+            assert time.monotonic() < deadline, "the S3 server did not start"
+            time.sleep(0.2)
+        s3fs.S3FileSystem.clear_instance_cache()
+        s3fs.S3FileSystem().mkdir("lab")
+        yield "s3://lab"
+    finally:
+        server.terminate()
+        server.wait()
+        patch.undo()
+        s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def s3_folder(s3_bucket) -> str:
+    """A folder of the bucket that no other test uses."""
+    return f"{s3_bucket}/{uuid.uuid4().hex}"
 
 
 @pytest.fixture(scope="session")

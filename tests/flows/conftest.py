@@ -14,7 +14,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import s3fs
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -111,32 +110,15 @@ def quiet_env() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def object_store(tmp_path_factory) -> Iterator[tuple[dict[str, str], s3fs.S3FileSystem]]:
-    """The AWS variables of a real S3 server, and a client of it; it has a bucket `lab`."""
-    port = free_port()
-    endpoint = f"http://127.0.0.1:{port}"
-    variables = {
-        "AWS_ENDPOINT_URL_S3": endpoint,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    serve = [str(BIN / "moto_server"), "-p", str(port)]
-    with background(serve, os.environ | QUIET, tmp_path_factory.mktemp("s3") / "log"):
-        wait_for(lambda: answers(f"{endpoint}/moto-api/"), "the S3 server")
-        client = s3fs.S3FileSystem(endpoint_url=endpoint, key="test", secret="test")
-        client.mkdir("lab")
-        yield variables, client
+def prefect_env(tmp_path_factory, s3_bucket) -> Iterator[dict[str, str]]:
+    """The environment of a client of a server where all deployments of infra/ are served.
 
-
-@pytest.fixture(scope="session")
-def prefect_env(tmp_path_factory, object_store) -> Iterator[dict[str, str]]:
-    """The environment of a client of a server where all deployments of infra/ are served."""
+    The worker, and so the flows, see the bucket: a worker passes on what it was started with.
+    """
     home = tmp_path_factory.mktemp("prefect")
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     env = os.environ | QUIET | {"PREFECT_HOME": str(home), "PREFECT_API_URL": url}
-    env |= object_store[0]
     prefect = str(BIN / "prefect")
     serve = [prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with background(serve, env, home / "server.log"):

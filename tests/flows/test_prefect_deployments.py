@@ -40,59 +40,56 @@ def newest_run(env):
     return {task["name"]: task["state_type"] for task in tasks}, [log["message"] for log in logs]
 
 
-ROOT = "s3://lab/aura"
-
-
-@pytest.fixture
-def artifacts(object_store, monkeypatch):
-    """A function that lists the complete artifacts; this process sees the store too."""
-    variables, client = object_store
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-
-    def listed():
-        client.invalidate_cache()
-        found = client.glob("lab/aura/*/*/manifest.json")
-        return {path.removeprefix("lab/aura/").removesuffix("/manifest.json") for path in found}
-
-    return listed
+def artifacts(root):
+    """Folders of the complete artifacts below `root`."""
+    fs, path = store.filesystem(root)
+    fs.invalidate_cache()
+    found = fs.glob(f"{path}/*/*/manifest.json")
+    return {name.removeprefix(f"{path}/").removesuffix("/manifest.json") for name in found}
 
 
 @pytest.fixture(scope="module")
-def deployed(tools, prefect_env, small):
-    """The environment of a server by which aura/full-pipeline went through once."""
-    run_and_watch(tools, prefect_env, "full-pipeline", recipe="smoke", root=ROOT, overrides=small)
-    return prefect_env
+def deployed_root(tools, prefect_env, s3_bucket, small):
+    """A root in an object store where aura/full-pipeline went through once."""
+    root = f"{s3_bucket}/aura"
+    run_and_watch(tools, prefect_env, "full-pipeline", recipe="smoke", root=root, overrides=small)
+    return root
 
 
-def test_the_full_pipeline_runs_every_stage_by_a_readable_name(deployed, artifacts, small):
-    specs = plan(override(recipe("smoke"), small), ROOT)
-    tasks, lines = newest_run(deployed)
+def test_the_full_pipeline_runs_every_stage_by_a_readable_name(prefect_env, deployed_root, small):
+    specs = plan(override(recipe("smoke"), small), deployed_root)
+    tasks, lines = newest_run(prefect_env)
     names = {f"{name} {spec.fingerprint[:12]}" for name, spec in specs.items()}
     assert tasks == dict.fromkeys(names, "COMPLETED")
     assert all(is_complete(spec) for spec in specs.values())
-    assert {path.split("/")[0] for path in artifacts()} >= set(STAGE_INPUTS)
+    stages = [path.split("/")[0] for path in artifacts(deployed_root)]
+    assert set(stages) >= set(STAGE_INPUTS)
+    assert stages.count("report") == 1
     assert len(store.read_text(store.join(specs["report"].uri, "report.html"))) > 1000
     assert any("step" in line for line in lines), "the driver's output reaches the server"
 
 
-def test_the_command_line_finds_all_of_it_done(tools, deployed, small):
-    command = ["aura", "run", "--recipe", "smoke", "--root", ROOT]
+def test_the_command_line_finds_all_of_it_done(tools, prefect_env, deployed_root, small):
+    command = ["aura", "run", "--recipe", "smoke", "--root", deployed_root]
     command += [part for assignment in small for part in ("--set", assignment)]
-    assert tools.run(command, deployed, timeout_s=15).count("hit") == len(STAGE_INPUTS)
-    rows = json.loads(tools.run(["aura", "results", "--json", "--root", ROOT], deployed))
+    assert tools.run(command, prefect_env, timeout_s=15).count("hit") == len(STAGE_INPUTS)
+    results = ["aura", "results", "--json", "--root", deployed_root]
+    rows = json.loads(tools.run(results, prefect_env))
     assert {"aura", "cascade", "text"} <= {row["model"] for row in rows}
 
 
-def test_evaluate_then_evaluates_what_is_new_and_nothing_else(tools, deployed, artifacts, small):
-    before = artifacts()
+def test_evaluate_then_evaluates_what_is_new_and_nothing_else(
+    tools, prefect_env, deployed_root, small
+):
+    before = artifacts(deployed_root)
     overrides = [*small, "evaluate.splits=[heldout, voice]"]
-    run_and_watch(tools, deployed, "evaluate", recipe="smoke", root=ROOT, overrides=overrides)
-    tasks, _ = newest_run(deployed)
+    root = deployed_root
+    run_and_watch(tools, prefect_env, "evaluate", recipe="smoke", root=root, overrides=overrides)
+    tasks, _ = newest_run(prefect_env)
     assert {name.split()[0] for name in tasks} == {"evaluate", "report"}
-    new = artifacts() - before
+    new = artifacts(root) - before
     assert {path.split("/")[0] for path in new} <= {"evaluate", "report", "cells"}
-    spec = plan(override(recipe("smoke"), overrides), ROOT)["evaluate"]
+    spec = plan(override(recipe("smoke"), overrides), root)["evaluate"]
     counts = require_manifest(spec.uri).counts
     assert counts["cells_made"] == counts["cells"] / 2, "one of two splits was there"
 

@@ -6,8 +6,6 @@ import sys
 
 import pytest
 import torch
-from moto.server import ThreadedMotoServer
-from s3fs import S3FileSystem
 
 from aura_core.artifacts import store
 from aura_core.cache.encode import encode
@@ -20,23 +18,6 @@ def copied(cache_folder, tmp_path):
     folder = tmp_path / "cache"
     shutil.copytree(cache_folder, folder)
     return folder
-
-
-@pytest.fixture(scope="module")
-def bucket():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        # Filesystems are remembered with the endpoint they were made for.
-        S3FileSystem.clear_instance_cache()
-        S3FileSystem().mkdir("aura-cache-tests")
-        yield "s3://aura-cache-tests"
-    S3FileSystem.clear_instance_cache()
-    server.stop()
 
 
 def check_samples(cache, teacher, rows, config):
@@ -61,16 +42,16 @@ def test_it_reads_what_was_encoded(cache_folder, teacher, rows, config):
     check_samples(cache, teacher, rows, config)
 
 
-def test_it_reads_from_s3(cache_folder, bucket, teacher, rows, config):
-    uri = f"{bucket}/teacher_cache/abc"
+def test_it_reads_from_s3(cache_folder, s3_folder, teacher, rows, config):
+    uri = f"{s3_folder}/teacher_cache/abc"
     store.upload_folder(cache_folder, uri)
     cache = open_cache(uri)
     check_samples(cache, teacher, rows, config)
     assert cache.layer_stats()[4][1].shape == (384,)
 
 
-def test_s3_makes_the_same_shards(make_cache, cache_folder, bucket):
-    uri = make_cache(f"{bucket}/teacher_cache/def")
+def test_s3_makes_the_same_shards(make_cache, cache_folder, s3_folder):
+    uri = make_cache(f"{s3_folder}/teacher_cache/def")
     for path in (cache_folder / "shards").iterdir():
         assert store.read_bytes(f"{uri}/shards/{path.name}") == path.read_bytes()
 

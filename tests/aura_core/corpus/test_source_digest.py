@@ -1,10 +1,3 @@
-import socket
-import subprocess
-import sys
-import time
-import uuid
-from collections.abc import Iterator
-
 import pytest
 import s3fs
 
@@ -17,46 +10,6 @@ from aura_core.corpus.source_digest import MISSING, content_digests
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("AURA_CACHE", str(tmp_path_factory.mktemp("cache")))
-
-
-@pytest.fixture
-def bucket(s3_endpoint, monkeypatch) -> Iterator[str]:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_endpoint)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    # s3fs keeps its clients, and with them the endpoint of an earlier test.
-    s3fs.S3FileSystem.clear_instance_cache()
-    name = f"corpus-{uuid.uuid4().hex[:8]}"
-    s3fs.S3FileSystem().mkdir(name)
-    yield f"s3://{name}"
-    s3fs.S3FileSystem.clear_instance_cache()
-
-
-@pytest.fixture(scope="module")
-def s3_endpoint() -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _wait_for(port)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(300):
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise TimeoutError("the S3 server did not start")
 
 
 def test_a_digest_holds_size_and_content(tmp_path):
@@ -91,15 +44,15 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path, monkeyp
     assert content_digests([str(tmp_path / "a")])
 
 
-def test_a_manifest_in_a_bucket_is_pinned_by_its_objects(bucket, tmp_path):
+def test_a_manifest_in_a_bucket_is_pinned_by_its_objects(s3_folder, tmp_path):
     fs = s3fs.S3FileSystem()
-    root = bucket.removeprefix("s3://")
+    root = s3_folder.removeprefix("s3://")
     fs.pipe_file(f"{root}/wavs/a.wav", b"one")
     line = '{"audio_filepath": "wavs/a.wav", "text": "x"}\n'
     fs.pipe_file(f"{root}/m.jsonl", line.encode())
-    config = IngestConfig(manifest=f"{bucket}/m.jsonl")
+    config = IngestConfig(manifest=f"{s3_folder}/m.jsonl")
     (item,) = read_items(config)
-    assert item.audio_uri == f"{bucket}/wavs/a.wav"
+    assert item.audio_uri == f"{s3_folder}/wavs/a.wav"
     before = source_digests(config)
     assert source_digests(config) == before
     fs.pipe_file(f"{root}/wavs/a.wav", b"two")
@@ -109,14 +62,14 @@ def test_a_manifest_in_a_bucket_is_pinned_by_its_objects(bucket, tmp_path):
     assert len({each["manifest"] for each in (before, changed, gone)}) == 3
 
 
-def test_a_folder_in_a_bucket_is_recognised(bucket):
+def test_a_folder_in_a_bucket_is_recognised(s3_folder):
     fs = s3fs.S3FileSystem()
-    root = bucket.removeprefix("s3://")
+    root = s3_folder.removeprefix("s3://")
     fs.pipe_file(f"{root}/set/train/metadata.csv", b"file_name,text\na.wav,hello\n")
     fs.pipe_file(f"{root}/set/train/a.wav", b"RIFF")
-    (item,) = read_items(IngestConfig(manifest=f"{bucket}/set"))
+    (item,) = read_items(IngestConfig(manifest=f"{s3_folder}/set"))
     assert (item.audio_uri, item.text, item.split) == (
-        f"{bucket}/set/train/a.wav",
+        f"{s3_folder}/set/train/a.wav",
         "hello",
         "train",
     )
