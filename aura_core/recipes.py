@@ -22,7 +22,7 @@ SHORT_CHATML = (
 
 def demo() -> Config:
     """The whole road on two CPU cores in twelve minutes; the assistant hears little yet."""
-    return _assistant(text_steps=30, align_steps=260, learn_steps=38)
+    return _assistant(text_steps=30, align_steps=240, learn_steps=34)
 
 
 def demo_long() -> Config:

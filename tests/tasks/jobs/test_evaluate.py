@@ -136,11 +136,6 @@ def test_what_is_published_is_listed(first_run):
     assert "kitchen" in prediction["transcript"]
 
 
-def test_the_cascade_pays_for_its_transcription(first_run):
-    metrics = first_run[3]
-    assert metrics["cascade.latency.ttft_ms_p50"] > metrics["text.latency.ttft_ms_p50"]
-
-
 def test_a_new_split_runs_its_own_cells_and_a_new_scoring_none(root, first_run):
     before = {path: path.stat().st_mtime_ns for path in files_below(root / "cells")}
     spec = make_spec(root, splits=("heldout", "voice"), bootstrap_samples=150)
