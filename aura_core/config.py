@@ -12,8 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from aura_core.errors import AuraError
 
-# Whisper's 50 Hz states, two, four or eight to an audio position.
+# Whisper's states, and two, four or eight of them together.
+TEACHER_RATE_HZ = 50.0
 TOKEN_RATES_HZ = (25.0, 12.5, 6.25)
+
+
+def _one_of(value: float, choices: Sequence[float]) -> float:
+    if value not in choices:
+        raise ValueError(f"choose one of {', '.join(map(str, choices))}")
+    return value
 
 
 class Frozen(BaseModel):
@@ -75,10 +82,34 @@ class TeacherCacheConfig(StageConfig):
 
     teacher: str = "pinned:whisper-tiny.en"
     layers: tuple[int, ...] | None = Field(None, description="1-based encoder layers; none: all")
-    padding: Literal["trim", "30s"] = "trim"
-    dtype: Literal["float16", "float32"] = "float16"
+    padding: str = Field(
+        "trim",
+        pattern=r"^(trim|\d+(\.\d+)?s)$",
+        description="silence the teacher hears after a clip: none (trim), 0.5s, ...; 30s: as "
+        "Whisper was trained",
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="of the encoder; auto: bf16 where the hardware multiplies it"
+    )
+    rate_hz: float = Field(TEACHER_RATE_HZ, description="states are averaged down to it")
+    projection_rank: int | None = Field(
+        None, ge=1, description="keep so many principal components of a few successive states"
+    )
+    projection_frames: int = Field(4, ge=1, description="states projected together")
+    dtype: Literal["float32", "float16", "bfloat16", "int8"] = "float16"
+    int8_scale: Literal["frame", "channel"] = "frame"
     splits: tuple[str, ...] = ("train",)
-    shard_utterances: int = Field(128, ge=1)
+    shard_utterances: int = Field(256, ge=1)
+
+    @field_validator("rate_hz")
+    @classmethod
+    def _is_a_rate(cls, value: float) -> float:
+        return _one_of(value, (TEACHER_RATE_HZ, *TOKEN_RATES_HZ))
+
+    @property
+    def silence_s(self) -> float:
+        """Seconds of silence after a clip, as far as the teacher's window reaches."""
+        return 0.0 if self.padding == "trim" else float(self.padding.removesuffix("s"))
 
 
 class LoraConfig(Frozen):
@@ -106,9 +137,7 @@ class AudioEmbeddingConfig(Frozen):
     @field_validator("token_rate_hz")
     @classmethod
     def _is_a_whole_stack(cls, value: float) -> float:
-        if value not in TOKEN_RATES_HZ:
-            raise ValueError(f"choose one of {', '.join(map(str, TOKEN_RATES_HZ))}")
-        return value
+        return _one_of(value, TOKEN_RATES_HZ)
 
 
 class DistillationConfig(Frozen):
@@ -213,6 +242,12 @@ class Config(Frozen):
                     f"distil.{name} and text_lora.{name} differ, but the student starts from "
                     "the text LoRA's LLM: set both alike"
                 )
+        cached_hz, token_hz = self.teacher_cache.rate_hz, self.distil.audio_embedding.token_rate_hz
+        if cached_hz < token_hz:
+            raise ValueError(
+                f"teacher_cache.rate_hz {cached_hz:g} is below the student's {token_hz:g} audio "
+                "positions a second (distil.audio_embedding.token_rate_hz): keep more, or lower it"
+            )
         if (self.text_lora.input, self.distil.input) != ("text", "audio"):
             raise ValueError("text_lora.input is text and distil.input is audio")
         return self

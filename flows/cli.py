@@ -18,7 +18,7 @@ from aura_core.evaluation.table import read_results
 from aura_core.explain import explain as explain_stages
 from aura_core.pipeline import is_complete
 from aura_core.recipes import RECIPES
-from flows import display, local_prefect
+from flows import bench_cli, cache_cli, display, local_prefect
 from flows.options import Selection
 from flows.request import choose_stages, resolve_root
 from tasks.launch import StageCrashError
@@ -46,6 +46,8 @@ app = App(
     help_format="plaintext",
     version_flags=[],
 )
+app.command(cache_cli.app)
+app.command(bench_cli.app)
 
 
 @app.command

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from aura_core.artifacts import store
 from aura_core.errors import AuraError
@@ -32,10 +32,13 @@ class StageCrashError(RuntimeError):
     """A driver ended without its artifact, and not by a mistake of the user: worth a retry."""
 
 
-def launch(spec: StageSpec, where: str) -> None:
+def launch(spec: StageSpec, where: str, on_percent: Callable[[float], None] | None = None) -> None:
     """Run the driver of `spec` to its end.
 
-    `where` is "local" or the address of a Ray cluster's job server (http://host:8265).
+    Args:
+        spec: of the stage.
+        where: "local" or the address of a Ray cluster's job server (http://host:8265).
+        on_percent: gets how much of the work is done, now and then.
 
     Raises:
         AuraError: a mistake the user can mend, in the driver's own words.
@@ -43,11 +46,11 @@ def launch(spec: StageSpec, where: str) -> None:
     """
     store.write_text(spec.spec_uri, spec.model_dump_json(indent=2) + "\n")
     if where == "local":
-        _run_subprocess(spec)
+        _run_subprocess(spec, on_percent)
     else:
         from tasks.submit import run_job
 
-        run_job(spec, where)
+        run_job(spec, where, on_percent)
 
 
 def driver_command(spec: StageSpec) -> list[str]:
@@ -67,8 +70,8 @@ def raise_for_exit(spec: StageSpec, exit_code: int, error_line: str | None) -> N
     )
 
 
-def _run_subprocess(spec: StageSpec) -> None:
-    output = LineLog(echo=sys.stderr.fileno() if sys.stderr.isatty() else None)
+def _run_subprocess(spec: StageSpec, on_percent: Callable[[float], None] | None) -> None:
+    output = LineLog(sys.stderr.fileno() if sys.stderr.isatty() else None, on_percent)
     process = subprocess.Popen(
         [sys.executable, *driver_command(spec)],
         stdin=subprocess.DEVNULL,

@@ -4,20 +4,28 @@ import logging
 import os
 import re
 import time
+from collections.abc import Callable
 
 log = logging.getLogger("aura")
 
 _PROGRESS_EVERY_S = 15.0
 _ERROR = "error: "
+_PERCENT = re.compile(r"(\d+)%\|")
 
 
 class LineLog:
     """Takes raw output in chunks and remembers the last `error: ...` line."""
 
-    def __init__(self, echo: int | None) -> None:
-        """`echo`: a terminal's file descriptor; None sends whole lines to the log."""
+    def __init__(self, echo: int | None, on_percent: Callable[[float], None] | None = None) -> None:
+        """Take no output yet.
+
+        Args:
+            echo: a terminal's file descriptor; None sends whole lines to the log.
+            on_percent: gets how much of the work a progress bar says is done, now and then.
+        """
         self.error_line: str | None = None
         self._echo = echo
+        self._on_percent = on_percent
         self._pending = b""
         self._last_progress_s = time.monotonic()
 
@@ -39,8 +47,11 @@ class LineLog:
         if line.startswith(_ERROR):
             # The caller shows it once, as the reason of the failure.
             self.error_line = line.removeprefix(_ERROR)
-        elif line and self._echo is None and self._is_due(piece):
-            log.info("%s", line)
+        elif line and self._is_due(piece):
+            if self._on_percent and (found := _PERCENT.search(line)):
+                self._on_percent(float(found[1]))
+            if self._echo is None:
+                log.info("%s", line)
 
     def _is_due(self, piece: bytes) -> bool:
         """Progress bars redraw themselves after a carriage return: log a few of those only."""

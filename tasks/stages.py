@@ -6,9 +6,11 @@ deleted output. Prefect gives names, states, logs and retries of whole jobs.
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from prefect import Task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import task_run
@@ -28,10 +30,22 @@ def make_artifact(spec: StageSpec, where: str) -> str:
         return spec.uri
     log.info("run  %s", name)
     started = time.monotonic()
-    launch(spec, where)
+    launch(spec, where, _progress(spec))
     require_manifest(spec.uri)
     log.info("done %s in %.0f s", name, time.monotonic() - started)
     return spec.uri
+
+
+def _progress(spec: StageSpec) -> Callable[[float], None] | None:
+    """Show in Prefect's UI how much of the stage is done; None outside of Prefect."""
+    if task_run.id is None:
+        return None
+    artifact = create_progress_artifact(
+        progress=0.0,
+        key=f"{spec.stage.replace('_', '-')}-progress",
+        description=f"{spec.stage} {spec.fingerprint[:12]}",
+    )
+    return lambda percent: update_progress_artifact(artifact_id=artifact, progress=percent)
 
 
 def is_crash(_task: Any, _run: TaskRun, state: State[Any]) -> bool:

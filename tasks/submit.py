@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ _LIVE = (JobStatus.PENDING, JobStatus.RUNNING)
 _PASSED_ON = ("AWS_", "AURA_", "HF_")
 
 
-def run_job(spec: StageSpec, address: str) -> None:
+def run_job(spec: StageSpec, address: str, on_percent: Callable[[float], None] | None) -> None:
     """Submit the driver to the job server at `address`, or adopt its live job, and wait.
 
     Raises:
@@ -38,7 +38,7 @@ def run_job(spec: StageSpec, address: str) -> None:
     except RuntimeError as error:
         raise AuraError(f"the cluster at {address} takes no job: {error}") from error
     try:
-        output = asyncio.run(_follow(client, job_id))
+        output = asyncio.run(_follow(client, job_id, on_percent))
     except BaseException:
         client.stop_job(job_id)
         raise
@@ -86,10 +86,13 @@ def _runtime_env() -> dict[str, Any]:
     return {"working_dir": str(Path(aura_core.__file__).parents[1]), "env_vars": env_vars}
 
 
-async def _follow(client: JobSubmissionClient, job_id: str) -> LineLog:
-    output = LineLog(echo=None)
+async def _follow(
+    client: JobSubmissionClient, job_id: str, on_percent: Callable[[float], None] | None
+) -> LineLog:
+    output = LineLog(None, on_percent)
     async for text in client.tail_job_logs(job_id):
-        output.feed(text.encode())
+        # Prefect's client, which shows progress, refuses to work inside another event loop.
+        await asyncio.to_thread(output.feed, text.encode())
     output.close()
     while client.get_job_status(job_id) in _LIVE:
         await asyncio.sleep(1)

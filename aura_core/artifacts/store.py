@@ -8,13 +8,18 @@ would publish a short object).
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import fsspec
 import xxhash
 from fsspec.spec import AbstractFileSystem
+
+# Names of folders of half-written files begin with it.
+TEMPORARY = ".tmp-"
 
 
 def is_remote(uri: str) -> bool:
@@ -61,26 +66,50 @@ def write_text(uri: str, text: str) -> None:
 
 
 @contextmanager
+def scratch(uri: str) -> Iterator[Path]:
+    """Yield a local folder to write in before publishing below `uri`; it is removed after.
+
+    Beside a local `uri`, so that publishing is a rename on one disk.
+    """
+    if is_remote(uri):
+        with tempfile.TemporaryDirectory(prefix="aura-") as folder:
+            yield Path(folder)
+        return
+    parent = _local(uri)
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=parent) as folder:
+        yield Path(folder)
+
+
+def publish(path: Path, uri: str) -> None:
+    """Move a finished local file (from `scratch`) to `uri`, atomically.
+
+    Raises:
+        OSError: if an object does not have the file's size after its upload.
+    """
+    if is_remote(uri):
+        fs, remote = filesystem(uri)
+        fs.put_file(str(path), remote)
+        fs.invalidate_cache(fs._parent(remote))
+        if int(fs.size(remote)) != path.stat().st_size:
+            raise OSError(f"{uri} was not uploaded whole")
+        return
+    target = _local(uri)
+    _fsync(path)
+    path.replace(target)
+    _fsync(target.parent)
+
+
+@contextmanager
 def staged(uri: str) -> Iterator[Path]:
     """Yield a local path to write; publish it at `uri` when the block succeeds.
 
     On an exception nothing appears at `uri`.
     """
-    if is_remote(uri):
-        with tempfile.TemporaryDirectory(prefix="aura-") as folder:
-            path = Path(folder) / uri.rsplit("/", 1)[-1]
-            yield path
-            fs, remote = filesystem(uri)
-            fs.put_file(str(path), remote)
-        return
-    target = Path(uri.removeprefix("file://"))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=target.parent) as folder:
-        path = Path(folder) / target.name
-        yield path
-        _fsync(path)
-        path.replace(target)
-        _fsync(target.parent)
+    folder_uri, _, name = uri.rpartition("/")
+    with scratch(folder_uri) as folder:
+        yield folder / name
+        publish(folder / name, uri)
 
 
 def upload_folder(folder: Path, uri: str) -> None:
@@ -94,7 +123,7 @@ def upload_folder(folder: Path, uri: str) -> None:
 def local_folder(uri: str) -> Iterator[Path]:
     """Yield a local view of the folder `uri`: itself, or a temporary download."""
     if not is_remote(uri):
-        yield Path(uri.removeprefix("file://"))
+        yield _local(uri)
         return
     fs, remote = filesystem(uri)
     with tempfile.TemporaryDirectory(prefix="aura-") as folder:
@@ -109,7 +138,7 @@ def local_folder(uri: str) -> Iterator[Path]:
 def local_file(uri: str) -> Iterator[Path]:
     """Yield a local path of the file `uri`: itself, or a temporary download."""
     if not is_remote(uri):
-        yield Path(uri.removeprefix("file://"))
+        yield _local(uri)
         return
     fs, remote = filesystem(uri)
     with tempfile.TemporaryDirectory(prefix="aura-") as folder:
@@ -127,6 +156,54 @@ def list_names(uri: str) -> list[str]:
     return sorted(entry.rstrip("/").rsplit("/", 1)[-1] for entry in fs.ls(path, detail=False))
 
 
+def list_sizes(uri: str) -> dict[str, int]:
+    """Name -> bytes of the files directly below `uri`; empty if it does not exist."""
+    fs, path = filesystem(uri)
+    fs.invalidate_cache()
+    if not fs.exists(path):
+        return {}
+    return {
+        entry["name"].rsplit("/", 1)[-1]: int(entry["size"])
+        for entry in fs.ls(path, detail=True)
+        if entry["type"] == "file"
+    }
+
+
+class FileInfo(NamedTuple):
+    """Of one file."""
+
+    size_bytes: int
+    modified_s: float  # seconds since the epoch
+
+
+def list_tree(uri: str) -> dict[str, FileInfo]:
+    """Path -> what is known of every file below `uri`, at any depth."""
+    fs, root = filesystem(uri)
+    fs.invalidate_cache()
+    found: dict[str, FileInfo] = {}
+    for name, info in fs.find(root, detail=True).items():
+        modified = info.get("mtime", info.get("LastModified", 0.0))
+        modified_s = modified.timestamp() if isinstance(modified, datetime) else float(modified)
+        found[name.removeprefix(root).lstrip("/")] = FileInfo(int(info["size"]), modified_s)
+    return found
+
+
+def read_spans(uris: Sequence[str], spans: Sequence[tuple[int, int]]) -> list[bytes]:
+    """Read bytes `start` to `stop` of each file; of an object store all at a time.
+
+    Raises:
+        FileNotFoundError: if a file is missing.
+    """
+    if not uris:
+        return []
+    if is_remote(uris[0]):
+        fs, _ = filesystem(uris[0])
+        paths = [filesystem(uri)[1] for uri in uris]
+        starts, stops = zip(*spans, strict=True)
+        return [bytes(data) for data in fs.cat_ranges(paths, starts, stops, on_error="raise")]
+    return [_read_span(_local(uri), *span) for uri, span in zip(uris, spans, strict=True)]
+
+
 def remove(uri: str) -> None:
     """Delete a file if it exists."""
     fs, path = filesystem(uri)
@@ -142,6 +219,18 @@ def size_bytes(uri: str) -> int:
 def xxh3(data: bytes) -> str:
     """128-bit XXH3 hex digest."""
     return xxhash.xxh3_128_hexdigest(data)
+
+
+def _local(uri: str) -> Path:
+    return Path(uri.removeprefix("file://"))
+
+
+def _read_span(path: Path, start: int, stop: int) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.pread(descriptor, stop - start, start)
+    finally:
+        os.close(descriptor)
 
 
 def _fsync(path: Path) -> None:

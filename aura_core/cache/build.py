@@ -1,121 +1,213 @@
-"""The steps that make a teacher cache: plan, shards in any order, summary."""
+"""The steps that make a teacher cache: plan, codec, shards in any order, catalogue."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
 from safetensors.torch import save
-from torch import Tensor
 from whisper.model import Whisper
 
 from aura_core.artifacts import store
-from aura_core.cache import moments
+from aura_core.cache import codec as codecs
 from aura_core.cache import plan as planning
-from aura_core.cache.encode import encode
-from aura_core.cache.moments import Moments
+from aura_core.cache.catalogue import INDEX, SHARDS, STEM, Catalogue, write_index
+from aura_core.cache.codec import Codec, fit_codec
+from aura_core.cache.encode import batches, encode, teacher_states
 from aura_core.cache.plan import Plan, ShardPlan, make_plan
-from aura_core.cache.record import (
-    LAYER_STATS,
-    STEM,
-    Digest,
-    ShardRecord,
-    moments_path,
-    read_record,
-    record_path,
-    tar_path,
-)
-from aura_core.cache.shard import file_digest, write_shard
-from aura_core.cache.utterances import list_candidates, read_utterances
+from aura_core.cache.record import LayerError, ShardRecord, Tar, read_record
+from aura_core.cache.shard import write_shard
+from aura_core.cache.utterances import list_parts, read_utterances
 from aura_core.config import TeacherCacheConfig
+from aura_core.read_ahead import read_ahead
 
 STEM_TENSORS = ("conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "positional_embedding")
+# The codec's sample: so many shards, spread over the plan, and so much speech from them.
+_SAMPLE_SHARDS = 16
+_SAMPLE_FRAMES = 20_000
+_RECORD_THREADS = 16
+
+# Files (paths below the artifact), counts, metrics.
+Outcome = tuple[list[str], dict[str, int], dict[str, Any]]
 
 
 def plan_cache(ingest_uri: str, uri: str, config: TeacherCacheConfig) -> Plan:
-    """Plan the cache of an ingest artifact and publish the plan."""
-    plan = make_plan(list_candidates(ingest_uri, config.splits), config.shard_utterances)
-    store.write_text(store.join(uri, planning.NAME), plan.model_dump_json() + "\n")
+    """Return the plan of the cache at `uri`; make and publish it the first time."""
+    location = store.join(uri, planning.NAME)
+    with suppress(FileNotFoundError, ValidationError):
+        return Plan.model_validate_json(store.read_bytes(location))
+    parts = list_parts(ingest_uri, config.splits)
+    plan = make_plan(parts, config.shard_utterances)
+    store.write_text(location, plan.model_dump_json() + "\n")
     return plan
 
 
-def build_shard(
-    teacher: Whisper, ingest_uri: str, uri: str, shard: ShardPlan, config: TeacherCacheConfig
-) -> ShardRecord:
-    """Make one shard, or return the record of the finished one."""
-    record = finished_record(uri, shard)
-    if record is None:
-        rows = read_utterances(ingest_uri, shard.parts, shard.ids)
-        record = write_shard(uri, shard.name, encode(teacher, rows, config))
-    return record
+def publish_teacher_parts(
+    teacher: Whisper, ingest_uri: str, uri: str, plan: Plan, config: TeacherCacheConfig
+) -> None:
+    """Publish the codec, fitted on a sample, and the encoder's convolutions and positions.
 
-
-def finished_record(uri: str, shard: ShardPlan) -> ShardRecord | None:
-    """Return the shard's record if it is the planned one and its files match it byte for byte."""
-    record = read_record(uri, shard.name)
-    if record is None or tuple(member.entry.id for member in record.members) != shard.ids:
-        return None
-    files = ((tar_path(shard.name), record.tar), (moments_path(shard.name), record.moments))
-    return record if all(_matches(uri, path, digest) for path, digest in files) else None
-
-
-def publish_stem(teacher: Whisper, uri: str) -> None:
-    """Publish the encoder's convolutions and positions, so that training needs no teacher."""
+    With these two training needs no teacher. A codec that is there is kept: finished
+    shards depend on it.
+    """
     encoder = teacher.encoder.state_dict()
-    store.write_bytes(
-        store.join(uri, STEM),
-        save({name: encoder[name].cpu().contiguous() for name in STEM_TENSORS}),
+    stem = {name: encoder[name].float().cpu().contiguous() for name in STEM_TENSORS}
+    store.write_bytes(store.join(uri, STEM), save(stem))
+    if not store.exists(store.join(uri, codecs.NAME)):
+        codec = fit_sample(teacher, ingest_uri, plan, config)
+        store.write_bytes(store.join(uri, codecs.NAME), codecs.to_bytes(codec))
+
+
+def fit_sample(teacher: Whisper, ingest_uri: str, plan: Plan, config: TeacherCacheConfig) -> Codec:
+    """Fit the codec on clips from all over the plan."""
+    step = max(1, len(plan.shards) // _SAMPLE_SHARDS)
+    chosen = plan.shards[::step][:_SAMPLE_SHARDS]
+    sample = []
+    for shard in chosen:
+        frames = 0
+        rows = read_utterances(ingest_uri, shard, config.splits)
+        # Short and long ones: rows are not yet in the order of their lengths.
+        for clips in batches(teacher, _until(rows, _SAMPLE_FRAMES // len(chosen)), config):
+            sample.append(teacher_states(teacher, clips, config))
+            frames += sum(clip.num_frames for clip in clips)
+    return fit_codec(sample, config)
+
+
+def _until(rows: list[dict[str, Any]], frames: int) -> list[dict[str, Any]]:
+    """The first rows that have about so many 50 Hz frames; one at least."""
+    kept, total = [], 0.0
+    for row in rows:
+        kept.append(row)
+        total += 50 * row["duration_s"]
+        if total >= frames:
+            break
+    return kept
+
+
+@dataclass(frozen=True)
+class Builder:
+    """Makes shards of one cache; shards may be made from several threads at a time."""
+
+    teacher: Whisper
+    ingest_uri: str
+    uri: str
+    config: TeacherCacheConfig
+    codec: Codec
+    codec_digest: str
+
+    def build(self, shard: ShardPlan) -> ShardRecord:
+        """Make one shard, or return the record of the finished one."""
+        record = finished_record(self.uri, shard, self.codec_digest)
+        if record is not None:
+            return record
+        rows = read_utterances(self.ingest_uri, shard, self.config.splits)
+        return write_shard(
+            self.uri,
+            shard.name,
+            encode(self.teacher, self.codec, rows, self.config),
+            codec=self.codec_digest,
+            width=self.teacher.dims.n_audio_state,
+        )
+
+
+def open_builder(
+    teacher: Whisper, ingest_uri: str, uri: str, config: TeacherCacheConfig
+) -> Builder:
+    """Read the published codec and return what makes the shards."""
+    data = store.read_bytes(store.join(uri, codecs.NAME))
+    codec = codecs.from_bytes(data).to(teacher.device)
+    return Builder(teacher, ingest_uri, uri, config, codec, store.xxh3(data))
+
+
+def make_cache(
+    teacher: Whisper, ingest_uri: str, uri: str, config: TeacherCacheConfig, threads: int = 1
+) -> Outcome:
+    """Make a whole cache in this process, several shards at a time; return as the last step does.
+
+    Without Ray: for benchmarks and small corpora.
+    """
+    plan = plan_cache(ingest_uri, uri, config)
+    publish_teacher_parts(teacher, ingest_uri, uri, plan, config)
+    builder = open_builder(teacher, ingest_uri, uri, config)
+    for _ in read_ahead(plan.shards, builder.build, threads=threads, depth=threads):
+        pass
+    return publish_catalogue(uri, plan)
+
+
+def finished_record(uri: str, shard: ShardPlan, codec_digest: str) -> ShardRecord | None:
+    """Return the shard's record if it is the planned one and its tar is there in full size.
+
+    The tar's bytes are not read again: that would make a resumed run read the whole cache.
+    They are checked when a sample is first read, and by `aura cache verify`.
+    """
+    record = read_record(uri, shard.name)
+    if record is None or record.codec != codec_digest or len(record.members) != shard.utterances:
+        return None
+    return record if tar_size(uri, record.tar) == record.tar.size_bytes else None
+
+
+def tar_size(uri: str, tar: Tar) -> int | None:
+    """Size in bytes of a tar as it is now; None if it is missing."""
+    try:
+        return store.size_bytes(store.join(uri, tar.path))
+    except FileNotFoundError:
+        return None
+
+
+@dataclass
+class _Totals:
+    """Sums over the shards' records, one record in memory at a time."""
+
+    tars: list[Tar] = field(default_factory=list)
+    utterances: int = 0
+    frames: int = 0
+    duration_s: float = 0.0
+    errors: dict[int, LayerError] = field(default_factory=dict)
+    last: ShardRecord | None = None
+
+    def watch(self, records: Iterator[ShardRecord]) -> Iterator[ShardRecord]:
+        for record in records:
+            self.last = record
+            self.tars.append(record.tar)
+            self.utterances += len(record.members)
+            self.frames += record.num_frames
+            self.duration_s += record.duration_s
+            for layer, error in record.errors.items():
+                self.errors[layer] = error.merged(self.errors.get(layer))
+            yield record
+
+
+def publish_catalogue(uri: str, plan: Plan) -> Outcome:
+    """Publish the catalogue of finished shards; return files, counts and metrics."""
+    totals = _Totals()
+    records = read_ahead(
+        plan.shards,
+        lambda shard: _required_record(uri, shard.name),
+        threads=_RECORD_THREADS,
+        depth=2 * _RECORD_THREADS,
     )
-
-
-def publish_layer_stats(uri: str, plan: Plan) -> None:
-    """Merge the shards' moments, in the plan's order, into mean and std per layer and channel."""
-    totals: dict[int, Moments] = {}
-    for shard in plan.shards:
-        data = store.read_bytes(store.join(uri, moments_path(shard.name)))
-        for layer, value in moments.from_bytes(data).items():
-            totals[layer] = moments.merge(totals.get(layer), value)
-    tensors: dict[str, Tensor] = {}
-    for layer, value in totals.items():
-        tensors[f"mean_{layer:02d}"] = value.mean.float()
-        tensors[f"std_{layer:02d}"] = value.std.float()
-    store.write_bytes(store.join(uri, LAYER_STATS), save(tensors))
-
-
-def summarise(
-    records: Sequence[ShardRecord],
-) -> tuple[list[str], dict[str, int], dict[str, Any]]:
-    """Return the artifact's files, its counts and its metrics."""
-    files = [planning.NAME, LAYER_STATS, STEM]
-    for record in records:
-        files += [path(record.name) for path in (tar_path, moments_path, record_path)]
-    frames = sum(record.num_frames for record in records)
+    write_index(uri, totals.watch(records))
+    assert totals.last is not None
+    alike = {name: getattr(totals.last, name) for name in ("layers", "width", "n_mels")}
+    catalogue = Catalogue(**alike, tars=tuple(totals.tars))
+    store.write_text(store.join(uri, SHARDS), catalogue.model_dump_json() + "\n")
     counts = {
-        "shards": len(records),
-        "utterances": sum(len(record.members) for record in records),
-        "frames": frames,
-        "size_bytes": sum(record.tar.size_bytes for record in records),
-    }
-    first = records[0]
-    errors = {
-        str(layer): {
-            "mean_cosine": sum(r.errors[layer].mean_cosine * r.num_frames for r in records)
-            / frames,
-            "max_abs_error": max(r.errors[layer].max_abs_error for r in records),
-        }
-        for layer in first.layers
+        "shards": len(totals.tars),
+        "utterances": totals.utterances,
+        "frames": totals.frames,
+        "size_bytes": sum(tar.size_bytes for tar in totals.tars),
     }
     metrics = {
-        "duration_s": sum(record.duration_s for record in records),
-        "layers": list(first.layers),
-        "width": first.width,
-        "n_mels": first.n_mels,
-        "storage_error": errors,
+        "duration_s": totals.duration_s,
+        **alike,
+        "storage_error": {str(layer): dict(error) for layer, error in totals.errors.items()},
     }
-    return files, counts, metrics
+    return [planning.NAME, codecs.NAME, STEM, INDEX, SHARDS], counts, metrics
 
 
-def _matches(uri: str, path: str, digest: Digest) -> bool:
-    try:
-        with store.local_file(store.join(uri, path)) as local:
-            return local.stat().st_size == digest.size_bytes and file_digest(local) == digest
-    except FileNotFoundError:
-        return False
+def _required_record(uri: str, name: str) -> ShardRecord:
+    record = read_record(uri, name)
+    if record is None:
+        raise FileNotFoundError(f"{uri}: the record of shard {name} is gone")
+    return record

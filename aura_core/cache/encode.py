@@ -1,39 +1,61 @@
 """Speech in, cache samples out: log-mel and chosen teacher states of each utterance."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from whisper.model import Whisper
 
+from aura_core.cache.codec import Codec
 from aura_core.cache.plan import safe_key
 from aura_core.cache.record import Entry, layer_name
 from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import decode_audio
 from aura_core.errors import AuraError
 from aura_core.models.whisper_encoder import encoder_states, log_mel, padded_log_mel
+from aura_core.read_ahead import read_ahead
 
-# Frames of 10 ms, padding included. A constant and no setting: the composition
-# of a batch may move the last bit of a state, and bytes must not depend on the machine's size.
+# Frames of 10 ms, padding included. A constant and no setting: the composition of a
+# batch may move the last bit of a state, and bytes must not depend on the machine's size.
 _BATCH_MEL_FRAMES = 6000
+_LONGEST_BATCH = 64
+_MEL_THREADS = 2
+
+
+@dataclass(frozen=True)
+class Clip:
+    """An utterance, ready for the teacher."""
+
+    row: Mapping[str, Any]
+    stored_mel: Tensor  # float32 [frames_100hz, n_mels], at its own length
+    heard_mel: Tensor  # the same and the silence the teacher hears after it
+
+    @property
+    def num_frames(self) -> int:
+        """States at 50 Hz that belong to the clip."""
+        return (len(self.stored_mel) + 1) // 2
+
+
+@dataclass(frozen=True)
+class StorageError:
+    """Stored against exact states of one clip and layer, both standardised."""
+
+    cosine_sum: float
+    positions: int
+    max_abs: float
 
 
 @dataclass(frozen=True)
 class EncodedSample:
-    """One utterance: its entry, its exact states, and the tensors as they are stored."""
+    """One utterance: its entry, its tensors as they are stored, and what storing them cost."""
 
     entry: Entry
-    exact: dict[int, Tensor]  # layer -> float32 [frames_50hz, width]
-    tensors: dict[str, Tensor]  # log_mel, layer_01, ...
-
-    def stored(self, layer: int) -> Tensor:
-        """Return a layer's states as they are stored."""
-        return self.tensors[layer_name(layer)]
+    tensors: dict[str, Tensor]  # log_mel, layer_01, layer_01.scale, ...
+    errors: dict[int, StorageError]
 
 
 def chosen_layers(config: TeacherCacheConfig, num_layers: int) -> tuple[int, ...]:
@@ -47,38 +69,47 @@ def chosen_layers(config: TeacherCacheConfig, num_layers: int) -> tuple[int, ...
 
 
 def encode(
-    teacher: Whisper, rows: Iterable[Mapping[str, Any]], config: TeacherCacheConfig
+    teacher: Whisper, codec: Codec, rows: Sequence[Mapping[str, Any]], config: TeacherCacheConfig
 ) -> Iterator[EncodedSample]:
-    """Encode rows of the utterance table, in their order, in batches of similar length.
+    """Encode rows of the utterance table, shortest clips first.
+
+    Decoding and log-mel run in threads ahead of the encoder.
 
     Raises:
-        AuraError: if a clip is longer than the teacher's window, or its states do not
-            fit the stored dtype.
+        AuraError: if a clip is longer than the teacher's window, or its states are not finite.
     """
-    layers = chosen_layers(config, teacher.dims.n_audio_layer)
-    batch: list[_Clip] = []
-    for row in rows:
-        clip = _prepare(teacher, row, config)
-        if (
-            batch
-            and (len(batch) + 1) * max(len(each.mel) for each in (*batch, clip)) > _BATCH_MEL_FRAMES
+    for clips in batches(teacher, rows, config):
+        states, num_frames = teacher_states(teacher, clips, config)
+        yield from _store_batch(clips, states, num_frames, codec)
+
+
+def batches(
+    teacher: Whisper, rows: Sequence[Mapping[str, Any]], config: TeacherCacheConfig
+) -> Iterator[list[Clip]]:
+    """Cut rows, sorted by length, into batches of about one size with padding."""
+    ordered = sorted(rows, key=lambda row: (row["duration_s"], row["id"]))
+    clips = read_ahead(
+        ordered,
+        lambda row: prepare(row, teacher, config),
+        threads=_MEL_THREADS,
+        depth=_LONGEST_BATCH,
+    )
+    batch: list[Clip] = []
+    for clip in clips:
+        longest = max(len(each.heard_mel) for each in (*batch[-1:], clip))
+        if batch and (
+            len(batch) == _LONGEST_BATCH or (len(batch) + 1) * longest > _BATCH_MEL_FRAMES
         ):
-            yield from _encode_batch(teacher, batch, layers, config)
+            yield batch
             batch = []
         batch.append(clip)
     if batch:
-        yield from _encode_batch(teacher, batch, layers, config)
+        yield batch
 
 
-@dataclass(frozen=True)
-class _Clip:
-    row: Mapping[str, Any]
-    stored_mel: Tensor  # at its own length
-    mel: Tensor  # as the teacher hears it
-
-
-def _prepare(teacher: Whisper, row: Mapping[str, Any], config: TeacherCacheConfig) -> _Clip:
-    audio: NDArray[Any] = decode_audio(row["audio"]["bytes"])
+def prepare(row: Mapping[str, Any], teacher: Whisper, config: TeacherCacheConfig) -> Clip:
+    """Decode a row's audio and make its log-mel."""
+    audio = decode_audio(row["audio"]["bytes"])
     mel = log_mel(audio, teacher.dims.n_mels)
     window = 2 * teacher.dims.n_audio_ctx
     if len(mel) > window:
@@ -86,46 +117,91 @@ def _prepare(teacher: Whisper, row: Mapping[str, Any], config: TeacherCacheConfi
             f"utterance {row['id']}: {len(mel) / 100:.1f} s is longer than the teacher's "
             f"{window / 100:.0f} s; lower ingest.max_duration_s"
         )
-    heard = mel if config.padding == "trim" else padded_log_mel(audio, teacher.dims.n_mels)
-    return _Clip(row, mel, heard)
+    if not config.silence_s:
+        return Clip(row, mel, mel)
+    return Clip(row, mel, padded_log_mel(audio, teacher.dims.n_mels, config.silence_s))
 
 
-def _encode_batch(
-    teacher: Whisper, clips: Sequence[_Clip], layers: Sequence[int], config: TeacherCacheConfig
+def teacher_states(
+    teacher: Whisper, clips: Sequence[Clip], config: TeacherCacheConfig
+) -> tuple[dict[int, Tensor], Tensor]:
+    """Run the encoder on a batch.
+
+    Returns:
+        {layer: float32 [batch, frames_50hz, width]}, and the frames that are the clips' own,
+        without the silence after them: int64 [batch].
+    """
+    mel, lengths = ready_batch(teacher, clips)
+    layers = chosen_layers(config, teacher.dims.n_audio_layer)
+    states = encoder_states(teacher, mel, lengths, layers)
+    num_frames = torch.tensor([clip.num_frames for clip in clips], device=mel.device)
+    longest = int(num_frames.max())
+    return {layer: value[:, :longest] for layer, value in states.items()}, num_frames
+
+
+def ready_batch(teacher: Whisper, clips: Sequence[Clip]) -> tuple[Tensor, Tensor]:
+    """Pad a batch for the encoder: float32 [batch, frames_100hz, n_mels], int64 [batch]."""
+    mel = pad_sequence([clip.heard_mel for clip in clips], batch_first=True)
+    lengths = torch.tensor([len(clip.heard_mel) for clip in clips])
+    return mel.to(teacher.device), lengths.to(teacher.device)
+
+
+def _store_batch(
+    clips: Sequence[Clip], states: Mapping[int, Tensor], num_frames: Tensor, codec: Codec
 ) -> Iterator[EncodedSample]:
-    device = teacher.device
-    mel = pad_sequence([clip.mel for clip in clips], batch_first=True).to(device)
-    lengths = torch.tensor([len(clip.mel) for clip in clips], device=device)
-    states = {k: v.cpu() for k, v in encoder_states(teacher, mel, lengths, layers).items()}
+    counts = codec.num_rows(num_frames).tolist()
+    stored: dict[str, Sequence[Tensor]] = {}
+    errors: dict[int, list[StorageError]] = {}
+    for layer, value in states.items():
+        exact, valid = codec.targets(layer, value, num_frames)
+        _check_finite(exact, counts, clips)
+        rows, steps = codec.layers[layer].store(exact, codec.dtype)
+        stored[layer_name(layer)] = torch.split(rows.cpu(), counts)
+        if steps is not None:
+            stored[f"{layer_name(layer)}.scale"] = torch.split(steps.cpu(), counts)
+        errors[layer] = _errors(codec.layers[layer].restore(rows, steps), exact, valid, counts)
     for i, clip in enumerate(clips):
-        entry = _entry(clip)
-        # Clones: a view would keep the whole batch alive.
-        exact = {layer: states[layer][i, : entry.num_frames].clone() for layer in layers}
-        stored = {layer_name(k): _stored(v, entry.id, config) for k, v in exact.items()}
-        yield EncodedSample(entry, exact, {"log_mel": clip.stored_mel.half(), **stored})
+        tensors = {"log_mel": clip.stored_mel.half()}
+        tensors |= {name: parts[i].contiguous() for name, parts in stored.items()}
+        yield EncodedSample(_entry(clip), tensors, {k: found[i] for k, found in errors.items()})
 
 
-def _stored(states: Tensor, utterance_id: str, config: TeacherCacheConfig) -> Tensor:
-    stored = states.to(getattr(torch, config.dtype))
-    if not bool(stored.isfinite().all()):
-        raise AuraError(
-            f"utterance {utterance_id}: teacher states do not fit {config.dtype}; "
-            "set teacher_cache.dtype=float32"
+def _errors(
+    restored: Tensor, exact: Tensor, valid: Tensor, counts: list[int]
+) -> list[StorageError]:
+    """Compare rows of one or more states with the exact ones, state by state, per clip."""
+    shape = (*valid.shape, -1)
+    cosine = functional.cosine_similarity(restored.view(shape), exact.view(shape), dim=-1)
+    cosine = cosine.clamp(max=1) * valid
+    # Where a row reaches beyond its clip, the exact value is a zero nobody reads.
+    difference = (restored - exact).view(shape).abs().amax(dim=-1) * valid
+    return [
+        StorageError(float(c.sum(dtype=torch.float64)), int(v.sum()), float(d.max()))
+        for c, d, v in zip(
+            torch.split(cosine.cpu(), counts),
+            torch.split(difference.cpu(), counts),
+            torch.split(valid.cpu(), counts),
+            strict=True,
         )
-    return stored
+    ]
 
 
-def _entry(clip: _Clip) -> Entry:
-    num_mel_frames = len(clip.stored_mel)
+def _check_finite(exact: Tensor, counts: list[int], clips: Sequence[Clip]) -> None:
+    if bool(exact.isfinite().all()):
+        return
+    for clip, rows in zip(clips, torch.split(exact, counts), strict=True):
+        if not bool(rows.isfinite().all()):
+            raise AuraError(
+                f"utterance {clip.row['id']}: teacher states are not finite; "
+                "set teacher_cache.precision=fp32 or look at its audio"
+            )
+
+
+def _entry(clip: Clip) -> Entry:
     names = ("id", "text", "instruction", "response", "speaker", "split", "family", "duration_s")
     return Entry(
         key=safe_key(clip.row["id"]),
-        num_mel_frames=num_mel_frames,
-        num_frames=(num_mel_frames + 1) // 2,
+        num_mel_frames=len(clip.stored_mel),
+        num_frames=clip.num_frames,
         **{name: clip.row[name] for name in names},
     )
-
-
-def frame_cosine(left: Tensor, right: Tensor) -> Tensor:
-    """Return the cosine of each frame's stored and exact state, float64 [frames]."""
-    return functional.cosine_similarity(left.double(), right.double(), dim=-1)

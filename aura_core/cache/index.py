@@ -1,149 +1,162 @@
 """Read a teacher cache by index: any order, any number of workers, nothing unverified."""
 
-import os
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from safetensors.torch import load
 from torch import Tensor
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import FileEntry, require_manifest
-from aura_core.cache.record import (
-    LAYER_STATS,
-    STEM,
-    Entry,
-    Member,
-    ShardRecord,
-    layer_name,
-    record_path,
-    tar_path,
-)
+from aura_core.cache import codec as codecs
+from aura_core.cache.catalogue import INDEX, SHARDS, STEM, Catalogue
 from aura_core.errors import AuraError
 
-_OPEN_THREADS = 16
-_REPAIR = "delete manifest.json there and run the teacher_cache stage again: sound shards are kept"
+_REPAIR = "run `aura cache verify --repair` on it and then the teacher_cache stage again"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One utterance with its tensors, in the dtype they are stored in."""
+    """One utterance with its tensors."""
 
     key: str
     text: str
     instruction: str | None
     response: str | None
     log_mel: Tensor  # float16 [frames_100hz, n_mels]
-    layers: dict[int, Tensor]  # layer -> float16 or float32 [frames_50hz, width]
+    layers: dict[int, Tensor]  # layer -> float32 [positions, width], standardised per channel
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """An utterance's row of the index and its safetensors bytes, not yet decoded."""
+
+    row: Mapping[str, Any]
+    data: bytes
 
 
 class TeacherCache:
     """An opened cache; safe to share between threads, forked and spawned workers."""
 
     def __init__(
-        self, uri: str, files: Mapping[str, FileEntry], records: list[ShardRecord]
+        self, uri: str, files: Mapping[str, FileEntry], catalogue: Catalogue, index: pa.Table
     ) -> None:
         self.uri = uri
-        self.entries: list[Entry] = [m.entry for record in records for m in record.members]
-        self.layers: tuple[int, ...] = records[0].layers
-        self.width: int = records[0].width
-        self.n_mels: int = records[0].n_mels
+        self.layers: tuple[int, ...] = catalogue.layers
+        self.width: int = catalogue.width
+        self.n_mels: int = catalogue.n_mels
+        self.codec = codecs.from_bytes(_read_verified(uri, codecs.NAME, files))
         self._files = files
-        self._members = [(record.name, m) for record in records for m in record.members]
-        self._verified: set[int] = set()
-        self._remote_shards: dict[str, bytes] = {}
+        self._tars = catalogue.tars
+        self._index = index
+        self._verified = np.zeros(len(index), dtype=bool)
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return len(self._index)
+
+    @property
+    def durations_s(self) -> NDArray[np.float64]:
+        """Seconds of each utterance, float64 [utterances]."""
+        durations: NDArray[np.float64] = self._index["duration_s"].to_numpy()
+        return durations
+
+    def column(self, name: str) -> list[Any]:
+        """A column of the index (`id`, `key`, `text`, ...), in the order of the utterances."""
+        values: list[Any] = self._index[name].to_pylist()
+        return values
 
     def read(self, index: int) -> Sample:
-        """Read one utterance; its bytes are checked the first time.
+        """Read one utterance, all layers. Raises AuraError as `fetch` does."""
+        return self.decode(self.fetch([index])[0])
+
+    def fetch(self, indices: Sequence[int]) -> list[Fetched]:
+        """Read the bytes of utterances; they are checked the first time.
 
         Raises:
             AuraError: naming shard and key, if the bytes are not those that were written.
         """
-        shard, member = self._members[index]
-        data = self._read_bytes(shard, member)
-        if index not in self._verified:
-            if len(data) != member.size_bytes or store.xxh3(data) != member.xxh3:
-                raise AuraError(
-                    f"{self.uri}: shard {shard}, key {member.entry.key}: the data is damaged; "
-                    f"{_REPAIR}"
-                )
-            self._verified.add(index)
-        tensors = load(data)
-        entry = member.entry
-        return Sample(
-            key=entry.key,
-            text=entry.text,
-            instruction=entry.instruction,
-            response=entry.response,
-            log_mel=tensors["log_mel"],
-            layers={layer: tensors[layer_name(layer)] for layer in self.layers},
-        )
+        rows = self._index.take(pa.array(indices)).to_pylist()
+        result = [
+            Fetched(row, data) for row, data in zip(rows, self._read_bytes(rows), strict=True)
+        ]
+        for index, fetched in zip(indices, result, strict=True):
+            self._verify(index, fetched)
+        return result
 
-    def layer_stats(self) -> dict[int, tuple[Tensor, Tensor]]:
-        """Return {layer: (mean, std)} over all valid frames, float32 [width] each."""
-        tensors = load(self._read_file(LAYER_STATS))
-        return {k: (tensors[f"mean_{k:02d}"], tensors[f"std_{k:02d}"]) for k in self.layers}
+    def decode(self, fetched: Fetched, layers: Sequence[int] | None = None) -> Sample:
+        """Return an utterance's tensors, of all layers or of some."""
+        tensors, row = load(fetched.data), fetched.row
+        return Sample(
+            key=row["key"],
+            text=row["text"],
+            instruction=row["instruction"],
+            response=row["response"],
+            log_mel=tensors["log_mel"],
+            layers={
+                layer: self.codec.decode(tensors, layer, row["num_frames"])
+                for layer in (self.layers if layers is None else layers)
+            },
+        )
 
     def stem(self) -> dict[str, Tensor]:
         """Return the teacher encoder's convolutions and positions, float32, by their names."""
-        return load(self._read_file(STEM))
+        return load(_read_verified(self.uri, STEM, self._files))
 
-    def _read_file(self, path: str) -> bytes:
-        return _read_verified(self.uri, path, self._files)
+    def _verify(self, index: int, fetched: Fetched) -> None:
+        if self._verified[index]:
+            return
+        row, data = fetched.row, fetched.data
+        if len(data) != row["size_bytes"] or store.xxh3(data) != row["xxh3"]:
+            raise AuraError(
+                f"{self.uri}: {self._tars[row['shard']].path}, key {row['key']}: the data is "
+                f"damaged; {_REPAIR}"
+            )
+        self._verified[index] = True
 
-    def _read_bytes(self, shard: str, member: Member) -> bytes:
-        location = store.join(self.uri, tar_path(shard))
-        if store.is_remote(location):
-            if shard not in self._remote_shards:
-                self._remote_shards[shard] = store.read_bytes(location)
-            return self._remote_shards[shard][member.offset : member.offset + member.size_bytes]
-        descriptor = os.open(location.removeprefix("file://"), os.O_RDONLY)
+    def _read_bytes(self, rows: Sequence[Mapping[str, Any]]) -> list[bytes]:
+        paths = [store.join(self.uri, self._tars[row["shard"]].path) for row in rows]
+        spans = [(row["offset"], row["offset"] + row["size_bytes"]) for row in rows]
         try:
-            return os.pread(descriptor, member.size_bytes, member.offset)
-        finally:
-            os.close(descriptor)
+            return store.read_spans(paths, spans)
+        except FileNotFoundError as error:
+            raise AuraError(f"{self.uri}: a shard is missing ({error}); {_REPAIR}") from error
 
 
 def open_cache(uri: str) -> TeacherCache:
-    """Open a finished cache: records are verified, tars are checked by size.
+    """Open a finished cache: its catalogue is verified, its tars are checked by size.
 
     Raises:
         AuraError: if the cache is not finished, or a file is missing or damaged.
     """
     files = {entry.path: entry for entry in require_manifest(uri).files}
-    names = sorted(Path(path).stem for path in files if path.endswith(".tar"))
-    if not names:
-        raise AuraError(f"{uri} is not a teacher cache: its manifest lists no shard")
-    with ThreadPoolExecutor(_OPEN_THREADS) as pool:
-        records = list(pool.map(lambda name: _open_shard(uri, name, files), names))
-    return TeacherCache(uri, files, records)
-
-
-def _open_shard(uri: str, name: str, files: Mapping[str, FileEntry]) -> ShardRecord:
-    data = _read_verified(uri, record_path(name), files)
+    if SHARDS not in files:
+        raise AuraError(f"{uri} is not a teacher cache: its manifest lists no {SHARDS}")
     try:
-        record = ShardRecord.model_validate_json(data)
+        catalogue = Catalogue.model_validate_json(_read_verified(uri, SHARDS, files))
     except ValidationError as error:
-        raise AuraError(f"{uri}: shard {name} was written by another version of aura") from error
-    tar = tar_path(name)
-    if (record.tar.size_bytes, record.tar.xxh3) != (files[tar].size_bytes, files[tar].xxh3):
-        raise AuraError(f"{uri}: shard {name}: its record and the manifest disagree; {_REPAIR}")
-    try:
-        size_bytes = store.size_bytes(store.join(uri, tar))
-    except FileNotFoundError:
-        raise AuraError(f"{uri}: shard {name}: {tar} is missing; {_REPAIR}") from None
-    if size_bytes != record.tar.size_bytes:
-        raise AuraError(
-            f"{uri}: shard {name}: {tar} has {size_bytes} bytes, expected "
-            f"{record.tar.size_bytes}; {_REPAIR}"
-        )
-    return record
+        raise AuraError(f"{uri} was written by another version of aura") from error
+    _check_sizes(uri, catalogue)
+    index = pq.read_table(pa.BufferReader(_read_verified(uri, INDEX, files)))
+    return TeacherCache(uri, files, catalogue, index)
+
+
+def _check_sizes(uri: str, catalogue: Catalogue) -> None:
+    """One listing, however many tars there are."""
+    sizes = store.list_sizes(store.join(uri, "shards"))
+    for tar in catalogue.tars:
+        size_bytes = sizes.get(tar.path.removeprefix("shards/"))
+        if size_bytes is None:
+            raise AuraError(f"{uri}: {tar.path} is missing; {_REPAIR}")
+        if size_bytes != tar.size_bytes:
+            raise AuraError(
+                f"{uri}: {tar.path} has {size_bytes} bytes, expected {tar.size_bytes}; {_REPAIR}"
+            )
 
 
 def _read_verified(uri: str, path: str, files: Mapping[str, FileEntry]) -> bytes:

@@ -1,35 +1,43 @@
-"""Which utterances go into which shard, fixed before any work starts."""
+"""Which rows of the utterance table go into which shard, fixed before any work starts."""
 
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 import xxhash
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from aura_core.errors import AuraError
 
 NAME = "plan.json"
-# Utterances are sorted by length inside a window of the table, so that a shard
-# holds clips of one length and its worker still reads few parts of the table.
-WINDOW_UTTERANCES = 2048
 
 
-class Candidate(NamedTuple):
-    """An utterance as the plan sees it; `part` is the file of the table that holds it."""
+class Part(BaseModel):
+    """A file of the utterance table as the plan sees it; rows of other splits are not wanted."""
 
-    id: str
-    duration_s: float
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+    name: str
+    duration_s: NDArray[np.float64]
+    wanted: NDArray[np.bool_]
+
+
+class Slice(BaseModel):
+    """Rows `start` to `stop` of a part."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
     part: str
+    start: int
+    stop: int
 
 
 class ShardPlan(BaseModel):
-    """One shard: its utterances in order, shortest first."""
+    """One shard: the wanted rows of some slices of the table."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
-    parts: tuple[str, ...]
-    ids: tuple[str, ...]
+    slices: tuple[Slice, ...]
+    utterances: int
     duration_s: float
 
 
@@ -37,39 +45,50 @@ class Plan(BaseModel):
     """The whole cache. The same table gives the same plan, whatever runs it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    format: int = 1
+    format: int = 2
     shards: tuple[ShardPlan, ...]
 
 
-def make_plan(candidates: Sequence[Candidate], shard_utterances: int) -> Plan:
-    """Cut the table into shards of at most `shard_utterances` clips of similar length.
+def make_plan(parts: Iterable[Part], shard_utterances: int) -> Plan:
+    """Cut the table into shards of at most `shard_utterances` successive clips.
+
+    Successive, so that a shard's worker reads little that it does not need; clips are
+    put into batches by length inside the shard.
 
     Raises:
-        AuraError: if there is nothing to plan or an id occurs twice.
+        AuraError: if there is nothing to plan.
     """
-    if not candidates:
+    listed = list(parts)
+    rows = [np.flatnonzero(part.wanted) for part in listed]
+    total = sum(map(len, rows))
+    if total == 0:
         raise AuraError("no utterance to encode: check teacher_cache.splits against the corpus")
-    if len({safe_key(candidate.id) for candidate in candidates}) != len(candidates):
-        raise AuraError("the utterance table holds an id twice: ids must be unique")
-    groups: list[list[Candidate]] = []
-    for start in range(0, len(candidates), WINDOW_UTTERANCES):
-        window = sorted(
-            candidates[start : start + WINDOW_UTTERANCES], key=lambda c: (c.duration_s, c.id)
-        )
-        groups += [
-            window[i : i + shard_utterances] for i in range(0, len(window), shard_utterances)
-        ]
+    numbers = np.repeat(np.arange(len(listed)), [len(chosen) for chosen in rows])
+    durations_s = np.concatenate(
+        [part.duration_s[chosen] for part, chosen in zip(listed, rows, strict=True)]
+    )
+    every_row = np.concatenate(rows)
+    # Even pieces: no worker is left with a shard of three clips at the end.
+    pieces = np.array_split(np.arange(total), -(-total // shard_utterances))
     return Plan(
         shards=tuple(
             ShardPlan(
-                name=f"{number:05d}",
-                parts=tuple(sorted({candidate.part for candidate in group})),
-                ids=tuple(candidate.id for candidate in group),
-                duration_s=sum(candidate.duration_s for candidate in group),
+                name=f"{number:06d}",
+                slices=tuple(_slices(listed, numbers[piece], every_row[piece])),
+                utterances=len(piece),
+                duration_s=float(durations_s[piece].sum()),
             )
-            for number, group in enumerate(groups)
+            for number, piece in enumerate(pieces)
         )
     )
+
+
+def _slices(
+    parts: Sequence[Part], numbers: NDArray[np.int64], rows: NDArray[np.int64]
+) -> Iterator[Slice]:
+    for number in np.unique(numbers):
+        chosen = rows[numbers == number]
+        yield Slice(part=parts[number].name, start=int(chosen[0]), stop=int(chosen[-1]) + 1)
 
 
 def safe_key(utterance_id: str) -> str:

@@ -1,11 +1,8 @@
-"""`shards/NNNNN.json`: what a finished shard holds and where, published after its tar."""
+"""`shards/NNNNNN.json`: what a finished shard holds and where, published after its tar."""
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from aura_core.artifacts import store
-
-LAYER_STATS = "layer_stats.safetensors"
-STEM = "teacher_stem.safetensors"
 
 
 class _Frozen(BaseModel):
@@ -38,26 +35,45 @@ class Member(_Frozen):
 
 
 class LayerError(_Frozen):
-    """How far the stored states of a layer are from the exact float32 ones."""
+    """How far the stored states of a layer are from the exact ones, both standardised."""
 
+    positions: int
     mean_cosine: float
     max_abs_error: float
 
+    def merged(self, other: "LayerError | None") -> "LayerError":
+        """Return the error over both sets of positions."""
+        if other is None:
+            return self
+        positions = self.positions + other.positions
+        total = self.positions * self.mean_cosine + other.positions * other.mean_cosine
+        return LayerError(
+            positions=positions,
+            mean_cosine=total / positions,
+            max_abs_error=max(self.max_abs_error, other.max_abs_error),
+        )
 
-class Digest(_Frozen):
-    """Size and 128-bit XXH3 of a published file."""
 
+class Tar(_Frozen):
+    """A published tar: its path below the artifact, its size and 128-bit XXH3."""
+
+    path: str
     size_bytes: int
     xxh3: str
+
+    @property
+    def shard(self) -> str:
+        """Name of its shard."""
+        return self.path.removeprefix("shards/").partition("-")[0]
 
 
 class ShardRecord(_Frozen):
     """Its existence marks the shard as finished."""
 
-    format: int = 1
+    format: int = 2
     name: str
-    tar: Digest
-    moments: Digest
+    codec: str
+    tar: Tar
     layers: tuple[int, ...]
     width: int
     n_mels: int
@@ -72,24 +88,29 @@ def record_path(name: str) -> str:
     return f"shards/{name}.json"
 
 
-def tar_path(name: str) -> str:
-    """Path of a shard's tar, relative to the artifact."""
-    return f"shards/{name}.tar"
-
-
-def moments_path(name: str) -> str:
-    """Path of a shard's per-channel moments, relative to the artifact."""
-    return f"shards/{name}.moments.safetensors"
-
-
 def layer_name(layer: int) -> str:
     """Name of a layer's tensor in a sample."""
     return f"layer_{layer:02d}"
 
 
+def write_record(uri: str, record: ShardRecord) -> None:
+    """Publish a record: a line of JSON and a line with the XXH3 of the first."""
+    text = record.model_dump_json()
+    store.write_text(
+        store.join(uri, record_path(record.name)), f"{text}\n{store.xxh3(text.encode())}\n"
+    )
+
+
 def read_record(uri: str, name: str) -> ShardRecord | None:
-    """Return a shard's record, or None if it is not there or unreadable."""
+    """Return a shard's record, or None if it is not there or damaged."""
     try:
-        return ShardRecord.model_validate_json(store.read_bytes(store.join(uri, record_path(name))))
-    except (FileNotFoundError, ValidationError):
+        data = store.read_bytes(store.join(uri, record_path(name)))
+    except FileNotFoundError:
+        return None
+    text, _, digest = data.partition(b"\n")
+    if digest != f"{store.xxh3(text)}\n".encode():
+        return None
+    try:
+        return ShardRecord.model_validate_json(text)
+    except ValidationError:  # of another version of aura
         return None

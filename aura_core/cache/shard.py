@@ -11,63 +11,77 @@ import xxhash
 from safetensors.torch import save
 
 from aura_core.artifacts import store
-from aura_core.cache import moments
-from aura_core.cache.encode import EncodedSample, frame_cosine
-from aura_core.cache.moments import Moments
+from aura_core.cache.encode import EncodedSample, StorageError
 from aura_core.cache.record import (
-    Digest,
     Entry,
     LayerError,
     Member,
     ShardRecord,
-    moments_path,
-    record_path,
-    tar_path,
+    Tar,
+    write_record,
 )
 from aura_core.errors import AuraError
 
 _CHUNK_BYTES = 1 << 20
+# Enough of the digest that two tars of one shard cannot meet.
+_NAME_DIGITS = 12
 
 
-def write_shard(uri: str, name: str, samples: Iterable[EncodedSample]) -> ShardRecord:
-    """Publish a shard's tar, its moments and, last, its record.
+def write_shard(
+    uri: str, name: str, samples: Iterable[EncodedSample], *, codec: str, width: int
+) -> ShardRecord:
+    """Publish a shard's tar and, last, its record.
 
     Samples are streamed: memory holds one batch at a time. The tar is read back
     and compared with what was meant before it is published.
+
+    Args:
+        uri: the artifact.
+        name: of the shard.
+        samples: in the order they get in the tar.
+        codec: digest of the codec that stored their states.
+        width: of the teacher's states.
 
     Raises:
         AuraError: if what was written does not read back the same.
     """
     summary = _Summary()
-    with store.staged(store.join(uri, tar_path(name))) as path:
+    with store.scratch(store.join(uri, "shards")) as folder:
+        path = folder / f"{name}.tar"
         _write_tar(path, samples, summary)
-        tar = file_digest(path)
+        tar = _describe(path, name)
         members = _verify_tar(path, summary)
-    moments_bytes = moments.to_bytes(summary.moments)
-    store.write_bytes(store.join(uri, moments_path(name)), moments_bytes)
+        store.publish(path, store.join(uri, tar.path))
     record = ShardRecord(
         name=name,
+        codec=codec,
         tar=tar,
-        moments=Digest(size_bytes=len(moments_bytes), xxh3=store.xxh3(moments_bytes)),
-        layers=tuple(summary.moments),
-        width=summary.width,
+        layers=tuple(summary.errors),
+        width=width,
         n_mels=summary.n_mels,
         num_frames=sum(entry.num_frames for entry in summary.entries),
         duration_s=sum(entry.duration_s for entry in summary.entries),
-        errors=summary.errors(),
+        errors={layer: _total(errors) for layer, errors in summary.errors.items()},
         members=members,
     )
-    store.write_text(store.join(uri, record_path(name)), record.model_dump_json() + "\n")
+    write_record(uri, record)
     return record
 
 
-def file_digest(path: Path) -> Digest:
-    """Size and XXH3 of a local file."""
+def file_digest(path: Path) -> str:
+    """128-bit XXH3 of a local file, in hex."""
     hasher = xxhash.xxh3_128()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
             hasher.update(chunk)
-    return Digest(size_bytes=path.stat().st_size, xxh3=hasher.hexdigest())
+    return hasher.hexdigest()
+
+
+def _describe(path: Path, name: str) -> Tar:
+    # Named by its content: two runs that differ in a last bit never overwrite each other.
+    digest = file_digest(path)
+    location = f"shards/{name}-{digest[:_NAME_DIGITS]}.tar"
+    return Tar(path=location, size_bytes=path.stat().st_size, xxh3=digest)
 
 
 @dataclass
@@ -76,33 +90,24 @@ class _Summary:
 
     entries: list[Entry] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
-    moments: dict[int, Moments] = field(default_factory=dict)
-    width: int = 0
+    errors: dict[int, list[StorageError]] = field(default_factory=dict)
     n_mels: int = 0
-    _cosine_sums: dict[int, float] = field(default_factory=dict)
-    _max_errors: dict[int, float] = field(default_factory=dict)
 
     def add(self, sample: EncodedSample, digest: str) -> None:
         self.entries.append(sample.entry)
         self.digests.append(digest)
         self.n_mels = sample.tensors["log_mel"].shape[1]
-        for layer, exact in sample.exact.items():
-            stored = sample.stored(layer)
-            self.width = stored.shape[1]
-            self.moments[layer] = moments.merge(self.moments.get(layer), moments.moments_of(stored))
-            cosine = float(frame_cosine(stored, exact).sum())
-            error = float((stored.float() - exact).abs().max())
-            self._cosine_sums[layer] = self._cosine_sums.get(layer, 0.0) + cosine
-            self._max_errors[layer] = max(self._max_errors.get(layer, 0.0), error)
+        for layer, error in sample.errors.items():
+            self.errors.setdefault(layer, []).append(error)
 
-    def errors(self) -> dict[int, LayerError]:
-        return {
-            layer: LayerError(
-                mean_cosine=total / self.moments[layer].count,
-                max_abs_error=self._max_errors[layer],
-            )
-            for layer, total in self._cosine_sums.items()
-        }
+
+def _total(errors: list[StorageError]) -> LayerError:
+    positions = sum(e.positions for e in errors)
+    return LayerError(
+        positions=positions,
+        mean_cosine=sum(e.cosine_sum for e in errors) / positions,
+        max_abs_error=max(e.max_abs for e in errors),
+    )
 
 
 def _write_tar(path: Path, samples: Iterable[EncodedSample], summary: _Summary) -> None:
@@ -126,14 +131,15 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 
 
 def _verify_tar(path: Path, summary: _Summary) -> tuple[Member, ...]:
-    members = tuple(_read_members(path))
+    members = tuple(read_members(path))
     expected = list(zip(summary.entries, summary.digests, strict=True))
     if [(member.entry, member.xxh3) for member in members] != expected:
         raise AuraError(f"{path.name} does not read back as written: check the disk and run again")
     return members
 
 
-def _read_members(path: Path) -> Iterator[Member]:
+def read_members(path: Path) -> Iterator[Member]:
+    """Read a tar's samples back, in order, with the digests of what is really there."""
     entry: Entry | None = None
     with tarfile.open(path, mode="r:") as tar:
         for info in tar:

@@ -1,6 +1,7 @@
 """Training-only readouts of student blocks; none of them is exported."""
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +67,14 @@ class CtcHead(nn.Module):
             torch.tensor([len(ids) for ids in transcripts]),
             zero_infinity=True,
         )
+
+    def spell(self, states: Tensor, num_positions: Tensor) -> list[list[int]]:
+        """Greedy reading of states [batch, positions, width]: token ids, repeats merged."""
+        best = self.logits(states).argmax(dim=-1)
+        return [
+            [self.tokens.ids[number - 1] for number, _ in groupby(row[:length].tolist()) if number]
+            for row, length in zip(best, num_positions.tolist(), strict=True)
+        ]
 
 
 def distillation_heads(

@@ -10,12 +10,12 @@ from torch.nn import functional
 from aura_core.config import DistillationConfig, Phase
 from aura_core.distillation.heads import CtcHead
 from aura_core.distillation.losses import LOSSES, moment_loss
-from aura_core.distillation.time_map import group_frames
 from aura_core.distillation.token_states import TokenStates
 from aura_core.distillation.training_set import TrainBatch
 from aura_core.padding import valid_positions
-from aura_core.student.batch import IGNORE
+from aura_core.student.batch import IGNORE, Batch
 from aura_core.student.student import Student
+from aura_core.time_map import group_frames
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Losses:
 class Objective(nn.Module):
     """A student with its training-only heads.
 
-    Teacher states are standardised per channel first: Whisper has a few channels so
-    large that a plain cosine sees little else. `token_states` are the LLM's own, after
-    the last adapted block, for what CTC and the moments compare audio with.
+    `states_per_position`: the cache's teacher states that make one audio position.
+    `token_states` are the LLM's own, after the last adapted block, for what CTC and the
+    moments compare audio with.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Objective(nn.Module):
         heads: nn.ModuleDict,
         ctc_head: CtcHead | None,
         token_states: TokenStates | None,
-        layer_stats: Mapping[int, tuple[Tensor, Tensor]],
+        states_per_position: int,
     ) -> None:
         super().__init__()
         self.student = student
@@ -55,7 +55,7 @@ class Objective(nn.Module):
         self.token_states = token_states
         self.layer_map = dict(layer_map)
         self._config = config
-        self._stats = layer_stats
+        self._states_per_position = states_per_position
 
     def forward(self, data: TrainBatch, phase: Phase) -> Losses:
         """Compute the phase's losses of one batch."""
@@ -65,7 +65,7 @@ class Objective(nn.Module):
             blocks=tuple(self.layer_map),
             stop_after=None if phase.ce else adapted,
         )
-        audio = {block: self._audio_states(data, h) for block, h in hidden.blocks.items()}
+        audio = {block: _audio_states(data.batch, h) for block, h in hidden.blocks.items()}
         ce = self._cross_entropy(data, hidden.last) if phase.ce else None
         blocks = self._distillation(data, audio) if phase.distil else {}
         distil = torch.stack(list(blocks.values())).mean() if blocks else None
@@ -76,15 +76,17 @@ class Objective(nn.Module):
         total = torch.stack([weight * loss for weight, loss in parts if loss is not None]).sum()
         return Losses(total, ce, distil, blocks, ctc, moments)
 
-    def _audio_states(self, data: TrainBatch, hidden: Tensor) -> Tensor:
-        """[batch, length, width] -> the audio positions, [batch, positions, width], zero padded."""
-        is_audio = data.batch.is_audio
-        counts = is_audio.sum(dim=1)
-        start = is_audio.int().argmax(dim=1)
-        index = start[:, None] + torch.arange(int(counts.max()), device=hidden.device)[None]
-        index = index.clamp(max=hidden.shape[1] - 1)
-        states = hidden.gather(1, index[:, :, None].expand(-1, -1, hidden.shape[2])).float()
-        return states * valid_positions(counts, index.shape[1])[:, :, None]
+    @torch.no_grad()
+    def spell(self, batch: Batch) -> list[list[int]]:
+        """Greedy CTC reading of the last adapted block: token ids of each clip.
+
+        Training only, as the heads are: it shows what the audio states spell before any
+        block above has learned to read them.
+        """
+        assert self.ctc_head is not None
+        adapted = max(self.layer_map)
+        hidden = self.student(batch, blocks=(adapted,), stop_after=adapted).blocks[adapted]
+        return self.ctc_head.spell(_audio_states(batch, hidden), batch.is_audio.sum(dim=1))
 
     def _cross_entropy(self, data: TrainBatch, last: Tensor) -> Tensor:
         labelled = data.batch.labels != IGNORE
@@ -92,15 +94,13 @@ class Objective(nn.Module):
         return functional.cross_entropy(logits, data.batch.labels[labelled])
 
     def _distillation(self, data: TrainBatch, audio: Mapping[int, Tensor]) -> dict[int, Tensor]:
-        assert self.student.audio_embedding is not None
         loss = LOSSES[self._config.loss]
         result = {}
         for block, layer in self.layer_map.items():
-            mean, std = self._stats[layer]
             target, weight = group_frames(
-                (data.teacher[layer] - mean) / std,
-                data.num_frames,
-                self.student.audio_embedding.stride,
+                data.teacher[layer],
+                data.num_states,
+                self._states_per_position,
                 self._config.time_map,
             )
             result[block] = loss(self.heads[str(block)](audio[block]), target, weight)
@@ -118,3 +118,13 @@ class Objective(nn.Module):
         counts = data.batch.is_audio.sum(dim=1)
         valid = valid_positions(counts, states.shape[1])
         return moment_loss(self.token_states.standardise(states), valid)
+
+
+def _audio_states(batch: Batch, hidden: Tensor) -> Tensor:
+    """[batch, length, width] -> the audio positions, [batch, positions, width], zero padded."""
+    counts = batch.is_audio.sum(dim=1)
+    start = batch.is_audio.int().argmax(dim=1)
+    index = start[:, None] + torch.arange(int(counts.max()), device=hidden.device)[None]
+    index = index.clamp(max=hidden.shape[1] - 1)
+    states = hidden.gather(1, index[:, :, None].expand(-1, -1, hidden.shape[2])).float()
+    return states * valid_positions(counts, index.shape[1])[:, :, None]

@@ -3,16 +3,17 @@
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from aura_core.artifacts import store
-from aura_core.cache.index import TeacherCache
+from aura_core.cache.codec import pooling
+from aura_core.cache.index import Fetched, TeacherCache
 from aura_core.config import Phase, TrainConfig
 from aura_core.distillation.heads import CtcHead, distillation_heads
 from aura_core.distillation.layer_map import resolve_layer_map
@@ -22,8 +23,9 @@ from aura_core.distillation.token_states import TokenStates, token_states
 from aura_core.distillation.training_set import TrainingSet
 from aura_core.errors import AuraError
 from aura_core.models.llm import load_llm
+from aura_core.precision import compute_dtype
+from aura_core.read_ahead import read_ahead
 from aura_core.student.assembly import (
-    compute_dtype,
     merge_adapter,
     new_student,
     num_adapted_blocks,
@@ -35,6 +37,7 @@ from aura_core.student.student import Student
 
 _BETAS = (0.9, 0.98)
 _CLIP_NORM = 1.0
+_BATCHES_AHEAD = 4
 # Each phase's learning rate ends at this share of its peak.
 _FINAL_RATE = 0.05
 
@@ -67,6 +70,11 @@ class Trainer:
         return sum(phase.steps for phase in self.config.phases)
 
     @property
+    def chat(self) -> ChatFormat:
+        """The text around the audio."""
+        return self._data.chat
+
+    @property
     def trainable(self) -> dict[str, nn.Parameter]:
         """Name -> parameter of everything that learns."""
         return {n: p for n, p in self.objective.named_parameters() if p.requires_grad}
@@ -86,18 +94,27 @@ class Trainer:
                 seed=self.config.seed * len(self.config.phases) + here.phase_index,
                 skip=here.step_in_phase,
             )
-            for indices in islice(batches, phase.steps - here.step_in_phase):
-                yield self._train(self._position(), indices)
+            wanted = islice(batches, phase.steps - here.step_in_phase)
+            # One thread, which only waits for storage: what computes here has the cores.
+            fetched = read_ahead(wanted, self._data.fetch, threads=1, depth=_BATCHES_AHEAD)
+            while True:
+                asked = time.perf_counter()
+                batch = next(fetched, None)
+                if batch is None:
+                    break
+                yield self._train(self._position(), batch, time.perf_counter() - asked)
 
-    def _train(self, here: Position, indices: list[int]) -> dict[str, Any]:
-        started = time.perf_counter()
+    def _train(
+        self, here: Position, fetched: Sequence[Fetched], data_wait_s: float
+    ) -> dict[str, Any]:
+        started = time.perf_counter() - data_wait_s
         phase = here.phase
         share = rate_share(phase, here.step_in_phase)
         rates = (phase.learning_rate, phase.upper_learning_rate or phase.learning_rate)
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = share * rate
-        data = self._data.load(indices, with_text=phase.ce > 0)
-        with self._autocast():
+        data = self._data.assemble(fetched, with_text=phase.ce > 0)
+        with self.autocast():
             losses = self.objective(data, phase)
         if not math.isfinite(losses.total.item()):
             raise AuraError(
@@ -115,7 +132,8 @@ class Trainer:
             **_scalars(losses),
             "learning_rate": share * phase.learning_rate,
             "gradient_norm": float(norm),
-            "samples_per_s": len(indices) / (time.perf_counter() - started),
+            "samples_per_s": len(fetched) / (time.perf_counter() - started),
+            "data_wait_s": data_wait_s,
         }
 
     def _at_both_rates(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
@@ -127,7 +145,7 @@ class Trainer:
             (upper if re.fullmatch(above, name) else lower).append(parameter)
         return lower, upper
 
-    def _autocast(self) -> torch.autocast:
+    def autocast(self) -> torch.autocast:
         """Mixed precision where the frozen weights are bf16; what learns stays fp32."""
         weights = self.objective.student.causal_lm.get_input_embeddings().weight
         bf16 = weights.dtype == torch.bfloat16
@@ -172,32 +190,44 @@ def new_trainer(
         blocks = num_adapted_blocks(llm, config.lora)
         layer_map = resolve_layer_map(config.distillation.layer_map, blocks, cache.layers)
     data = TrainingSet(cache, chat, student.audio_embedding, sorted(set(layer_map.values())))
-    stats = cache.layer_stats()
+    group = _states_per_position(cache, student)
+    stacked = group if config.distillation.time_map == "stack" else 1
     tokens = _token_states(config, data, student.to(device), layer_map)
     objective = Objective(
         student,
         config.distillation,
         layer_map,
-        _heads(config, student.audio_embedding, layer_map, llm, stats),
+        _heads(config, layer_map, llm, cache.width * stacked),
         _ctc_head(config, tokens),
         tokens,
-        stats,
+        group,
     )
     return Trainer(config, objective.to(device), data)
 
 
+def _states_per_position(cache: TeacherCache, student: Student) -> int:
+    """Teacher states of the cache that make one audio position of the student.
+
+    Raises:
+        AuraError: if the cache has fewer states than the student has positions.
+    """
+    if student.audio_embedding is None:
+        return 1
+    group, rest = divmod(student.audio_embedding.stride, pooling(cache.codec.rate_hz))
+    if rest:
+        raise AuraError(
+            f"{cache.uri} holds {cache.codec.rate_hz:g} states a second, fewer than the student's "
+            "audio positions: lower distil.audio_embedding.token_rate_hz"
+        )
+    return group
+
+
 def _heads(
-    config: TrainConfig,
-    embedding: Any,
-    layer_map: Mapping[int, int],
-    llm: Any,
-    stats: Mapping[int, tuple[Tensor, Tensor]],
+    config: TrainConfig, layer_map: Mapping[int, int], llm: Any, target_width: int
 ) -> nn.ModuleDict:
     if not layer_map or all(phase.distil == 0 for phase in config.phases):
         return nn.ModuleDict()
-    group = embedding.stride if config.distillation.time_map == "stack" else 1
-    width = next(iter(stats.values()))[0].numel()
-    return distillation_heads(layer_map, int(llm.config.hidden_size), width * group)
+    return distillation_heads(layer_map, int(llm.config.hidden_size), target_width)
 
 
 def _token_states(

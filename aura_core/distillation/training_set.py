@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from aura_core.cache.index import Sample, TeacherCache
+from aura_core.cache.index import Fetched, Sample, TeacherCache
 from aura_core.student.audio_embedding import AudioEmbedding
 from aura_core.student.batch import Batch, Continuation, Layout, collate
 from aura_core.student.prompts import TRANSCRIBE, ChatFormat
@@ -18,8 +18,8 @@ class TrainBatch:
     """One step's input: the student's batch and the teacher's states of the same clips."""
 
     batch: Batch
-    teacher: dict[int, Tensor]  # layer -> float32 [batch, frames_50hz, width]
-    num_frames: Tensor  # int64 [batch]
+    teacher: dict[int, Tensor]  # layer -> float32 [batch, states, width], standardised
+    num_states: Tensor  # int64 [batch], the teacher's, at the cache's rate
     transcripts: list[list[int]]
     keys: list[str]
 
@@ -42,27 +42,33 @@ class TrainingSet:
     @property
     def lengths(self) -> list[float]:
         """Seconds of each utterance, for length buckets."""
-        return [entry.duration_s for entry in self.cache.entries]
+        return list(self.cache.durations_s)
 
     def transcripts(self) -> list[list[int]]:
         """Token ids of every transcript."""
-        return [self.chat.text(entry.text) for entry in self.cache.entries]
+        return [self.chat.text(text) for text in self.cache.column("text")]
 
-    def load(self, indices: Sequence[int], *, with_text: bool) -> TrainBatch:
-        """Read the utterances of a batch.
+    def fetch(self, indices: Sequence[int]) -> list[Fetched]:
+        """Read the bytes of a batch; computes nothing, so that a thread may do it ahead."""
+        return self.cache.fetch(indices)
+
+    def assemble(self, fetched: Sequence[Fetched], *, with_text: bool) -> TrainBatch:
+        """Decode and pad the utterances of a batch.
 
         `with_text` adds instructions and responses; without it a clip is its audio alone.
         """
-        samples = [self.cache.read(i) for i in indices]
+        samples = [self.cache.decode(each, self._layers) for each in fetched]
         layouts = [self._layout(sample, with_text=with_text) for sample in samples]
         mels = None if self._audio_embedding is None else [s.log_mel for s in samples]
         return TrainBatch(
             batch=collate(layouts, mels),
             teacher={
-                layer: pad_sequence([s.layers[layer].float() for s in samples], batch_first=True)
+                layer: pad_sequence([s.layers[layer] for s in samples], batch_first=True)
                 for layer in self._layers
             },
-            num_frames=torch.tensor([(s.log_mel.shape[0] + 1) // 2 for s in samples]),
+            num_states=self.cache.codec.num_positions(
+                torch.tensor([(s.log_mel.shape[0] + 1) // 2 for s in samples])
+            ),
             transcripts=[self.chat.text(s.text) for s in samples],
             keys=[s.key for s in samples],
         )

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 import whisper
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
-from whisper.audio import N_FFT, log_mel_spectrogram, pad_or_trim
+from whisper.audio import N_FFT, N_SAMPLES, SAMPLE_RATE, log_mel_spectrogram, pad_or_trim
 from whisper.model import ModelDimensions, ResidualAttentionBlock, Whisper
 
 from aura_core.errors import AuraError
@@ -54,9 +54,27 @@ def log_mel(audio: NDArray[np.float32], n_mels: int) -> Tensor:
     return mel.T.contiguous()
 
 
-def padded_log_mel(audio: NDArray[np.float32], n_mels: int) -> Tensor:
-    """Return the log-mel of a clip padded with silence (or cut) to 30 s: float32 [3000, n_mels]."""
-    return log_mel(pad_or_trim(audio), n_mels)
+def padded_log_mel(audio: NDArray[np.float32], n_mels: int, silence_s: float = 30.0) -> Tensor:
+    """Return the log-mel of a clip and the silence after it, at most 30 s in all.
+
+    Args:
+        audio: float32 [samples] at 16 kHz.
+        n_mels: 80 or 128.
+        silence_s: seconds of silence; the default fills Whisper's window, as in its training.
+
+    Returns:
+        float32 [frames_100hz, n_mels].
+    """
+    return log_mel(
+        pad_or_trim(audio, min(N_SAMPLES, len(audio) + round(silence_s * SAMPLE_RATE))), n_mels
+    )
+
+
+def set_encoder_dtype(model: Whisper, dtype: torch.dtype) -> None:
+    """Let the encoder multiply in `dtype`; its residual stream and norms stay float32."""
+    for module in model.encoder.modules():
+        if isinstance(module, nn.Linear | nn.Conv1d):
+            module.to(dtype)
 
 
 @torch.inference_mode()
@@ -75,15 +93,16 @@ def encoder_states(
         layers: 1-based; the last layer's states are taken after the final LayerNorm.
 
     Returns:
-        {layer: float [batch, (frames_100hz + 1) // 2, width]}; valid are the first
+        {layer: float32 [batch, (frames_100hz + 1) // 2, width]}; valid are the first
         (num_mel_frames + 1) // 2 frames of a clip.
     """
     encoder = model.encoder
     # Zeros are what a convolution sees beyond the end of a lone clip.
     valid_mel = valid_positions(num_mel_frames, mel.shape[1])[:, None]
-    x = functional.gelu(encoder.conv1(mel.transpose(1, 2) * valid_mel)) * valid_mel
-    x = functional.gelu(encoder.conv2(x)).transpose(1, 2).contiguous()
-    x = x + encoder.positional_embedding[: x.shape[1]]
+    x = mel.transpose(1, 2).to(encoder.conv1.weight.dtype)
+    x = functional.gelu(encoder.conv1(x * valid_mel)) * valid_mel
+    x = functional.gelu(encoder.conv2(x)).transpose(1, 2)
+    x = x.float() + encoder.positional_embedding[: x.shape[1]]
     valid = valid_positions((num_mel_frames + 1) // 2, x.shape[1])
     mask = None if bool(valid.all()) else valid[:, None, None]
     states: dict[int, Tensor] = {}
@@ -98,7 +117,9 @@ def encoder_states(
 
 def _block(block: ResidualAttentionBlock, x: Tensor, mask: Tensor | None) -> Tensor:
     """Apply a block; the module's own forward knows no mask over keys."""
-    attention, normed = block.attn, block.attn_ln(x)
+    attention = block.attn
+    dtype = attention.query.weight.dtype
+    normed = block.attn_ln(x).to(dtype)
 
     def heads(projected: Tensor) -> Tensor:
         batch, length, width = projected.shape
@@ -109,7 +130,7 @@ def _block(block: ResidualAttentionBlock, x: Tensor, mask: Tensor | None) -> Ten
     )
     mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
     x = x + attention.out(mixed.transpose(1, 2).flatten(2))
-    return x + torch.as_tensor(block.mlp(block.mlp_ln(x)))
+    return x + torch.as_tensor(block.mlp(block.mlp_ln(x).to(dtype)))
 
 
 def _load(reference: Reference) -> Whisper:

@@ -15,18 +15,6 @@ from aura_core.student.audio_embedding import AudioEmbedding
 from aura_core.student.student import Student
 
 
-def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The dtype of the frozen weights: bf16 where the hardware multiplies it, else fp32."""
-    if precision == "auto":
-        if device.type == "cuda":
-            fast = torch.cuda.is_bf16_supported()
-        else:
-            capabilities = torch.cpu.get_capabilities()
-            fast = capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)
-        return torch.bfloat16 if fast else torch.float32
-    return {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
-
-
 def num_adapted_blocks(llm: PreTrainedModel, lora: LoraConfig) -> int:
     """How many blocks, from the first, carry LoRA of the full rank.
 

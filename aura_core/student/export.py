@@ -10,9 +10,9 @@ from safetensors.torch import load_file, save_file
 from aura_core.artifacts import store
 from aura_core.config import TrainConfig
 from aura_core.models.llm import load_llm
+from aura_core.precision import compute_dtype
 from aura_core.student.assembly import (
     assemble_student,
-    compute_dtype,
     merge_adapter,
     new_audio_embedding,
 )

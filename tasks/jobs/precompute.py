@@ -5,21 +5,26 @@ python -m tasks.jobs.precompute --spec URI
 
 import logging
 import math
+from collections import deque
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
 
 import ray
 import torch
-from ray.util import ActorPool
 from tqdm import tqdm
 
 from aura_core.cache import build
 from aura_core.cache.plan import Plan, ShardPlan
-from aura_core.cache.record import ShardRecord
 from aura_core.config import TeacherCacheConfig
-from aura_core.models.whisper_encoder import load_whisper
+from aura_core.models.whisper_encoder import load_whisper, set_encoder_dtype
 from aura_core.pipeline import StageSpec
+from aura_core.precision import compute_dtype
 from tasks.jobs import driver
 
 _MAX_RETRIES = 3
+# On a GPU one shard is read and written while another is computed.
+_GPU_SHARDS_AT_A_TIME = 2
 log = logging.getLogger("aura")
 
 
@@ -28,21 +33,28 @@ class Encoder:
     """A worker with a teacher in its memory."""
 
     def __init__(self, spec: StageSpec) -> None:
-        # More threads than CPUs wait for each other: ten times slower, not faster.
-        torch.set_num_threads(max(1, math.floor(spec.runtime.cpus_per_worker)))
-        self._spec = spec
+        # A shard is computed in one thread, and as many shards at a time as there are CPUs.
+        torch.set_num_threads(1)
+        self._ingest_uri, self._uri = spec.inputs["ingest"], spec.uri
         self._config = driver.spec_config(spec, TeacherCacheConfig)
         device = "cuda" if spec.runtime.gpus_per_worker > 0 else "cpu"
         self._teacher = load_whisper(self._config.teacher, device)
+        set_encoder_dtype(
+            self._teacher, compute_dtype(self._config.precision, self._teacher.device)
+        )
 
-    def build(self, shard: ShardPlan) -> ShardRecord:
-        """Make one shard; a finished one is verified and kept."""
-        ingest_uri = self._spec.inputs["ingest"]
-        return build.build_shard(self._teacher, ingest_uri, self._spec.uri, shard, self._config)
+    def publish_teacher_parts(self, plan: Plan) -> None:
+        """Publish what training needs of the teacher."""
+        build.publish_teacher_parts(self._teacher, self._ingest_uri, self._uri, plan, self._config)
 
-    def publish_stem(self) -> None:
-        """Publish the part of the teacher a student may start from."""
-        build.publish_stem(self._teacher, self._spec.uri)
+    @cached_property
+    def _builder(self) -> build.Builder:
+        # Not in the constructor: the first of the workers has to publish the codec before.
+        return build.open_builder(self._teacher, self._ingest_uri, self._uri, self._config)
+
+    def build(self, shard: ShardPlan) -> float:
+        """Make one shard, or keep the finished one; return its seconds of audio."""
+        return self._builder.build(shard).duration_s
 
 
 def run(spec: StageSpec) -> driver.Outcome:
@@ -50,27 +62,44 @@ def run(spec: StageSpec) -> driver.Outcome:
     config = driver.spec_config(spec, TeacherCacheConfig)
     plan = build.plan_cache(spec.inputs["ingest"], spec.uri, config)
     log.info("teacher_cache: %d shards planned", len(plan.shards))
-    records = _build_shards(spec, plan)
-    build.publish_layer_stats(spec.uri, plan)
-    return build.summarise(records)
+    _build_shards(spec, plan)
+    return build.publish_catalogue(spec.uri, plan)
 
 
-def _build_shards(spec: StageSpec, plan: Plan) -> list[ShardRecord]:
-    encoder = Encoder.options(
-        num_cpus=spec.runtime.cpus_per_worker, num_gpus=spec.runtime.gpus_per_worker
-    )
-    encoders = [encoder.remote(spec) for _ in range(min(spec.runtime.workers, len(plan.shards)))]
-    ray.get(encoders[0].publish_stem.remote())
-    records: dict[str, ShardRecord] = {}
+def _build_shards(spec: StageSpec, plan: Plan) -> None:
+    at_a_time = shards_at_a_time(spec)
+    options = {
+        "num_cpus": spec.runtime.cpus_per_worker,
+        "num_gpus": spec.runtime.gpus_per_worker,
+        "max_concurrency": at_a_time,
+    }
+    workers = min(spec.runtime.workers, len(plan.shards))
+    encoders = [Encoder.options(**options).remote(spec) for _ in range(workers)]
+    ray.get(encoders[0].publish_teacher_parts.remote(plan))
     total_s = sum(shard.duration_s for shard in plan.shards)
     with tqdm(total=round(total_s), desc="teacher cache", unit="s", unit_scale=True) as progress:
-        finished = ActorPool(encoders).map_unordered(
-            lambda actor, shard: actor.build.remote(shard), plan.shards
-        )
-        for record in finished:
-            records[record.name] = record
-            progress.update(record.duration_s)
-    return [records[shard.name] for shard in plan.shards]
+        for duration_s in _map_unordered(encoders * at_a_time, plan.shards):
+            progress.update(duration_s)
+
+
+def shards_at_a_time(spec: StageSpec) -> int:
+    """How many shards a worker has in hand."""
+    if spec.runtime.gpus_per_worker > 0:
+        return _GPU_SHARDS_AT_A_TIME
+    return max(1, math.floor(spec.runtime.cpus_per_worker))
+
+
+def _map_unordered(slots: list[Any], shards: tuple[ShardPlan, ...]) -> Iterator[float]:
+    """Build shards, never more at a time than there are slots (an encoder may have several)."""
+    waiting, free = deque(shards), deque(slots)
+    running: dict[Any, Any] = {}
+    while waiting or running:
+        while waiting and free:
+            encoder = free.popleft()
+            running[encoder.build.remote(waiting.popleft())] = encoder
+        (done,), _ = ray.wait(list(running))
+        free.append(running.pop(done))
+        yield ray.get(done)
 
 
 if __name__ == "__main__":

@@ -47,3 +47,14 @@ def test_a_terminal_gets_every_byte_at_once(lines):
     os.close(read)
     os.close(write)
     assert lines() == []
+
+
+@pytest.mark.parametrize("on_a_terminal", [True, False])
+def test_progress_is_told_now_and_then_and_at_the_end(on_a_terminal):
+    told = []
+    read, write = os.pipe()
+    output = LineLog(write if on_a_terminal else None, told.append)
+    output.feed(b"ingest:   1%|\r" * 500 + "teacher cache: 100%|██| 3/3\n".encode())
+    os.close(read)
+    os.close(write)
+    assert told == [100.0]

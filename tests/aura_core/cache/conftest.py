@@ -10,6 +10,8 @@ from piper import PiperVoice, SynthesisConfig
 
 from aura_core.artifacts.manifest import Manifest, describe_file, write_manifest
 from aura_core.cache import build
+from aura_core.cache.codec import fit_codec
+from aura_core.cache.encode import batches, encode, teacher_states
 from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import encode_audio, write_table
 from aura_core.models.pinned import locate
@@ -80,17 +82,26 @@ def config() -> TeacherCacheConfig:
 
 
 @pytest.fixture(scope="session")
+def encode_clips(teacher):
+    """Encode rows with a codec fitted on these very rows."""
+
+    def encode_fitted(rows, **settings):
+        config = TeacherCacheConfig(**settings)
+        sample = [
+            teacher_states(teacher, clips, config) for clips in batches(teacher, rows, config)
+        ]
+        codec = fit_codec(sample, config)
+        return codec, list(encode(teacher, codec, rows, config))
+
+    return encode_fitted
+
+
+@pytest.fixture(scope="session")
 def make_cache(teacher, ingest_uri, config):
     """Make a finished cache at a URI, in this process."""
 
     def make(uri: str) -> str:
-        plan = build.plan_cache(ingest_uri, uri, config)
-        records = [
-            build.build_shard(teacher, ingest_uri, uri, shard, config) for shard in plan.shards
-        ]
-        build.publish_stem(teacher, uri)
-        build.publish_layer_stats(uri, plan)
-        publish_manifest(uri, build.summarise(records))
+        publish_manifest(uri, build.make_cache(teacher, ingest_uri, uri, config))
         return uri
 
     return make

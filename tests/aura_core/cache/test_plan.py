@@ -1,50 +1,55 @@
 import re
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura_core.cache.plan import WINDOW_UTTERANCES, Candidate, make_plan, safe_key
+from aura_core.cache.plan import Part, make_plan, safe_key
 from aura_core.errors import AuraError
 
 
-def candidates(durations):
-    return [
-        Candidate(f"u{i}", duration_s, f"part-{i // 1000:05d}.parquet")
-        for i, duration_s in enumerate(durations)
+def part(name, durations, wanted=None):
+    wanted = [True] * len(durations) if wanted is None else wanted
+    return Part(name=name, duration_s=np.array(durations), wanted=np.array(wanted, dtype=bool))
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.floats(0.1, 30), st.booleans()), max_size=40), max_size=4),
+    st.integers(1, 9),
+)
+def test_every_wanted_row_is_planned_once(table, size):
+    parts = [
+        part(str(i), [d for d, _ in rows], [w for _, w in rows]) for i, rows in enumerate(table)
     ]
+    wanted = [(str(i), row) for i, rows in enumerate(table) for row, (_, w) in enumerate(rows) if w]
+    if not wanted:
+        with pytest.raises(AuraError, match="no utterance"):
+            make_plan(parts, size)
+        return
+    plan = make_plan(parts, size)
+    planned = []
+    for shard in plan.shards:
+        rows = [
+            (name, row)
+            for piece in shard.slices
+            for name, row in wanted
+            if name == piece.part and piece.start <= row < piece.stop
+        ]
+        assert 1 <= len(rows) == shard.utterances <= size
+        seconds = sum(table[int(name)][row][0] for name, row in rows)
+        assert shard.duration_s == pytest.approx(seconds)
+        planned += rows
+    assert planned == wanted
+    assert plan == make_plan(parts, size)
 
 
-@given(st.lists(st.floats(0.1, 30), min_size=1, max_size=60), st.integers(1, 9))
-def test_every_utterance_is_planned_once_and_shards_are_ordered_by_length(durations, size):
-    items = candidates(durations)
-    plan = make_plan(items, size)
-    ids = [utterance for shard in plan.shards for utterance in shard.ids]
-    length = {item.id: item.duration_s for item in items}
-    assert sorted(ids) == sorted(length)
-    assert [length[name] for name in ids] == sorted(durations)
-    assert all(len(shard.ids) <= size for shard in plan.shards)
-    assert sum(shard.duration_s for shard in plan.shards) == pytest.approx(sum(durations))
-    assert plan == make_plan(items, size)
-
-
-def test_a_shard_reads_only_the_parts_of_its_window():
-    plan = make_plan(candidates([float(i * 7919 % 29) for i in range(5000)]), 128)
-    first_of_second_window = WINDOW_UTTERANCES // 128
-    assert plan.shards[0].parts == tuple(f"part-{i:05d}.parquet" for i in range(3))
-    assert plan.shards[first_of_second_window].parts == tuple(
-        f"part-{i:05d}.parquet" for i in (2, 3, 4)
-    )
-
-
-def test_an_id_that_occurs_twice_is_refused():
-    with pytest.raises(AuraError, match="twice"):
-        make_plan([Candidate("a", 1, "p"), Candidate("a", 2, "p")], 4)
-
-
-def test_nothing_to_plan_is_refused():
-    with pytest.raises(AuraError, match="no utterance"):
-        make_plan([], 4)
+def test_shards_are_of_one_size_and_reach_over_parts():
+    plan = make_plan([part("a", [1.0] * 100), part("b", [1.0] * 50)], 60)
+    assert [shard.utterances for shard in plan.shards] == [50, 50, 50]
+    plan = make_plan([part("a", [1.0] * 40), part("b", [1.0] * 50)], 60)
+    assert [(s.part, s.start, s.stop) for s in plan.shards[0].slices] == [("a", 0, 40), ("b", 0, 5)]
+    assert [shard.name for shard in plan.shards] == ["000000", "000001"]
 
 
 @given(st.text(max_size=200))

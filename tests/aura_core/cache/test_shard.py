@@ -7,29 +7,41 @@ import webdataset
 from safetensors.torch import load
 
 from aura_core.cache import shard as shards
-from aura_core.cache.encode import encode
+from aura_core.cache.record import read_record
 from aura_core.cache.shard import write_shard
-from aura_core.config import TeacherCacheConfig
 from aura_core.errors import AuraError
 
 
 @pytest.fixture(scope="module")
-def samples(teacher, rows):
-    return list(encode(teacher, rows[:4], TeacherCacheConfig()))
+def samples(encode_clips, rows):
+    return encode_clips(rows[:4], dtype="int8")[1]
+
+
+def write(folder, samples):
+    return write_shard(str(folder), "000000", samples, codec="c" * 32, width=384)
 
 
 def test_the_same_samples_give_the_same_bytes(samples, tmp_path):
-    for run in ("one", "two"):
-        write_shard(str(tmp_path / run), "00000", samples)
-    first = {p.name: p.read_bytes() for p in (tmp_path / "one" / "shards").iterdir()}
-    second = {p.name: p.read_bytes() for p in (tmp_path / "two" / "shards").iterdir()}
-    assert sorted(first) == ["00000.json", "00000.moments.safetensors", "00000.tar"]
+    records = [write(tmp_path / run, samples) for run in ("one", "two")]
+    first, second = (
+        {p.name: p.read_bytes() for p in (tmp_path / run / "shards").iterdir()}
+        for run in ("one", "two")
+    )
     assert first == second
+    assert set(first) == {"000000.json", records[0].tar.path.removeprefix("shards/")}
+
+
+def test_a_tar_is_named_by_its_content(samples, tmp_path):
+    whole, part = write(tmp_path, samples), write(tmp_path, samples[:2])
+    assert whole.tar.path == f"shards/000000-{whole.tar.xxh3[:12]}.tar"
+    assert whole.tar.path != part.tar.path
+    assert (tmp_path / whole.tar.path).stat().st_size == whole.tar.size_bytes
+    assert read_record(str(tmp_path), "000000") == part
 
 
 def test_plain_tarfile_reads_it(samples, tmp_path):
-    record = write_shard(str(tmp_path), "00000", samples)
-    path = tmp_path / "shards" / "00000.tar"
+    record = write(tmp_path, samples)
+    path = tmp_path / record.tar.path
     with tarfile.open(path) as tar:
         infos = tar.getmembers()
         names = [info.name for info in infos]
@@ -48,24 +60,36 @@ def test_plain_tarfile_reads_it(samples, tmp_path):
 
 
 def test_plain_webdataset_reads_it(samples, tmp_path):
-    write_shard(str(tmp_path), "00000", samples)
+    record = write(tmp_path, samples)
     dataset = webdataset.WebDataset(
-        str(tmp_path / "shards" / "00000.tar"), shardshuffle=False, empty_check=False
+        str(tmp_path / record.tar.path), shardshuffle=False, empty_check=False
     )
     read = list(dataset)
     assert [item["__key__"] for item in read] == [sample.entry.key for sample in samples]
     for item, sample in zip(read, samples, strict=True):
         assert json.loads(item["json"])["text"] == sample.entry.text
-        assert torch.equal(load(item["safetensors"])["layer_04"], sample.stored(4))
+        assert torch.equal(load(item["safetensors"])["layer_04"], sample.tensors["layer_04"])
 
 
-def test_the_storage_error_is_measured(samples, tmp_path):
-    record = write_shard(str(tmp_path), "00000", samples)
+def test_the_record_sums_up_the_storage_error(samples, tmp_path):
+    record = write(tmp_path, samples)
     assert list(record.errors) == [1, 2, 3, 4]
+    positions = sum(sample.errors[1].positions for sample in samples)
     for layer, error in record.errors.items():
-        worst = max(float((s.stored(layer).float() - s.exact[layer]).abs().max()) for s in samples)
-        assert error.max_abs_error == worst > 0
-        assert 0.9999 < error.mean_cosine < 1
+        assert error.max_abs_error == max(s.errors[layer].max_abs for s in samples) > 0
+        total = sum(s.errors[layer].cosine_sum for s in samples)
+        assert error.mean_cosine == pytest.approx(total / positions)
+        assert 0.999 < error.mean_cosine < 1
+
+
+@pytest.mark.parametrize("position", [0, 100, -2])
+def test_a_damaged_record_counts_as_none(samples, tmp_path, position):
+    write(tmp_path, samples)
+    path = tmp_path / "shards" / "000000.json"
+    data = bytearray(path.read_bytes())
+    data[position] ^= 1
+    path.write_bytes(data)
+    assert read_record(str(tmp_path), "000000") is None
 
 
 def test_a_failure_in_mid_shard_publishes_nothing(samples, tmp_path):
@@ -74,7 +98,7 @@ def test_a_failure_in_mid_shard_publishes_nothing(samples, tmp_path):
         raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        write_shard(str(tmp_path), "00000", failing())
+        write(tmp_path, failing())
     assert list((tmp_path / "shards").iterdir()) == []
 
 
@@ -88,6 +112,6 @@ def test_a_disk_that_lies_is_found_before_publishing(samples, tmp_path, monkeypa
         path.write_bytes(data)
 
     monkeypatch.setattr(shards, "_write_tar", write_and_flip)
-    with pytest.raises(AuraError, match=r"00000\.tar does not read back"):
-        write_shard(str(tmp_path), "00000", samples)
+    with pytest.raises(AuraError, match=r"000000\.tar does not read back"):
+        write(tmp_path, samples)
     assert list((tmp_path / "shards").iterdir()) == []

@@ -24,11 +24,7 @@ def cache_uri(tmp_path_factory) -> str:
     write_part(ingest_uri, 0, [utterance(number, text) for number, text in enumerate(TEXTS)])
     config = TeacherCacheConfig()
     teacher = load_whisper(config.teacher)
-    plan = build.plan_cache(ingest_uri, uri, config)
-    records = [build.build_shard(teacher, ingest_uri, uri, shard, config) for shard in plan.shards]
-    build.publish_stem(teacher, uri)
-    build.publish_layer_stats(uri, plan)
-    files, counts, metrics = build.summarise(records)
+    files, counts, metrics = build.make_cache(teacher, ingest_uri, uri, config)
     write_manifest(
         uri,
         Manifest(

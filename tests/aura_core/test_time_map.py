@@ -1,6 +1,6 @@
 import torch
 
-from aura_core.distillation.time_map import group_frames
+from aura_core.time_map import group_frames
 
 FRAMES = torch.arange(12, dtype=torch.float).view(1, 6, 2)
 

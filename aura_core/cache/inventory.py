@@ -1,0 +1,107 @@
+"""What caches there are below a root, finished or not, and what is of no more use."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from aura_core.artifacts import manifest, store
+from aura_core.artifacts.manifest import Manifest, read_manifest
+from aura_core.cache import plan as planning
+from aura_core.cache.catalogue import SHARDS, Catalogue
+from aura_core.cache.plan import Plan
+from aura_core.cache.record import record_path
+
+STAGE = "teacher_cache"
+_SPEC = "spec.json"
+
+
+@dataclass(frozen=True)
+class CacheState:
+    """One cache: `manifest` is None while it is not finished."""
+
+    uri: str
+    manifest: Manifest | None
+    shards_done: int
+    shards_planned: int | None
+
+    @property
+    def name(self) -> str:
+        """The folder's name, the first digits of the fingerprint."""
+        return self.uri.rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """A file no manifest refers to."""
+
+    uri: str
+    size_bytes: int
+    modified_s: float  # seconds since the epoch
+    reason: str
+
+
+def list_caches(root: str) -> list[CacheState]:
+    """Return all caches below `root`, by name."""
+    folder = store.join(root, STAGE)
+    return [_state(store.join(folder, name)) for name in store.list_names(folder)]
+
+
+def statistics(uri: str, found: Manifest) -> dict[str, Any]:
+    """Figures of a finished cache: counts, hours, bytes per hour, errors of storage."""
+    hours = found.metrics["duration_s"] / 3600
+    return {
+        "uri": uri,
+        **found.counts,
+        "audio_hours": hours,
+        "bytes_per_audio_hour": found.counts["size_bytes"] / hours,
+        "mean_utterance_s": 3600 * hours / found.counts["utterances"],
+        "storage_error": found.metrics["storage_error"],
+        "settings": {k: v for k, v in found.identity.items() if k != "pinned"},
+    }
+
+
+def list_garbage(root: str) -> Iterator[Garbage]:
+    """Yield the files below `root`'s caches that no manifest refers to.
+
+    Of an unfinished cache that is every file: finish it by running the stage again, or
+    let it go.
+    """
+    for cache in list_caches(root):
+        wanted = _referred(cache)
+        reason = "of no use any more" if cache.manifest else "of an unfinished cache"
+        for path, info in store.list_tree(cache.uri).items():
+            if path not in wanted:
+                yield Garbage(store.join(cache.uri, path), info.size_bytes, info.modified_s, reason)
+
+
+def _state(uri: str) -> CacheState:
+    names = store.list_names(store.join(uri, "shards"))
+    return CacheState(
+        uri=uri,
+        manifest=read_manifest(uri),
+        shards_done=sum(name.endswith(".json") for name in names),
+        shards_planned=_planned(uri),
+    )
+
+
+def _planned(uri: str) -> int | None:
+    try:
+        plan = Plan.model_validate_json(store.read_bytes(store.join(uri, planning.NAME)))
+    except (FileNotFoundError, ValidationError):
+        return None
+    return len(plan.shards)
+
+
+def _referred(cache: CacheState) -> set[str]:
+    """Paths a finished cache needs, or needs to be repaired."""
+    if cache.manifest is None:
+        return set()
+    catalogue = Catalogue.model_validate_json(store.read_bytes(store.join(cache.uri, SHARDS)))
+    tars = {tar.path for tar in catalogue.tars}
+    records = {
+        record_path(tar.path.removeprefix("shards/").split("-")[0]) for tar in catalogue.tars
+    }
+    files = {entry.path for entry in cache.manifest.files}
+    return {manifest.NAME, _SPEC, *files, *tars, *records}

@@ -1,0 +1,126 @@
+"""`aura bench`: compare with the alternatives on your own machine and your own speech."""
+
+import json
+import os
+import sys
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from aura_core.config import Phase
+from aura_core.pipeline import StageSpec, is_complete
+from flows import local_prefect
+from flows.options import Selection
+from flows.request import load_config, resolve_root
+
+app = App(name="bench", help="Compare with the alternatives, on this machine, in one run.",
+          help_format="plaintext")  # fmt: skip
+
+AsJson = Annotated[bool, Parameter("--json", negative=())]
+
+
+@app.command
+def teacher(
+    *,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+    clips: int = 256,
+    rounds: int = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Teacher states per second: a naive loop, ours from audio to shard, the encoder alone.
+
+    The clips are training utterances of the selected run; its ingest stage is run if needed.
+
+    Parameters
+    ----------
+    clips:
+        How many.
+    rounds:
+        How often each is timed, in turns; medians count.
+    as_json:
+        Audio seconds per second of each, ratio_vs_naive, ratio_vs_limit.
+    """
+    ingest = _ingest(selection)
+    import torch
+
+    from aura_core.bench.teacher import bench_teacher
+
+    result = bench_teacher(
+        ingest.uri,
+        load_config(selection.recipe, selection.config, selection.overrides).teacher_cache,
+        clips=clips,
+        rounds=rounds,
+        threads=_cpus(),
+        device="cuda" if torch.cuda.is_available() else "cpu",
+        tell=_tell,
+    )
+    _show(result, as_json)
+
+
+@app.command
+def cache(
+    *,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+    settings: tuple[str, ...] = (),
+    clips: int | None = None,
+    steps: int = 200,
+    as_json: AsJson = False,
+) -> None:
+    """Ways to store teacher states: bytes, errors, and the student each one makes.
+
+    Parameters
+    ----------
+    settings:
+        Which ones; all by default.
+    clips:
+        Training utterances; all by default.
+    steps:
+        Of the student, with every setting.
+    as_json:
+        Per setting: bytes_ratio, storage_error, wer with its interval; and `default`.
+    """
+    ingest = _ingest(selection)
+    from aura_core.bench.cache import SETTINGS, bench_cache
+    from aura_core.errors import AuraError
+
+    if unknown := set(settings) - set(SETTINGS):
+        raise AuraError(f"no setting {sorted(unknown)[0]!r}: choose from {', '.join(SETTINGS)}")
+    config = load_config(selection.recipe, selection.config, selection.overrides)
+    align = Phase.model_validate({**config.distil.phases[0].model_dump(), "steps": steps})
+    result = bench_cache(
+        ingest.uri,
+        config.teacher_cache,
+        config.distil.model_copy(update={"phases": (align,)}),
+        names=list(settings or SETTINGS),
+        clips=clips,
+        threads=_cpus(),
+        tell=_tell,
+    )
+    _show(result, as_json)
+
+
+def _ingest(selection: Selection) -> StageSpec:
+    """The selected run's utterance table; made now if it is not there."""
+    spec = selection.plan()["ingest"]
+    if not is_complete(spec):
+        local_prefect.run_flow(
+            recipe=selection.recipe,
+            root=resolve_root(selection.root),
+            config_file=selection.config,
+            overrides=selection.overrides,
+            until="ingest",
+            launch="local",
+        )
+    return spec
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _show(result: dict[str, Any], as_json: bool) -> None:
+    print(json.dumps(result, indent=None if as_json else 2))

@@ -1,0 +1,125 @@
+"""`aura cache`: look at teacher caches, check them, clear away what is left over."""
+
+import json
+import time
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from tqdm import tqdm
+
+from aura_core.artifacts import store
+from aura_core.cache import inventory
+from aura_core.cache.inventory import CacheState
+from aura_core.cache.verify import Problem, repair_cache, total_bytes, verify_cache
+from aura_core.errors import AuraError
+from flows import cache_display
+from flows.request import resolve_root
+
+# A running stage writes files that no manifest refers to yet.
+_LIVE_S = 3600
+
+out = Console(highlight=False, soft_wrap=True)
+app = App(name="cache", help="Look at teacher caches, check them, clear away what is left over.",
+          help_format="plaintext")  # fmt: skip
+
+Root = Annotated[str | None, Parameter(help="Folder or s3:// URI of all artifacts. [default: "
+                                       "$AURA_ROOT, else ./runs]")]  # fmt: skip
+Name = Annotated[str | None, Parameter(help="First digits of a cache's fingerprint, as in `aura "
+                                       "cache ls`; without it: every finished one.")]  # fmt: skip
+AsJson = Annotated[bool, Parameter("--json", negative=())]
+
+
+@app.command
+def ls(*, root: Root = None, as_json: AsJson = False) -> None:
+    """List the teacher caches below a root, finished or not."""
+    caches = inventory.list_caches(resolve_root(root))
+    if as_json:
+        print(json.dumps([cache_display.as_row(cache) for cache in caches], indent=2))
+    elif caches:
+        out.print(cache_display.cache_table(caches))
+    else:
+        out.print(f"no teacher cache below {resolve_root(root)}")
+
+
+@app.command
+def stats(name: Name = None, /, *, root: Root = None) -> None:
+    """Print a cache's figures as JSON: hours, bytes per hour, errors of storage, settings."""
+    found = [
+        inventory.statistics(cache.uri, cache.manifest)
+        for cache in _finished(root, name)
+        if cache.manifest
+    ]
+    print(json.dumps(found, indent=2))
+
+
+@app.command
+def verify(
+    name: Name = None,
+    /,
+    *,
+    root: Root = None,
+    repair: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Read every byte of the caches and compare it with the digests; exit code 1 names the bad.
+
+    Parameters
+    ----------
+    repair:
+        Take damaged files away and mark the cache unfinished, so that the next run of the
+        teacher_cache stage makes just those again.
+    """
+    bad = 0
+    for cache in _finished(root, name):
+        problems = _verify(cache)
+        bad += len(problems)
+        for problem in problems:
+            print(f"{store.join(cache.uri, problem.path)}: {problem.reason}")
+        if problems and repair:
+            repair_cache(cache.uri, problems)
+            print(f"{cache.uri}: run the teacher_cache stage again to make these files anew")
+        if not problems:
+            print(f"{cache.uri}: sound")
+    if bad:
+        raise SystemExit(1)
+
+
+@app.command
+def gc(*, root: Root = None, yes: Annotated[bool, Parameter(negative=())] = False) -> None:
+    """List files of teacher caches that no manifest refers to; delete them with --yes.
+
+    Files younger than an hour may belong to a run that is at work: they are listed, not deleted.
+
+    Parameters
+    ----------
+    yes:
+        Delete them.
+    """
+    freed = 0
+    for item in inventory.list_garbage(resolve_root(root)):
+        live = time.time() - item.modified_s < _LIVE_S
+        print(f"{item.uri}  {item.size_bytes}  {item.reason}{', in use perhaps' if live else ''}")
+        if yes and not live:
+            store.remove(item.uri)
+        freed += 0 if live else item.size_bytes
+    print(f"{freed} bytes {'deleted' if yes else 'could be deleted: add --yes'}")
+
+
+def _finished(root: str | None, name: str | None) -> list[CacheState]:
+    where = resolve_root(root)
+    finished = [cache for cache in inventory.list_caches(where) if cache.manifest]
+    chosen = [cache for cache in finished if name is None or cache.name.startswith(name)]
+    if not chosen:
+        wanted = f"{name}..." if name else "any"
+        raise AuraError(f"no finished teacher cache {wanted} below {where}: see `aura cache ls`")
+    return chosen
+
+
+def _verify(cache: CacheState) -> list[Problem]:
+    problems = []
+    with tqdm(total=total_bytes(cache.uri), desc=cache.name, unit="B", unit_scale=True) as bar:
+        for _, size_bytes, problem in verify_cache(cache.uri):
+            bar.update(size_bytes)
+            if problem:
+                problems.append(problem)
+    return problems
