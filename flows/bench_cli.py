@@ -50,7 +50,7 @@ def teacher(
         load_config(selection.recipe, selection.config, selection.overrides).teacher_cache,
         clips=clips,
         rounds=rounds,
-        threads=_cpus(),
+        workers=_cpus(),
         device="cuda" if torch.cuda.is_available() else "cpu",
         tell=_tell,
     )
@@ -93,7 +93,6 @@ def cache(
         config.distil.model_copy(update={"phases": (align,)}),
         names=list(settings or SETTINGS),
         clips=clips,
-        threads=_cpus(),
         tell=_tell,
     )
     _show(result, as_json)

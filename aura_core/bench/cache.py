@@ -49,7 +49,6 @@ def bench_cache(
     *,
     names: Sequence[str],
     clips: int | None,
-    threads: int,
     tell: Callable[[str], None],
 ) -> dict[str, Any]:
     """Make a cache with each setting, train the same student on it, and compare.
@@ -60,7 +59,6 @@ def bench_cache(
         student: trained on each cache with the same seed, steps and order of clips.
         names: of `SETTINGS`.
         clips: training utterances; None is all of them.
-        threads: CPU threads.
         tell: gets a line a setting.
 
     Returns:
@@ -82,7 +80,7 @@ def bench_cache(
                 result[name] = {"setting": twin, **result[twin]}
                 continue
             uri = str(Path(folder) / name)
-            result[name] = _measure(ingest, uri, setting, student, heldout, threads)
+            result[name] = _measure(ingest, uri, setting, student, heldout)
             tell(f"{name}: {_line(result[name])}")
     parity = padding_parity(
         load_whisper(config.teacher), train[:_PARITY_CLIPS], ("trim", "0.5s", "1s", "2s", "30s")
@@ -100,11 +98,10 @@ def _measure(
     config: TeacherCacheConfig,
     student: TrainConfig,
     heldout: Sequence[Mapping[str, Any]],
-    threads: int,
 ) -> dict[str, Any]:
     teacher = load_whisper(config.teacher)
     set_encoder_dtype(teacher, compute_dtype(config.precision, teacher.device))
-    _, counts, metrics = _finished(teacher, ingest, uri, config, threads)
+    _, counts, metrics = _finished(teacher, ingest, uri, config)
     distil: list[float] = []
     wer = train_and_spell(
         open_cache(uri), student, heldout, lambda record: distil.append(record["distil"])
@@ -123,10 +120,8 @@ def _measure(
     }
 
 
-def _finished(
-    teacher: Whisper, ingest: str, uri: str, config: TeacherCacheConfig, threads: int
-) -> build.Outcome:
-    outcome = files, counts, metrics = build.make_cache(teacher, ingest, uri, config, threads)
+def _finished(teacher: Whisper, ingest: str, uri: str, config: TeacherCacheConfig) -> build.Outcome:
+    outcome = files, counts, metrics = build.make_cache(teacher, ingest, uri, config)
     manifest = Manifest(
         stage="teacher_cache", stage_version=0, fingerprint="", identity=config.identity(),
         inputs={}, files=[describe_file(uri, path) for path in files], counts=counts,

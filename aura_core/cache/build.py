@@ -87,7 +87,7 @@ def _until(rows: list[dict[str, Any]], frames: int) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Builder:
-    """Makes shards of one cache; shards may be made from several threads at a time."""
+    """Makes the shards of one cache."""
 
     teacher: Whisper
     ingest_uri: str
@@ -120,18 +120,13 @@ def open_builder(
     return Builder(teacher, ingest_uri, uri, config, codec, store.xxh3(data))
 
 
-def make_cache(
-    teacher: Whisper, ingest_uri: str, uri: str, config: TeacherCacheConfig, threads: int = 1
-) -> Outcome:
-    """Make a whole cache in this process, several shards at a time; return as the last step does.
-
-    Without Ray: for benchmarks and small corpora.
-    """
+def make_cache(teacher: Whisper, ingest_uri: str, uri: str, config: TeacherCacheConfig) -> Outcome:
+    """Make a whole cache in this process, without Ray; return as the last step does."""
     plan = plan_cache(ingest_uri, uri, config)
     publish_teacher_parts(teacher, ingest_uri, uri, plan, config)
     builder = open_builder(teacher, ingest_uri, uri, config)
-    for _ in read_ahead(plan.shards, builder.build, threads=threads, depth=threads):
-        pass
+    for shard in plan.shards:
+        builder.build(shard)
     return publish_catalogue(uri, plan)
 
 

@@ -9,6 +9,7 @@ part of the artifact: `codec.safetensors`.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -25,9 +26,20 @@ from aura_core.time_map import group_frames
 
 NAME = "codec.safetensors"
 _INT8_MAX = 127
+_CHUNK_VALUES = 1 << 17
 # What lies beyond the sample's largest value is clipped; a little room costs a little accuracy.
 _CHANNEL_HEADROOM = 1.25
 _SMALLEST_SCALE = 2.0**-14  # the smallest normal float16
+
+
+class Encoded(NamedTuple):
+    """Rows as they are stored, and what that costs each of their states."""
+
+    stored: Tensor  # [rows, row width]
+    steps: Tensor | None  # float16 [rows, 1]
+    cosine: Tensor  # float32 [rows, frames], of stored and exact state; 0 where there is none
+    max_abs: Tensor  # float32 [rows, frames], largest difference of a value
+    valid: Tensor  # bool [rows, frames]
 
 
 @dataclass(frozen=True)
@@ -41,7 +53,19 @@ class LayerCodec:
 
     def standardise(self, states: Tensor) -> Tensor:
         """[..., width] as the teacher gives them -> mean 0, standard deviation 1."""
-        return (states - self.mean) / self.std
+        return (states - self.mean).div_(self.std)
+
+    def encode(self, rows: Tensor, valid: Tensor, dtype: torch.dtype) -> Encoded:
+        """Store rows [n, frames, width] of which the states `valid` [n, frames] are real."""
+        exact = self.standardise(rows)
+        if valid.shape[1] > 1:
+            exact *= valid[:, :, None]
+        stored, steps = self.store(exact.flatten(1), dtype)
+        restored = self.restore(stored, steps).view_as(exact)
+        lengths = torch.linalg.vecdot(restored, restored) * torch.linalg.vecdot(exact, exact)
+        cosine = torch.linalg.vecdot(restored, exact) / lengths.sqrt().clamp(min=_SMALLEST_SCALE)
+        error = (restored - exact).abs_().amax(dim=2)
+        return Encoded(stored, steps, cosine.clamp(max=1) * valid, error * valid, valid)
 
     def store(self, rows: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         """Return standardised rows [n, frames * width] as stored, and their int8 steps [n, 1]."""
@@ -84,30 +108,52 @@ class Codec:
         group = pooling(self.rate_hz)
         return (num_frames + group - 1) // group
 
-    def positions(self, states: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Average states down to the cache's rate.
+    def rows(self, states: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Average a batch's states down to the cache's rate and pack them, clip after clip.
 
         Args:
             states: float32 [batch, frames_50hz, width].
             num_frames: int64 [batch], valid frames of each clip.
 
         Returns:
-            float32 [batch, positions, width], zero where padded, and int64 [batch].
+            float32 [rows, frames, width], zero where a row reaches beyond its clip; and which
+            of its states are real, bool [rows, frames].
         """
-        pooled, _ = group_frames(states, num_frames, pooling(self.rate_hz), "mean")
-        return pooled, self.num_positions(num_frames)
+        group = pooling(self.rate_hz)
+        if group > 1:
+            states, _ = group_frames(states, num_frames, group, "mean")
+        valid = valid_positions(self.num_positions(num_frames), states.shape[1])
+        if self.frames == 1:
+            return states[valid][:, None], valid[valid][:, None]
+        extra = -states.shape[1] % self.frames
+        states = functional.pad(states * valid[:, :, None], (0, 0, 0, extra))
+        states = states.view(len(states), -1, self.frames, states.shape[2])
+        valid = functional.pad(valid, (0, extra)).view(len(valid), -1, self.frames)
+        wanted = valid.any(dim=2)
+        return states[wanted], valid[wanted]
 
-    def targets(self, layer: int, states: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a batch's exact targets as rows, one clip after the other.
+    def encode(self, layer: int, states: Tensor, num_frames: Tensor) -> Encoded:
+        """Store a batch's states of one layer, and compare what comes back with the exact ones.
 
-        Returns:
-            float32 [rows, frames * width], standardised, zero where a row reaches beyond its
-            clip; and which of its states are real, bool [rows, frames].
+        Args:
+            layer: 1-based.
+            states: float32 [batch, frames_50hz, width].
+            num_frames: int64 [batch], valid frames of each clip.
         """
-        pooled, lengths = self.positions(states, num_frames)
-        valid = valid_positions(lengths, pooled.shape[1])
-        standardised = self.layers[layer].standardise(pooled) * valid[:, :, None]
-        return _stack(standardised, valid, self.frames)
+        codec = self.layers[layer]
+        rows, valid = self.rows(states, num_frames)
+        # In pieces that stay in a core's cache: every step is one pass over memory.
+        size = max(1, _CHUNK_VALUES // rows[0].numel())
+        pieces = zip(torch.split(rows, size), torch.split(valid, size), strict=True)
+        parts = [codec.encode(piece, mask, self.dtype) for piece, mask in pieces]
+        steps = [part.steps for part in parts if part.steps is not None]
+        return Encoded(
+            stored=torch.cat([part.stored for part in parts]),
+            steps=torch.cat(steps) if steps else None,
+            cosine=torch.cat([part.cosine for part in parts]),
+            max_abs=torch.cat([part.max_abs for part in parts]),
+            valid=valid,
+        )
 
     def num_rows(self, num_frames: Tensor) -> Tensor:
         """Rows of each clip."""
@@ -150,28 +196,21 @@ def fit_codec(
         dtype=getattr(torch, config.dtype),
     )
     for layer in sorted(batches[0][0]):
-        sample = [codec.positions(states[layer], lengths) for states, lengths in batches]
-        codec.layers[layer] = _fit_layer(sample, codec, config)
+        sample = [codec.rows(states[layer], lengths) for states, lengths in batches]
+        codec.layers[layer] = _fit_layer(sample, config)
     return codec
 
 
-def _fit_layer(
-    sample: Sequence[tuple[Tensor, Tensor]], codec: Codec, config: TeacherCacheConfig
-) -> LayerCodec:
-    masks = [valid_positions(lengths, states.shape[1]) for states, lengths in sample]
-    frames = torch.cat([states[mask] for (states, _), mask in zip(sample, masks, strict=True)])
-    std, mean = torch.std_mean(frames.double(), dim=0, correction=0)
+def _fit_layer(sample: Sequence[tuple[Tensor, Tensor]], config: TeacherCacheConfig) -> LayerCodec:
+    states = torch.cat([rows[valid] for rows, valid in sample]).double()
+    std, mean = torch.std_mean(states, dim=0, correction=0)
     fitted = LayerCodec(mean.float(), std.float().clamp(min=torch.finfo(torch.float32).tiny))
-    rows = torch.cat(
-        [
-            _stack(fitted.standardise(states) * mask[:, :, None], mask, codec.frames)[0]
-            for (states, _), mask in zip(sample, masks, strict=True)
-        ]
-    )
+    rows = torch.cat([fitted.standardise(rows) * valid[:, :, None] for rows, valid in sample])
     if config.projection_rank is not None:
-        fitted = replace(fitted, basis=_principal_components(rows, config.projection_rank))
+        basis = _principal_components(rows.flatten(1), config.projection_rank)
+        fitted = replace(fitted, basis=basis)
     if config.dtype == "int8" and config.int8_scale == "channel":
-        stored, _ = fitted.store(rows, torch.float32)
+        stored, _ = fitted.store(rows.flatten(1), torch.float32)
         largest = stored.abs().amax(dim=0)
         fitted = replace(fitted, scale=(largest * _CHANNEL_HEADROOM / _INT8_MAX).clamp(min=1e-9))
     return fitted
@@ -190,16 +229,6 @@ def _principal_components(rows: Tensor, rank: int) -> Tensor:
     largest = basis.gather(1, basis.abs().argmax(dim=1, keepdim=True))
     signed: Tensor = basis * largest.sign()
     return signed.float().contiguous()
-
-
-def _stack(states: Tensor, valid: Tensor, frames: int) -> tuple[Tensor, Tensor]:
-    """[batch, positions, width] -> rows of `frames` states, and which of them are real."""
-    extra = -states.shape[1] % frames
-    states = functional.pad(states, (0, 0, 0, extra))
-    states = states.view(len(states), -1, frames, states.shape[2])
-    valid = functional.pad(valid, (0, extra)).view(len(valid), -1, frames)
-    wanted = valid.any(dim=2)
-    return states[wanted].flatten(1), valid[wanted]
 
 
 def _to_int8(rows: Tensor, steps: Tensor) -> Tensor:

@@ -6,11 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from whisper.model import Whisper
 
-from aura_core.cache.codec import Codec
+from aura_core.cache.codec import Codec, Encoded
 from aura_core.cache.plan import safe_key
 from aura_core.cache.record import Entry, layer_name
 from aura_core.config import TeacherCacheConfig
@@ -23,7 +22,6 @@ from aura_core.read_ahead import read_ahead
 # batch may move the last bit of a state, and bytes must not depend on the machine's size.
 _BATCH_MEL_FRAMES = 6000
 _LONGEST_BATCH = 64
-_MEL_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,8 @@ def batches(
     clips = read_ahead(
         ordered,
         lambda row: prepare(row, teacher, config),
-        threads=_MEL_THREADS,
+        # As many as the worker may use for anything else.
+        threads=torch.get_num_threads(),
         depth=_LONGEST_BATCH,
     )
     batch: list[Clip] = []
@@ -153,48 +152,37 @@ def _store_batch(
     stored: dict[str, Sequence[Tensor]] = {}
     errors: dict[int, list[StorageError]] = {}
     for layer, value in states.items():
-        exact, valid = codec.targets(layer, value, num_frames)
-        _check_finite(exact, counts, clips)
-        rows, steps = codec.layers[layer].store(exact, codec.dtype)
-        stored[layer_name(layer)] = torch.split(rows.cpu(), counts)
-        if steps is not None:
-            stored[f"{layer_name(layer)}.scale"] = torch.split(steps.cpu(), counts)
-        errors[layer] = _errors(codec.layers[layer].restore(rows, steps), exact, valid, counts)
+        encoded = codec.encode(layer, value, num_frames)
+        stored[layer_name(layer)] = torch.split(encoded.stored.cpu(), counts)
+        if encoded.steps is not None:
+            stored[f"{layer_name(layer)}.scale"] = torch.split(encoded.steps.cpu(), counts)
+        errors[layer] = _errors(encoded, clips, counts)
     for i, clip in enumerate(clips):
         tensors = {"log_mel": clip.stored_mel.half()}
-        tensors |= {name: parts[i].contiguous() for name, parts in stored.items()}
+        tensors |= {name: parts[i] for name, parts in stored.items()}
         yield EncodedSample(_entry(clip), tensors, {k: found[i] for k, found in errors.items()})
 
 
-def _errors(
-    restored: Tensor, exact: Tensor, valid: Tensor, counts: list[int]
-) -> list[StorageError]:
-    """Compare rows of one or more states with the exact ones, state by state, per clip."""
-    shape = (*valid.shape, -1)
-    cosine = functional.cosine_similarity(restored.view(shape), exact.view(shape), dim=-1)
-    cosine = cosine.clamp(max=1) * valid
-    # Where a row reaches beyond its clip, the exact value is a zero nobody reads.
-    difference = (restored - exact).view(shape).abs().amax(dim=-1) * valid
-    return [
-        StorageError(float(c.sum(dtype=torch.float64)), int(v.sum()), float(d.max()))
-        for c, d, v in zip(
-            torch.split(cosine.cpu(), counts),
-            torch.split(difference.cpu(), counts),
-            torch.split(valid.cpu(), counts),
-            strict=True,
+def _errors(encoded: Encoded, clips: Sequence[Clip], counts: list[int]) -> list[StorageError]:
+    """Sum up each clip's errors.
+
+    Raises:
+        AuraError: naming a clip whose states are not finite.
+    """
+    owner = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    cosine, largest = torch.zeros(2, len(counts), dtype=torch.float64)
+    positions = torch.zeros(len(counts), dtype=torch.long)
+    cosine.index_add_(0, owner, encoded.cosine.cpu().double().sum(dim=1))
+    positions.index_add_(0, owner, encoded.valid.cpu().sum(dim=1))
+    largest.scatter_reduce_(0, owner, encoded.max_abs.cpu().double().amax(dim=1), "amax")
+    if not bool((cosine + largest).isfinite().all()):
+        bad = int((cosine + largest).isfinite().logical_not().int().argmax())
+        raise AuraError(
+            f"utterance {clips[bad].row['id']}: teacher states are not finite; "
+            "set teacher_cache.precision=fp32 or look at its audio"
         )
-    ]
-
-
-def _check_finite(exact: Tensor, counts: list[int], clips: Sequence[Clip]) -> None:
-    if bool(exact.isfinite().all()):
-        return
-    for clip, rows in zip(clips, torch.split(exact, counts), strict=True):
-        if not bool(rows.isfinite().all()):
-            raise AuraError(
-                f"utterance {clip.row['id']}: teacher states are not finite; "
-                "set teacher_cache.precision=fp32 or look at its audio"
-            )
+    found = zip(cosine.tolist(), positions.tolist(), largest.tolist(), strict=True)
+    return [StorageError(*each) for each in found]
 
 
 def _entry(clip: Clip) -> Entry:

@@ -23,8 +23,6 @@ from aura_core.precision import compute_dtype
 from tasks.jobs import driver
 
 _MAX_RETRIES = 3
-# On a GPU one shard is read and written while another is computed.
-_GPU_SHARDS_AT_A_TIME = 2
 log = logging.getLogger("aura")
 
 
@@ -33,8 +31,8 @@ class Encoder:
     """A worker with a teacher in its memory."""
 
     def __init__(self, spec: StageSpec) -> None:
-        # A shard is computed in one thread, and as many shards at a time as there are CPUs.
-        torch.set_num_threads(1)
+        # More threads than CPUs wait for each other: ten times slower, not faster.
+        torch.set_num_threads(max(1, math.floor(spec.runtime.cpus_per_worker)))
         self._ingest_uri, self._uri = spec.inputs["ingest"], spec.uri
         self._config = driver.spec_config(spec, TeacherCacheConfig)
         device = "cuda" if spec.runtime.gpus_per_worker > 0 else "cpu"
@@ -67,31 +65,20 @@ def run(spec: StageSpec) -> driver.Outcome:
 
 
 def _build_shards(spec: StageSpec, plan: Plan) -> None:
-    at_a_time = shards_at_a_time(spec)
-    options = {
-        "num_cpus": spec.runtime.cpus_per_worker,
-        "num_gpus": spec.runtime.gpus_per_worker,
-        "max_concurrency": at_a_time,
-    }
-    workers = min(spec.runtime.workers, len(plan.shards))
-    encoders = [Encoder.options(**options).remote(spec) for _ in range(workers)]
+    encoder = Encoder.options(
+        num_cpus=spec.runtime.cpus_per_worker, num_gpus=spec.runtime.gpus_per_worker
+    )
+    encoders = [encoder.remote(spec) for _ in range(min(spec.runtime.workers, len(plan.shards)))]
     ray.get(encoders[0].publish_teacher_parts.remote(plan))
     total_s = sum(shard.duration_s for shard in plan.shards)
     with tqdm(total=round(total_s), desc="teacher cache", unit="s", unit_scale=True) as progress:
-        for duration_s in _map_unordered(encoders * at_a_time, plan.shards):
+        for duration_s in _map_unordered(encoders, plan.shards):
             progress.update(duration_s)
 
 
-def shards_at_a_time(spec: StageSpec) -> int:
-    """How many shards a worker has in hand."""
-    if spec.runtime.gpus_per_worker > 0:
-        return _GPU_SHARDS_AT_A_TIME
-    return max(1, math.floor(spec.runtime.cpus_per_worker))
-
-
-def _map_unordered(slots: list[Any], shards: tuple[ShardPlan, ...]) -> Iterator[float]:
-    """Build shards, never more at a time than there are slots (an encoder may have several)."""
-    waiting, free = deque(shards), deque(slots)
+def _map_unordered(encoders: list[Any], shards: tuple[ShardPlan, ...]) -> Iterator[float]:
+    """Give every encoder a shard, and the next one when it is done: no queue of a million."""
+    waiting, free = deque(shards), deque(encoders)
     running: dict[Any, Any] = {}
     while waiting or running:
         while waiting and free:

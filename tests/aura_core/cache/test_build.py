@@ -34,11 +34,6 @@ def test_a_cache_made_again_is_the_same_byte_for_byte(cache_folder, make_cache, 
     assert {name for name in contents(tmp_path) if "/" not in name} == ARTIFACT
 
 
-def test_several_threads_give_the_same_bytes(cache_folder, teacher, ingest_uri, config, tmp_path):
-    build.make_cache(teacher, ingest_uri, str(tmp_path), config, threads=3)
-    assert contents(tmp_path) == contents(cache_folder)
-
-
 def test_finished_shards_are_kept(copied, make_cache):
     before = {path: path.stat().st_mtime_ns for path in (copied / "shards").iterdir()}
     make_cache(str(copied))

@@ -24,18 +24,24 @@ def fitted(states, **settings):
     return fit_codec([({1: states}, LENGTHS)], TeacherCacheConfig(**settings))
 
 
+def exact_rows(codec, states):
+    rows, valid = codec.rows(states, LENGTHS)
+    return codec.layers[1].standardise(rows) * valid[:, :, None], valid
+
+
 def roundtrip(codec, states):
-    """Stored, serialised codec, restored; and the exact targets and their mask."""
-    exact, valid = codec.targets(1, states, LENGTHS)
-    rows, steps = codec.layers[1].store(exact, codec.dtype)
+    """What comes back from a codec that was serialised itself, and the exact targets."""
+    exact, _ = exact_rows(codec, states)
+    encoded = codec.encode(1, states, LENGTHS)
     again = codecs.from_bytes(codecs.to_bytes(codec))
-    return again.layers[1].restore(rows, steps), exact, valid
+    return again.layers[1].restore(encoded.stored, encoded.steps).view_as(exact), exact
 
 
 def test_targets_are_standardised_per_channel(states):
-    exact, valid = fitted(states).targets(1, states, LENGTHS)
-    assert exact.shape == (int(LENGTHS.sum()), WIDTH)
+    exact, valid = exact_rows(fitted(states), states)
+    assert exact.shape == (int(LENGTHS.sum()), 1, WIDTH)
     assert bool(valid.all())
+    exact = exact.flatten(1)
     torch.testing.assert_close(exact.mean(dim=0), torch.zeros(WIDTH), atol=1e-4, rtol=0)
     torch.testing.assert_close(exact.std(dim=0, correction=0), torch.ones(WIDTH))
 
@@ -53,45 +59,56 @@ def test_targets_are_standardised_per_channel(states):
     ],
 )
 def test_what_is_stored_comes_back(states, settings, largest):
-    restored, exact, _ = roundtrip(fitted(states, **settings), states)
+    restored, exact = roundtrip(fitted(states, **settings), states)
     assert float((restored - exact).abs().max()) <= largest
 
 
 def test_a_projection_keeps_the_directions_that_vary(states):
     codec = fitted(states, dtype="float32", projection_rank=3, projection_frames=1)
-    restored, exact, _ = roundtrip(codec, states)
+    restored, exact = roundtrip(codec, states)
     assert codec.layers[1].basis.shape == (3, WIDTH)
     assert float((restored - exact).abs().max()) < 0.1
     coarse = fitted(states, dtype="float32", projection_rank=1, projection_frames=1)
-    worse, _, _ = roundtrip(coarse, states)
+    worse, _ = roundtrip(coarse, states)
     assert float((worse - exact).square().mean()) > float((restored - exact).square().mean())
 
 
 def test_states_of_a_clip_are_never_mixed_with_the_next(states):
     codec = fitted(states, projection_rank=8, projection_frames=4)
-    exact, valid = codec.targets(1, states, LENGTHS)
+    exact, valid = exact_rows(codec, states)
     assert codec.num_rows(LENGTHS).tolist() == [3, 5, 4]
     assert valid.sum(dim=1).tolist() == [4, 4, 1, 4, 4, 4, 4, 1, 4, 4, 4, 2]
-    assert not exact.view(12, 4, WIDTH)[~valid].any()
+    assert not exact[~valid].any()
 
 
 def test_a_lower_rate_averages_the_real_states(states):
     codec = fitted(states, rate_hz=12.5, dtype="float32")
-    pooled, lengths = codec.positions(states, LENGTHS)
-    assert lengths.tolist() == [3, 5, 4]
-    torch.testing.assert_close(pooled[0, 0], states[0, :4].mean(dim=0))
-    torch.testing.assert_close(pooled[0, 2], states[0, 8])
+    rows, _ = codec.rows(states, LENGTHS)
+    assert codec.num_positions(LENGTHS).tolist() == [3, 5, 4]
+    torch.testing.assert_close(rows[0, 0], states[0, :4].mean(dim=0))
+    torch.testing.assert_close(rows[2, 0], states[0, 8])
 
 
 def test_decode_returns_a_clips_states(states):
     codec = fitted(states, dtype="int8", projection_rank=8, projection_frames=4)
-    exact, _ = codec.targets(1, states, LENGTHS)
-    rows, steps = codec.layers[1].store(exact, codec.dtype)
-    tensors = {"layer_01": rows[3:8], "layer_01.scale": steps[3:8]}
+    encoded = codec.encode(1, states, LENGTHS)
+    tensors = {"layer_01": encoded.stored[3:8], "layer_01.scale": encoded.steps[3:8]}
     decoded = codec.decode(tensors, 1, 17)
     assert decoded.shape == (17, WIDTH)
     expected = codec.layers[1].standardise(states[1])
     assert float(torch.cosine_similarity(decoded, expected, dim=-1).mean()) > 0.98
+
+
+@pytest.mark.parametrize("frames", [1, 4])
+def test_the_error_of_every_state_is_measured(states, frames):
+    codec = fitted(states, dtype="int8", projection_rank=4, projection_frames=frames)
+    restored, exact = roundtrip(codec, states)
+    encoded = codec.encode(1, states, LENGTHS)
+    cosine = torch.cosine_similarity(restored, exact, dim=-1)
+    torch.testing.assert_close(encoded.cosine, cosine * encoded.valid, atol=1e-5, rtol=1e-5)
+    largest = (restored - exact).abs().amax(dim=2) * encoded.valid
+    torch.testing.assert_close(encoded.max_abs, largest)
+    assert int(encoded.valid.sum()) == int(LENGTHS.sum())
 
 
 def test_the_same_sample_gives_the_same_bytes(states):
