@@ -113,7 +113,7 @@ class Trainer:
         rates = (phase.learning_rate, phase.upper_learning_rate or phase.learning_rate)
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = share * rate
-        data = self._data.assemble(fetched, with_text=phase.ce > 0)
+        data = self._data.assemble(fetched, with_text=phase.ce > 0, step=self.step)
         with self.autocast():
             losses = self.objective(data, phase)
         if not math.isfinite(losses.total.item()):
@@ -189,7 +189,14 @@ def new_trainer(
     if hears:
         blocks = num_adapted_blocks(llm, config.lora)
         layer_map = resolve_layer_map(config.distillation.layer_map, blocks, cache.layers)
-    data = TrainingSet(cache, chat, student.audio_embedding, sorted(set(layer_map.values())))
+    data = TrainingSet(
+        cache,
+        chat,
+        student.audio_embedding,
+        sorted(set(layer_map.values())),
+        config.augmentation,
+        config.seed,
+    )
     group = _states_per_position(cache, student)
     stacked = group if config.distillation.time_map == "stack" else 1
     tokens = _token_states(config, data, student.to(device), layer_map)

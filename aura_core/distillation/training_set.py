@@ -1,13 +1,15 @@
 """Samples of the teacher cache as batches a student can learn from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from aura_core.cache.index import Fetched, Sample, TeacherCache
+from aura_core.config import AugmentationConfig
+from aura_core.distillation.augment import augment
 from aura_core.student.audio_embedding import AudioEmbedding
 from aura_core.student.batch import Batch, Continuation, Layout, collate
 from aura_core.student.prompts import TRANSCRIBE, ChatFormat
@@ -33,11 +35,15 @@ class TrainingSet:
         chat: ChatFormat,
         audio_embedding: AudioEmbedding | None,
         layers: Sequence[int],
+        augmentation: AugmentationConfig,
+        seed: int,
     ) -> None:
         self.cache = cache
         self.chat = chat
         self._audio_embedding = audio_embedding
         self._layers = layers
+        self._augmentation = augmentation
+        self._seed = seed
 
     @property
     def lengths(self) -> list[float]:
@@ -52,12 +58,14 @@ class TrainingSet:
         """Read the bytes of a batch; computes nothing, so that a thread may do it ahead."""
         return self.cache.fetch(indices)
 
-    def assemble(self, fetched: Sequence[Fetched], *, with_text: bool) -> TrainBatch:
+    def assemble(self, fetched: Sequence[Fetched], *, with_text: bool, step: int) -> TrainBatch:
         """Decode and pad the utterances of a batch.
 
         `with_text` adds instructions and responses; without it a clip is its audio alone.
+        `step`, counted from 0 over all phases, is what the draws of augmentation depend on.
         """
-        samples = [self.cache.decode(each, self._layers) for each in fetched]
+        decoded = (self.cache.decode(each, self._layers) for each in fetched)
+        samples = [self._augmented(sample, step) for sample in decoded]
         layouts = [self._layout(sample, with_text=with_text) for sample in samples]
         mels = None if self._audio_embedding is None else [s.log_mel for s in samples]
         return TrainBatch(
@@ -72,6 +80,12 @@ class TrainingSet:
             transcripts=[self.chat.text(s.text) for s in samples],
             keys=[s.key for s in samples],
         )
+
+    def _augmented(self, sample: Sample, step: int) -> Sample:
+        mel = augment(
+            sample.log_mel, self._augmentation, seed=self._seed, step=step, key=sample.key
+        )
+        return replace(sample, log_mel=mel)
 
     def _layout(self, sample: Sample, *, with_text: bool) -> Layout:
         num_audio = 0

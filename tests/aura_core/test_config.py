@@ -56,6 +56,18 @@ def test_override_replaces_whole_lists_and_mappings(config):
         ("distil.lora.rank=0", "distil.lora.rank: .*greater than or equal to 1"),
         ("distil.lora.rank=many", "distil.lora.rank: .*valid integer"),
         ("text_lora.lora.positions=audio", "text_lora: .*no audio positions"),
+        ("distil.augmentation.speed=1.1", "augmentation: .*speed.*against the cached teacher"),
+        ("distil.augmentation.tempo=[0.9, 1.1]", "tempo.*add the changed audio to the manifest"),
+        ("distil.augmentation.pitch=2", "pitch.*needs the waveform"),
+        ("distil.augmentation.noise_probability=1.5", "less than or equal to 1"),
+        ("distil.augmentation.noise_snr_db=[20, 5]", r"a range is \[low, high\], not \[20, 5\]"),
+        ("distil.augmentation.noise_snr_db=[5, 200]", "noise_snr_db.1: .*or equal to 60"),
+        ("distil.augmentation.noise_snr_db=[.nan, 5]", "noise_snr_db.0: "),
+        ("distil.augmentation.noise_snr_db=5", "noise_snr_db: .*valid tuple"),
+        ("distil.augmentation.gain_db=[1, -1]", r"gain_db: .*\[low, high\]"),
+        ("distil.augmentation.time_masks=-1", "time_masks: .*or equal to 0"),
+        ("distil.augmentation.max_freq_mask_bins=80", "max_freq_mask_bins: .*less than 80"),
+        ("text_lora.augmentation.time_masks=1", "text_lora: .*a text student hears none"),
         ("distil.precision=fp8", "distil.precision: .*'bf16'"),
         ("distil.seed.x=1", "no setting distil.seed.x"),
         ("distil.seed=[1", "--set distil.seed=\\[1: .*YAML"),
@@ -94,6 +106,16 @@ def test_a_phase_needs_a_loss():
 def test_a_student_starts_from_the_text_lora_s_own_llm(config):
     with pytest.raises(AuraError, match=r"distil\.llm and text_lora\.llm differ"):
         override(config, ["distil.llm=hf:some/model"])
+
+
+def test_augmentation_is_off_until_it_is_set(config):
+    off = config.distil.augmentation
+    assert (off.noise_probability, off.gain_db, off.time_masks, off.freq_masks) == (0, (0, 0), 0, 0)
+    changed = override(
+        config,
+        ["distil.augmentation.noise_probability=0.5", "distil.augmentation.gain_db=[-10, 5]"],
+    )
+    assert changed.distil.augmentation.gain_db == (-10, 5)
 
 
 def test_configs_are_frozen_and_closed(config):

@@ -7,10 +7,11 @@ import pytest
 
 from aura_core.artifacts import store
 from aura_core.cache.index import open_cache
-from aura_core.config import LoraConfig, Phase
+from aura_core.config import AugmentationConfig, LoraConfig, Phase
 from aura_core.distillation.checkpoint import NAME
 from aura_core.distillation.run import read_metrics, train
 from aura_core.distillation.trainer import new_trainer, rate_share
+from aura_core.distillation.training_set import TrainingSet
 from aura_core.errors import AuraError
 from aura_core.student.inference import load_responder
 from aura_core.student.prompts import TRANSCRIBE, Prompt
@@ -36,16 +37,31 @@ def text_config(config, phase):
 
 
 def test_a_killed_run_goes_on_with_the_same_losses(train_config, cache_uri, tmp_path):
-    whole = run(train_config, cache_uri, tmp_path / "whole")
+    noisy = AugmentationConfig(noise_probability=1, time_masks=1)
+    config = train_config.model_copy(update={"augmentation": noisy})
+    whole = run(config, cache_uri, tmp_path / "whole")
     with pytest.raises(Killed):
-        run(train_config, cache_uri, tmp_path / "cut", die_after=3)
+        run(config, cache_uri, tmp_path / "cut", die_after=3)
     assert (tmp_path / "cut" / NAME).exists()
-    assert run(train_config, cache_uri, tmp_path / "cut") == whole
+    assert run(config, cache_uri, tmp_path / "cut") == whole
     assert not (tmp_path / "cut" / NAME).exists()
     adapter = "adapter/adapter_model.safetensors"
     assert store.read_bytes(str(tmp_path / "cut" / adapter)) == store.read_bytes(
         str(tmp_path / "whole" / adapter)
     )
+
+
+def test_every_step_draws_by_its_number_over_all_phases(train_config, cache_uri, monkeypatch):
+    steps = []
+    assemble = TrainingSet.assemble
+
+    def spy(self, fetched, **options):
+        steps.append(options["step"])
+        return assemble(self, fetched, **options)
+
+    monkeypatch.setattr(TrainingSet, "assemble", spy)
+    list(new_trainer(train_config, open_cache(cache_uri)).run())
+    assert sorted(steps) == [0, 1, 2, 3, 4]
 
 
 def test_a_saved_student_answers_and_its_answer_does_not_depend_on_the_batch(
