@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,9 @@ def main() -> None:
     ingest_uri = sys.argv[1]
     torch.set_num_threads(1)
     teacher = load_whisper(CONFIG.teacher)
+    with tempfile.TemporaryDirectory() as folder:
+        # What is slow the first time is then not so in every fork.
+        make(teacher, ingest_uri, folder)
     for line in sys.stdin:
         request = json.loads(line)
         reading, writing = os.pipe()

@@ -15,6 +15,7 @@ from aura_core.cache import build
 from aura_core.cache.index import open_cache
 from aura_core.cache.verify import verify_cache
 from aura_core.config import TeacherCacheConfig
+from aura_core.corpus.table import decode_audio, encode_audio, write_table
 
 # Steps of making two shards; counted by `test_the_steps_are_all_covered`.
 LOCAL_STEPS = 51
@@ -42,8 +43,21 @@ class Builder:
 
 
 @pytest.fixture(scope="module")
-def builder(ingest_uri, s3_bucket):
-    started = Builder(ingest_uri)
+def short_ingest_uri(rows, tmp_path_factory) -> str:
+    """Clips of a third of a second: what is tested here is publishing, not hearing."""
+    uri = str(tmp_path_factory.mktemp("short"))
+    short = []
+    for row in rows[:8]:
+        flac, digest = encode_audio(decode_audio(row["audio"]["bytes"])[:5000])
+        audio = {"bytes": flac, "path": row["audio"]["path"]}
+        short.append({**row, "audio": audio, "digest": digest, "duration_s": 5000 / 16_000})
+    write_table(uri, short)
+    return uri
+
+
+@pytest.fixture(scope="module")
+def builder(short_ingest_uri, s3_bucket):
+    started = Builder(short_ingest_uri)
     yield started
     started.close()
 
@@ -102,9 +116,9 @@ def test_a_record_without_tar_and_a_tar_without_record_are_made_again(
 
 
 @pytest.mark.parametrize("where", ["local", "s3"])
-def test_two_runs_at_once_end_as_one(ingest_uri, whole, tmp_path, s3_folder, where):
+def test_two_runs_at_once_end_as_one(short_ingest_uri, whole, tmp_path, s3_folder, where):
     uri = str(tmp_path) if where == "local" else s3_folder
-    both = [Builder(ingest_uri) for _ in range(2)]
+    both = [Builder(short_ingest_uri) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
         ends = list(pool.map(lambda builder: builder.make(uri)["status"], both))
     for each in both:
