@@ -63,7 +63,8 @@ def cache(
     selection: Selection = Selection(),  # noqa: B008 - frozen
     settings: tuple[str, ...] = (),
     clips: int | None = None,
-    steps: int = 200,
+    steps: int = 150,
+    seeds: int = 3,
     as_json: AsJson = False,
 ) -> None:
     """Ways to store teacher states: bytes, errors, and the student each one makes.
@@ -75,7 +76,9 @@ def cache(
     clips:
         Training utterances; all by default.
     steps:
-        Of the student, with every setting.
+        Of each student.
+    seeds:
+        Students per setting.
     as_json:
         Per setting: bytes_ratio, storage_error, wer with its interval; and `default`.
     """
@@ -93,9 +96,26 @@ def cache(
         config.distil.model_copy(update={"phases": (align,)}),
         names=list(settings or SETTINGS),
         clips=clips,
+        seeds=seeds,
         tell=_tell,
     )
     _show(result, as_json)
+
+
+@app.command
+def scale(*, utterances: int = 1_000_000, as_json: AsJson = False) -> None:
+    """Bookkeeping of a very large cache: planning, resuming, listing, opening. No audio at all.
+
+    Parameters
+    ----------
+    utterances:
+        How many; a tenth of them is measured as well.
+    as_json:
+        Seconds of each, peak memory in MB, shards.
+    """
+    from aura_core.bench.scale import bench_scale
+
+    _show(bench_scale(utterances, _tell), as_json)
 
 
 def _ingest(selection: Selection) -> StageSpec:

@@ -5,16 +5,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from whisper.model import Whisper
 
 from aura_core.artifacts.manifest import Manifest, describe_file, write_manifest
 from aura_core.bench.corpus import sample_rows
-from aura_core.bench.padding import padding_parity
+from aura_core.bench.parity import state_parity
 from aura_core.bench.readout import train_and_spell
 from aura_core.cache import build
-from aura_core.cache.index import open_cache
+from aura_core.cache.index import TeacherCache, open_cache
 from aura_core.config import TeacherCacheConfig, TrainConfig
 from aura_core.corpus.table import write_table
+from aura_core.evaluation import bootstrap
+from aura_core.evaluation.bootstrap import Floats
 from aura_core.models.whisper_encoder import load_whisper, set_encoder_dtype
 from aura_core.precision import compute_dtype
 
@@ -49,6 +52,7 @@ def bench_cache(
     *,
     names: Sequence[str],
     clips: int | None,
+    seeds: int,
     tell: Callable[[str], None],
 ) -> dict[str, Any]:
     """Make a cache with each setting, train the same student on it, and compare.
@@ -56,16 +60,17 @@ def bench_cache(
     Args:
         ingest_uri: an ingest artifact with the splits train and heldout.
         config: the teacher cache as it would be made; it is measured as `default`.
-        student: trained on each cache with the same seed, steps and order of clips.
+        student: trained on each cache with the same seeds, steps and order of clips.
         names: of `SETTINGS`.
         clips: training utterances; None is all of them.
+        seeds: students a setting; training is noisier than most settings are bad.
         tell: gets a line a setting.
 
     Returns:
-        {setting: {bytes_per_audio_hour, bytes_ratio, storage_error, wer, ...}}, where
-        `bytes_ratio` is the share of the reference's bytes and `wer` that of the held-out
-        clips' CTC reading; `default`; and `padding`, how near each padding's states come to
-        those of 30 s.
+        {setting: {bytes_per_audio_hour, bytes_ratio, storage_error, wer, wer_by_seed, ...}}:
+        `bytes_ratio` is the share of the reference's bytes, `wer` that of the held-out clips'
+        CTC reading, mean over seeds, with an interval over clips. Also `default`, and `parity`:
+        how near states under each padding and precision come to Whisper's as it was trained.
     """
     train = sample_rows(ingest_uri, "train", clips)
     heldout = sample_rows(ingest_uri, "heldout", None)
@@ -80,12 +85,9 @@ def bench_cache(
                 result[name] = {"setting": twin, **result[twin]}
                 continue
             uri = str(Path(folder) / name)
-            result[name] = _measure(ingest, uri, setting, student, heldout)
+            result[name] = _measure(ingest, uri, setting, student, heldout, seeds)
             tell(f"{name}: {_line(result[name])}")
-    parity = padding_parity(
-        load_whisper(config.teacher), train[:_PARITY_CLIPS], ("trim", "0.5s", "1s", "2s", "30s")
-    )
-    return {**result, "padding": parity}
+    return {**result, "parity": state_parity(config, train[:_PARITY_CLIPS])}
 
 
 def _same(config: TeacherCacheConfig, settings: Mapping[str, TeacherCacheConfig]) -> str | None:
@@ -98,26 +100,38 @@ def _measure(
     config: TeacherCacheConfig,
     student: TrainConfig,
     heldout: Sequence[Mapping[str, Any]],
+    seeds: int,
 ) -> dict[str, Any]:
     teacher = load_whisper(config.teacher)
     set_encoder_dtype(teacher, compute_dtype(config.precision, teacher.device))
     _, counts, metrics = _finished(teacher, ingest, uri, config)
-    distil: list[float] = []
-    wer = train_and_spell(
-        open_cache(uri), student, heldout, lambda record: distil.append(record["distil"])
-    )
+    errors, words = _train(open_cache(uri), student, heldout, seeds)
+    estimate = bootstrap.ratio(errors.mean(axis=0), words[0], samples=1000, seed=0)
+    assert estimate is not None
     per_clip = _REFERENCE_FRAMES * _REFERENCE_BYTES_PER_VALUE * metrics["width"]
     reference = per_clip * teacher.dims.n_audio_layer * counts["utterances"]
     return {
         "bytes_per_audio_hour": round(counts["size_bytes"] / metrics["duration_s"] * 3600),
         "bytes_ratio": counts["size_bytes"] / reference,
         "storage_error": metrics["storage_error"],
-        "wer": wer.value,
-        "wer_low": wer.low,
-        "wer_high": wer.high,
+        "wer": estimate.value,
+        "wer_low": estimate.low,
+        "wer_high": estimate.high,
+        "wer_by_seed": (errors.sum(axis=1) / words.sum(axis=1)).round(4).tolist(),
         "n": len(heldout),
-        "distil_loss": distil[-1],
     }
+
+
+def _train(
+    cache: TeacherCache, student: TrainConfig, heldout: Sequence[Mapping[str, Any]], seeds: int
+) -> tuple[Floats, Floats]:
+    """Word errors and words of every seed's student: float64 [seeds, utterances] each."""
+    found = [
+        train_and_spell(cache, student.model_copy(update={"seed": seed}), heldout)
+        for seed in range(seeds)
+    ]
+    errors, words = zip(*found, strict=True)
+    return np.stack(errors), np.stack(words)
 
 
 def _finished(teacher: Whisper, ingest: str, uri: str, config: TeacherCacheConfig) -> build.Outcome:

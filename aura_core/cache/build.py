@@ -16,7 +16,7 @@ from aura_core.cache.catalogue import INDEX, SHARDS, STEM, Catalogue, write_inde
 from aura_core.cache.codec import Codec, fit_codec
 from aura_core.cache.encode import batches, encode, teacher_states
 from aura_core.cache.plan import Plan, ShardPlan, make_plan
-from aura_core.cache.record import LayerError, ShardRecord, Tar, read_record
+from aura_core.cache.record import LayerError, Published, ShardRecord, read_record
 from aura_core.cache.shard import write_shard
 from aura_core.cache.utterances import list_parts, read_utterances
 from aura_core.config import TeacherCacheConfig
@@ -131,30 +131,30 @@ def make_cache(teacher: Whisper, ingest_uri: str, uri: str, config: TeacherCache
 
 
 def finished_record(uri: str, shard: ShardPlan, codec_digest: str) -> ShardRecord | None:
-    """Return the shard's record if it is the planned one and its tar is there in full size.
+    """Return the shard's record if it is the planned one and its files are there in full size.
 
-    The tar's bytes are not read again: that would make a resumed run read the whole cache.
-    They are checked when a sample is first read, and by `aura cache verify`.
+    Their bytes are not read again: that would make a resumed run read the whole cache. They
+    are checked when a sample is first read, and by `aura cache verify`.
     """
     record = read_record(uri, shard.name)
-    if record is None or record.codec != codec_digest or len(record.members) != shard.utterances:
+    if record is None or record.codec != codec_digest or record.utterances != shard.utterances:
         return None
-    return record if tar_size(uri, record.tar) == record.tar.size_bytes else None
+    whole = all(_is_whole(uri, file) for file in (record.tar, record.members))
+    return record if whole else None
 
 
-def tar_size(uri: str, tar: Tar) -> int | None:
-    """Size in bytes of a tar as it is now; None if it is missing."""
+def _is_whole(uri: str, file: Published) -> bool:
     try:
-        return store.size_bytes(store.join(uri, tar.path))
+        return store.size_bytes(store.join(uri, file.path)) == file.size_bytes
     except FileNotFoundError:
-        return None
+        return False
 
 
 @dataclass
 class _Totals:
     """Sums over the shards' records, one record in memory at a time."""
 
-    tars: list[Tar] = field(default_factory=list)
+    tars: list[Published] = field(default_factory=list)
     utterances: int = 0
     frames: int = 0
     duration_s: float = 0.0
@@ -165,7 +165,7 @@ class _Totals:
         for record in records:
             self.last = record
             self.tars.append(record.tar)
-            self.utterances += len(record.members)
+            self.utterances += record.utterances
             self.frames += record.num_frames
             self.duration_s += record.duration_s
             for layer, error in record.errors.items():

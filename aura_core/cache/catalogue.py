@@ -3,23 +3,26 @@
 A reader opens these two files however many shards there are.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 from aura_core.artifacts import store
-from aura_core.cache.record import ShardRecord, Tar
+from aura_core.cache.record import Published, ShardRecord, members_path
+from aura_core.errors import AuraError
 
 INDEX = "index.parquet"
 SHARDS = "shards.json"
 STEM = "teacher_stem.safetensors"
 _ROW_GROUP_CLIPS = 1 << 16
 
-INDEX_SCHEMA = pa.schema(
+MEMBER_SCHEMA = pa.schema(
     [
-        pa.field("shard", pa.int32(), nullable=False),
         pa.field("offset", pa.int64(), nullable=False),
         pa.field("size_bytes", pa.int64(), nullable=False),
         pa.field("xxh3", pa.string(), nullable=False),
@@ -36,6 +39,7 @@ INDEX_SCHEMA = pa.schema(
         pa.field("num_frames", pa.int32(), nullable=False),
     ]
 )
+INDEX_SCHEMA = MEMBER_SCHEMA.insert(0, pa.field("shard", pa.int32(), nullable=False))
 
 
 class Catalogue(BaseModel):
@@ -46,7 +50,34 @@ class Catalogue(BaseModel):
     layers: tuple[int, ...]
     width: int
     n_mels: int
-    tars: tuple[Tar, ...]
+    tars: tuple[Published, ...]
+
+
+def write_members(uri: str, name: str, rows: Sequence[Mapping[str, Any]]) -> Published:
+    """Publish a shard's part of the index: rows of `MEMBER_SCHEMA`, in the order of its tar."""
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(list(rows), MEMBER_SCHEMA), buffer, compression="zstd")
+    data, path = buffer.getvalue(), members_path(name)
+    store.write_bytes(store.join(uri, path), data)
+    return Published(path=path, size_bytes=len(data), xxh3=store.xxh3(data))
+
+
+def read_members(uri: str, record: ShardRecord) -> pa.Table:
+    """Read a shard's part of the index.
+
+    Raises:
+        AuraError: if it is missing or damaged.
+    """
+    try:
+        data = store.read_bytes(store.join(uri, record.members.path))
+    except FileNotFoundError:
+        data = b""
+    if store.xxh3(data) != record.members.xxh3:
+        raise AuraError(
+            f"{uri}: {record.members.path} is missing or damaged: delete it and {record.name}.json "
+            "beside it, and run the teacher_cache stage again"
+        )
+    return pq.read_table(pa.BufferReader(data))
 
 
 def write_index(uri: str, records: Iterable[ShardRecord]) -> None:
@@ -55,22 +86,13 @@ def write_index(uri: str, records: Iterable[ShardRecord]) -> None:
         store.staged(store.join(uri, INDEX)) as path,
         pq.ParquetWriter(path, INDEX_SCHEMA, compression="zstd") as writer,
     ):
-        waiting: list[pa.RecordBatch] = []
+        waiting: list[pa.Table] = []
         for shard, record in enumerate(records):
-            waiting.append(_batch(shard, record))
+            members = read_members(uri, record)
+            numbers = pa.array(np.full(len(members), shard, dtype=np.int32))
+            waiting.append(members.add_column(0, INDEX_SCHEMA.field("shard"), numbers))
             if sum(map(len, waiting)) >= _ROW_GROUP_CLIPS:
-                writer.write_table(pa.Table.from_batches(waiting))
+                writer.write_table(pa.concat_tables(waiting))
                 waiting = []
         if waiting:
-            writer.write_table(pa.Table.from_batches(waiting))
-
-
-def _batch(shard: int, record: ShardRecord) -> pa.RecordBatch:
-    rows = list(_rows(shard, record))
-    return pa.RecordBatch.from_pylist(rows, schema=INDEX_SCHEMA)
-
-
-def _rows(shard: int, record: ShardRecord) -> Iterator[Mapping[str, object]]:
-    for member in record.members:
-        place = {"offset": member.offset, "size_bytes": member.size_bytes, "xxh3": member.xxh3}
-        yield {"shard": shard, **place, **dict(member.entry)}
+            writer.write_table(pa.concat_tables(waiting))

@@ -11,7 +11,7 @@ from aura_core.artifacts.manifest import Manifest, read_manifest
 from aura_core.cache import plan as planning
 from aura_core.cache.catalogue import SHARDS, Catalogue
 from aura_core.cache.plan import Plan
-from aura_core.cache.record import record_path
+from aura_core.cache.record import members_path, record_path
 
 STAGE = "teacher_cache"
 _SPEC = "spec.json"

@@ -8,6 +8,7 @@ import xxhash
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from aura_core.cache.record import SHARD_DIGITS
 from aura_core.errors import AuraError
 
 NAME = "plan.json"
@@ -73,7 +74,7 @@ def make_plan(parts: Iterable[Part], shard_utterances: int) -> Plan:
     return Plan(
         shards=tuple(
             ShardPlan(
-                name=f"{number:06d}",
+                name=f"{number:0{SHARD_DIGITS}d}",
                 slices=tuple(_slices(listed, numbers[piece], every_row[piece])),
                 utterances=len(piece),
                 duration_s=float(durations_s[piece].sum()),

@@ -1,8 +1,10 @@
-"""`shards/NNNNNN.json`: what a finished shard holds and where, published after its tar."""
+"""`shards/NNNNNN.json`: what a finished shard is, published after its tar and its index part."""
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from aura_core.artifacts import store
+
+SHARD_DIGITS = 6
 
 
 class _Frozen(BaseModel):
@@ -25,15 +27,6 @@ class Entry(_Frozen):
     num_frames: int
 
 
-class Member(_Frozen):
-    """Where the `<key>.safetensors` of an entry lies inside the tar."""
-
-    entry: Entry
-    offset: int
-    size_bytes: int
-    xxh3: str
-
-
 class LayerError(_Frozen):
     """How far the stored states of a layer are from the exact ones, both standardised."""
 
@@ -54,8 +47,8 @@ class LayerError(_Frozen):
         )
 
 
-class Tar(_Frozen):
-    """A published tar: its path below the artifact, its size and 128-bit XXH3."""
+class Published(_Frozen):
+    """A published file: its path below the artifact, its size and 128-bit XXH3."""
 
     path: str
     size_bytes: int
@@ -64,7 +57,7 @@ class Tar(_Frozen):
     @property
     def shard(self) -> str:
         """Name of its shard."""
-        return self.path.removeprefix("shards/").partition("-")[0]
+        return self.path.removeprefix("shards/")[:SHARD_DIGITS]
 
 
 class ShardRecord(_Frozen):
@@ -73,19 +66,25 @@ class ShardRecord(_Frozen):
     format: int = 2
     name: str
     codec: str
-    tar: Tar
+    tar: Published
+    members: Published
     layers: tuple[int, ...]
     width: int
     n_mels: int
+    utterances: int
     num_frames: int
     duration_s: float
     errors: dict[int, LayerError]
-    members: tuple[Member, ...]
 
 
 def record_path(name: str) -> str:
     """Path of a shard's record, relative to the artifact."""
     return f"shards/{name}.json"
+
+
+def members_path(name: str) -> str:
+    """Path of a shard's part of the index, relative to the artifact."""
+    return f"shards/{name}.parquet"
 
 
 def layer_name(layer: int) -> str:

@@ -6,18 +6,19 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import xxhash
 from safetensors.torch import save
 
 from aura_core.artifacts import store
+from aura_core.cache.catalogue import write_members
 from aura_core.cache.encode import EncodedSample, StorageError
 from aura_core.cache.record import (
     Entry,
     LayerError,
-    Member,
+    Published,
     ShardRecord,
-    Tar,
     write_record,
 )
 from aura_core.errors import AuraError
@@ -30,7 +31,7 @@ _NAME_DIGITS = 12
 def write_shard(
     uri: str, name: str, samples: Iterable[EncodedSample], *, codec: str, width: int
 ) -> ShardRecord:
-    """Publish a shard's tar and, last, its record.
+    """Publish a shard's tar, its part of the index and, last, its record.
 
     Samples are streamed: memory holds one batch at a time. The tar is read back
     and compared with what was meant before it is published.
@@ -50,19 +51,20 @@ def write_shard(
         path = folder / f"{name}.tar"
         _write_tar(path, samples, summary)
         tar = _describe(path, name)
-        members = _verify_tar(path, summary)
+        rows = _verify_tar(path, summary)
         store.publish(path, store.join(uri, tar.path))
     record = ShardRecord(
         name=name,
         codec=codec,
         tar=tar,
+        members=write_members(uri, name, rows),
         layers=tuple(summary.errors),
         width=width,
         n_mels=summary.n_mels,
+        utterances=len(rows),
         num_frames=sum(entry.num_frames for entry in summary.entries),
         duration_s=sum(entry.duration_s for entry in summary.entries),
         errors={layer: _total(errors) for layer, errors in summary.errors.items()},
-        members=members,
     )
     write_record(uri, record)
     return record
@@ -77,11 +79,11 @@ def file_digest(path: Path) -> str:
     return hasher.hexdigest()
 
 
-def _describe(path: Path, name: str) -> Tar:
+def _describe(path: Path, name: str) -> Published:
     # Named by its content: two runs that differ in a last bit never overwrite each other.
     digest = file_digest(path)
     location = f"shards/{name}-{digest[:_NAME_DIGITS]}.tar"
-    return Tar(path=location, size_bytes=path.stat().st_size, xxh3=digest)
+    return Published(path=location, size_bytes=path.stat().st_size, xxh3=digest)
 
 
 @dataclass
@@ -130,15 +132,15 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     tar.addfile(info, io.BytesIO(data))
 
 
-def _verify_tar(path: Path, summary: _Summary) -> tuple[Member, ...]:
-    members = tuple(read_members(path))
+def _verify_tar(path: Path, summary: _Summary) -> list[dict[str, Any]]:
+    rows = list(_read_rows(path))
     expected = list(zip(summary.entries, summary.digests, strict=True))
-    if [(member.entry, member.xxh3) for member in members] != expected:
+    if [(row.pop("entry"), row["xxh3"]) for row in rows] != expected:
         raise AuraError(f"{path.name} does not read back as written: check the disk and run again")
-    return members
+    return [{**row, **dict(entry)} for row, entry in zip(rows, summary.entries, strict=True)]
 
 
-def read_members(path: Path) -> Iterator[Member]:
+def _read_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Read a tar's samples back, in order, with the digests of what is really there."""
     entry: Entry | None = None
     with tarfile.open(path, mode="r:") as tar:
@@ -148,9 +150,5 @@ def read_members(path: Path) -> Iterator[Member]:
             if info.name.endswith(".json"):
                 entry = Entry.model_validate_json(data)
             elif entry is not None and info.name == f"{entry.key}.safetensors":
-                yield Member(
-                    entry=entry,
-                    offset=info.offset_data,
-                    size_bytes=info.size,
-                    xxh3=store.xxh3(data),
-                )
+                place = {"offset": info.offset_data, "size_bytes": info.size}
+                yield {"entry": entry, **place, "xxh3": store.xxh3(data)}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from aura_core.artifacts import manifest, store
 from aura_core.artifacts.manifest import require_manifest
 from aura_core.cache.catalogue import SHARDS, Catalogue
-from aura_core.cache.record import Tar
+from aura_core.cache.record import Published
 from aura_core.cache.shard import file_digest
 from aura_core.errors import AuraError
 
@@ -53,7 +53,7 @@ def total_bytes(uri: str) -> int:
     return sum(entry.size_bytes for entry in files) + sum(tar.size_bytes for tar in _tars(uri))
 
 
-def _tars(uri: str) -> tuple[Tar, ...]:
+def _tars(uri: str) -> tuple[Published, ...]:
     """The catalogue's tars; none if it is damaged itself, which is a problem of its own."""
     try:
         data = store.read_bytes(store.join(uri, SHARDS))

@@ -138,8 +138,11 @@ def _outcome(spec: StageSpec) -> driver.Outcome:
     for folder in (ADAPTER, TEXT_ADAPTER):
         names += [f"{folder}/{name}" for name in store.list_names(store.join(spec.uri, folder))]
     files = [str(Path(name)) for name in names if store.exists(store.join(spec.uri, name))]
-    last = read_metrics(spec.uri)[-1]
-    return files, {"steps": last["step"]}, {"final": last}
+    records = read_metrics(spec.uri)
+    last = records[-1]
+    waited_s = sum(record["data_wait_s"] for record in records)
+    metrics = {"final": last, "data_wait_share": waited_s / last["elapsed_s"]}
+    return files, {"steps": last["step"]}, metrics
 
 
 if __name__ == "__main__":

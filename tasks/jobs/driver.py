@@ -7,6 +7,7 @@ Exit codes: 0 done or already there, 2 a mistake the user can mend (one line
 """
 
 import argparse
+import errno
 import logging
 import math
 import os
@@ -40,6 +41,7 @@ ConfigT = TypeVar("ConfigT", bound=StageConfig)
 
 log = logging.getLogger("aura")
 
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 # Read by Ray, its workers and the hub client when they start.
 QUIET = {
     "DO_NOT_TRACK": "1",
@@ -120,6 +122,11 @@ def user_error(error: BaseException) -> AuraError | None:
     # Ray raises a class made of its own error and ours: the plain one is its `cause`.
     if isinstance(error, AuraError) and not hasattr(error, "cause"):
         return error
+    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        return AuraError(
+            f"{error.strerror}: {error.filename or 'the disk of --root or of temporary files'}; "
+            "make room and run again: what is finished is kept"
+        )
     causes = [
         getattr(error, "cause", None),
         getattr(error, "controller_failure", None),

@@ -44,7 +44,9 @@ def shard_tar(folder, number):
     return folder / json.loads((folder / "shards.json").read_text())["tars"][number]["path"]
 
 
-@pytest.mark.parametrize("name", ["plan.json", "shards/000001.json", "tar", "index.parquet"])
+@pytest.mark.parametrize(
+    "name", ["plan.json", "shards/000001.json", "shards/000001.parquet", "tar", "index.parquet"]
+)
 @pytest.mark.parametrize("damage", ["remove", "truncate", "flip"])
 def test_what_is_damaged_is_made_again(copied, make_cache, name, damage):
     expected = contents(copied)
@@ -54,8 +56,8 @@ def test_what_is_damaged_is_made_again(copied, make_cache, name, damage):
         path.unlink()
     elif damage == "truncate":
         path.write_bytes(data[: len(data) // 2])
-    elif name == "tar":
-        pytest.skip("a tar of the right size is not read again: see `aura cache verify`")
+    elif name in ("tar", "shards/000001.parquet"):
+        pytest.skip("what has its size is not read again: readers refuse it, verify names it")
     else:
         data[0] ^= 1
         path.write_bytes(data)

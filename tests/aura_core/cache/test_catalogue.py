@@ -1,8 +1,10 @@
 import pyarrow.parquet as pq
+import pytest
 
-from aura_core.cache.catalogue import INDEX_SCHEMA, Catalogue
+from aura_core.cache.catalogue import INDEX_SCHEMA, Catalogue, read_members
 from aura_core.cache.plan import Plan
 from aura_core.cache.record import read_record
+from aura_core.errors import AuraError
 
 
 def test_the_index_has_a_row_for_every_sample_of_every_record(cache_folder):
@@ -11,17 +13,25 @@ def test_the_index_has_a_row_for_every_sample_of_every_record(cache_folder):
     plan = Plan.model_validate_json((cache_folder / "plan.json").read_text())
     records = [read_record(str(cache_folder), shard.name) for shard in plan.shards]
     expected = [
-        {
-            "shard": number,
-            "offset": member.offset,
-            "size_bytes": member.size_bytes,
-            "xxh3": member.xxh3,
-            **member.entry.model_dump(),
-        }
+        {"shard": number, **row}
         for number, record in enumerate(records)
-        for member in record.members
+        for row in read_members(str(cache_folder), record).to_pylist()
     ]
     assert table.to_pylist() == expected
+    assert [row["id"] for row in expected] != sorted(row["id"] for row in expected)
+
+
+@pytest.mark.parametrize("damage", ["flip", "remove"])
+def test_a_damaged_part_of_the_index_is_refused_by_name(cache_folder, tmp_path, damage):
+    record = read_record(str(cache_folder), "000001")
+    path = tmp_path / record.members.path
+    path.parent.mkdir()
+    data = bytearray((cache_folder / record.members.path).read_bytes())
+    data[len(data) // 2] ^= 1
+    if damage == "flip":
+        path.write_bytes(data)
+    with pytest.raises(AuraError, match=r"shards/000001\.parquet is missing or damaged"):
+        read_members(str(tmp_path), record)
 
 
 def test_the_catalogue_names_the_tars_in_the_order_of_the_plan(cache_folder):

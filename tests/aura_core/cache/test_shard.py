@@ -7,6 +7,7 @@ import webdataset
 from safetensors.torch import load
 
 from aura_core.cache import shard as shards
+from aura_core.cache.catalogue import read_members
 from aura_core.cache.record import read_record
 from aura_core.cache.shard import write_shard
 from aura_core.errors import AuraError
@@ -28,7 +29,8 @@ def test_the_same_samples_give_the_same_bytes(samples, tmp_path):
         for run in ("one", "two")
     )
     assert first == second
-    assert set(first) == {"000000.json", records[0].tar.path.removeprefix("shards/")}
+    tar = records[0].tar.path.removeprefix("shards/")
+    assert set(first) == {"000000.json", "000000.parquet", tar}
 
 
 def test_a_tar_is_named_by_its_content(samples, tmp_path):
@@ -53,8 +55,10 @@ def test_plain_tarfile_reads_it(samples, tmp_path):
     }
     assert metadata == samples[0].entry.model_dump()
     data = path.read_bytes()
-    for member, sample in zip(record.members, samples, strict=True):
-        tensors = load(data[member.offset : member.offset + member.size_bytes])
+    rows = read_members(str(tmp_path), record).to_pylist()
+    for row, sample in zip(rows, samples, strict=True):
+        assert row.items() >= sample.entry.model_dump().items()
+        tensors = load(data[row["offset"] : row["offset"] + row["size_bytes"]])
         assert tensors.keys() == sample.tensors.keys()
         assert all(torch.equal(tensors[name], sample.tensors[name]) for name in tensors)
 

@@ -1,5 +1,6 @@
 """The frame of the drivers, run as users and the flow run it."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -124,6 +125,9 @@ def test_a_mistake_is_found_however_ray_wraps_it():
     ]:
         assert str(driver.user_error(error)) == "mend this"
     assert driver.user_error(KeyError("x")) is None
+    full = OSError(errno.ENOSPC, "No space left on device", "/cache/000001.tar")
+    for error in (full, RayTaskError("f", "trace", full)):
+        assert "No space left on device: /cache/000001.tar; make" in str(driver.user_error(error))
     assert driver.user_error(RayTaskError("f", "trace", KeyError("x"))) is None
 
 

@@ -1,9 +1,12 @@
 """The driver on real Ray: killed in the middle, run again, the same bytes as without Ray."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -81,9 +84,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path, ingest_uri)
     folder = tmp_path / "killed"
     spec_uri = write_spec(str(folder), ingest_uri)
     first = start(spec_uri)
-    deadline = time.monotonic() + 120
-    while len(records(folder)) < 3 and first.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
+    wait_for(lambda: len(records(folder)) >= 3, first)
     first.send_signal(signal.SIGKILL)
     first.communicate()
     time.sleep(2)  # Ray's processes end with their driver.
@@ -100,6 +101,41 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path, ingest_uri)
     assert {name: path.stat().st_mtime_ns for name, path in tars.items()} == written_ns
     assert len(open_cache(str(folder))) == NUM_CLIPS
     assert_same_as_without_ray(folder, ingest_uri, tmp_path / "plain")
+
+
+def test_a_worker_killed_in_mid_shard_is_replaced(tmp_path, ingest_uri):
+    folder = tmp_path / "killed"
+    process = start(write_spec(str(folder), ingest_uri))
+    wait_for(lambda: len(records(folder)) >= 3, process)
+    killed = [pid for pid in descendants(process.pid) if "ray::Encoder.build" in title(pid)]
+    os.kill(killed[0], signal.SIGKILL)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert_same_as_without_ray(folder, ingest_uri, tmp_path / "plain")
+
+
+def wait_for(ready: Callable[[], bool], process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 120
+    while not ready() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def descendants(pid: int) -> list[int]:
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found, new = [], [pid]
+    while new:
+        new = [child for child, parent in parents.items() if parent in new]
+        found += new
+    return found
+
+
+def title(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
 
 
 def assert_same_as_without_ray(folder: Path, ingest_uri: str, plain: Path) -> None:
