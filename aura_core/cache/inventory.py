@@ -99,9 +99,7 @@ def _referred(cache: CacheState) -> set[str]:
     if cache.manifest is None:
         return set()
     catalogue = Catalogue.model_validate_json(store.read_bytes(store.join(cache.uri, SHARDS)))
-    tars = {tar.path for tar in catalogue.tars}
-    records = {
-        record_path(tar.path.removeprefix("shards/").split("-")[0]) for tar in catalogue.tars
-    }
-    files = {entry.path for entry in cache.manifest.files}
-    return {manifest.NAME, _SPEC, *files, *tars, *records}
+    wanted = {manifest.NAME, _SPEC, *(entry.path for entry in cache.manifest.files)}
+    for tar in catalogue.tars:
+        wanted |= {tar.path, members_path(tar.shard), record_path(tar.shard)}
+    return wanted
