@@ -38,6 +38,8 @@ Finished stages are never run again.
   aura run --manifest my.jsonl      on your own speech
   aura explain --set distil.seed=1  what that change would run again, and why
   aura results                      the newest table
+  aura cache ls                     teacher caches; also stats, verify, gc
+  aura bench teacher                ours against a naive loop, on this machine
 """
 
 app = App(

@@ -17,6 +17,8 @@ from flows.local_prefect import OFFLINE
 
 os.environ.update(OFFLINE)
 os.environ.pop("AURA_ROOT", None)
+S3_ACCESS_KEY = "an-access-key-to-be-kept"
+S3_SECRET_KEY = "a-secret-key-to-be-kept"
 AURA = Path(sys.executable).with_name("aura")
 
 
@@ -36,8 +38,8 @@ def s3_bucket() -> Iterator[str]:
     )
     variables = {
         "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ACCESS_KEY_ID": S3_ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": S3_SECRET_KEY,
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     patch = pytest.MonkeyPatch()

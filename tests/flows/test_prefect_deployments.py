@@ -1,6 +1,7 @@
 """The deployments, through a real server, work pool and worker, with an object store as root."""
 
 import json
+import os
 import urllib.request
 
 import pytest
@@ -67,6 +68,20 @@ def test_the_full_pipeline_runs_every_stage_by_a_readable_name(prefect_env, depl
     assert stages.count("report") == 1
     assert len(store.read_text(store.join(specs["report"].uri, "report.html"))) > 1000
     assert any("step" in line for line in lines), "the driver's output reaches the server"
+
+
+def test_progress_is_shown_as_an_artifact_of_every_long_stage(prefect_env, deployed_root):
+    found = api(prefect_env, "artifacts/filter", {"artifacts": {"type": {"any_": ["progress"]}}})
+    done = {artifact["key"]: artifact["data"] for artifact in found}
+    assert done["teacher-cache-progress"] == done["distil-progress"] == 100
+
+
+def test_no_credential_is_in_an_artifact_or_in_a_log(prefect_env, deployed_root):
+    _, lines = newest_run(prefect_env)
+    files = [store.join(deployed_root, path) for path in store.list_tree(deployed_root)]
+    texts = ["\n".join(lines).encode(), *map(store.read_bytes, files)]
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        assert not any(os.environ[name].encode() in text for text in texts)
 
 
 def test_the_command_line_finds_all_of_it_done(tools, prefect_env, deployed_root, small):
