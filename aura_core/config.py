@@ -108,12 +108,14 @@ class TeacherCacheConfig(StageConfig):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="of the encoder; auto: bf16 where the hardware multiplies it"
     )
-    rate_hz: float = Field(TEACHER_RATE_HZ, description="states are averaged down to it")
+    rate_hz: float = Field(
+        12.5, description="states are averaged down to it; at least the student's token rate"
+    )
     projection_rank: int | None = Field(
         None, ge=1, description="keep so many principal components of a few successive states"
     )
     projection_frames: int = Field(4, ge=1, description="states projected together")
-    dtype: Literal["float32", "float16", "bfloat16", "int8"] = "float16"
+    dtype: Literal["float32", "float16", "bfloat16", "int8"] = "int8"
     int8_scale: Literal["frame", "channel"] = "frame"
     splits: tuple[str, ...] = ("train",)
     shard_utterances: int = Field(256, ge=1)

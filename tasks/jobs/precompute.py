@@ -7,7 +7,6 @@ import logging
 import math
 from collections import deque
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Any
 
 import ray
@@ -34,6 +33,7 @@ class Encoder:
         # More threads than CPUs wait for each other: ten times slower, not faster.
         torch.set_num_threads(max(1, math.floor(spec.runtime.cpus_per_worker)))
         self._ingest_uri, self._uri = spec.inputs["ingest"], spec.uri
+        self._builder: build.Builder | None = None
         self._config = driver.spec_config(spec, TeacherCacheConfig)
         device = "cuda" if spec.runtime.gpus_per_worker > 0 else "cpu"
         self._teacher = load_whisper(self._config.teacher, device)
@@ -45,13 +45,12 @@ class Encoder:
         """Publish what training needs of the teacher."""
         build.publish_teacher_parts(self._teacher, self._ingest_uri, self._uri, plan, self._config)
 
-    @cached_property
-    def _builder(self) -> build.Builder:
-        # Not in the constructor: the first of the workers has to publish the codec before.
-        return build.open_builder(self._teacher, self._ingest_uri, self._uri, self._config)
-
     def build(self, shard: ShardPlan) -> float:
         """Make one shard, or keep the finished one; return its seconds of audio."""
+        if self._builder is None:
+            # The codec is there now: the first of the workers has published it.
+            uris = self._ingest_uri, self._uri
+            self._builder = build.open_builder(self._teacher, *uris, self._config)
         return self._builder.build(shard).duration_s
 
 

@@ -21,7 +21,8 @@ def states():
 
 
 def fitted(states, **settings):
-    return fit_codec([({1: states}, LENGTHS)], TeacherCacheConfig(**settings))
+    config = TeacherCacheConfig.model_validate({"rate_hz": 50, "dtype": "float16", **settings})
+    return fit_codec([({1: states}, LENGTHS)], config)
 
 
 def exact_rows(codec, states):

@@ -7,7 +7,7 @@ from aura_core.corpus.table import decode_audio, encode_audio
 from aura_core.errors import AuraError
 from aura_core.models.whisper_encoder import encoder_states, log_mel, padded_log_mel
 
-FP32 = {"precision": "fp32", "dtype": "float32"}
+FP32 = {"precision": "fp32", "dtype": "float32", "rate_hz": 50}
 
 
 def restored(codec, sample, layer):
@@ -71,20 +71,22 @@ def test_silence_is_heard_and_not_stored(encode_clips, teacher, rows, padding, s
 
 
 def test_only_chosen_layers_are_kept(encode_clips, rows):
-    _, (sample,) = encode_clips(rows[:1], layers=(4, 2))
+    _, (sample,) = encode_clips(rows[:1], layers=(4, 2), dtype="float16")
     assert list(sample.tensors) == ["log_mel", "layer_02", "layer_04"]
 
 
 def test_int8_states_carry_their_steps(encode_clips, rows):
-    _, (sample,) = encode_clips(rows[:1], layers=(4,), dtype="int8")
+    _, (sample,) = encode_clips(rows[:1], layers=(4,), dtype="int8", rate_hz=50)
     assert list(sample.tensors) == ["log_mel", "layer_04", "layer_04.scale"]
     assert sample.tensors["layer_04"].dtype == torch.int8
     assert sample.tensors["layer_04.scale"].shape == (sample.entry.num_frames, 1)
 
 
-@pytest.mark.parametrize("settings", [{"dtype": "int8"}, {"projection_rank": 64}])
+@pytest.mark.parametrize(
+    "settings", [{"dtype": "int8"}, {"projection_rank": 64, "dtype": "float16"}]
+)
 def test_the_storage_error_is_that_of_what_comes_back(encode_clips, teacher, rows, settings):
-    codec, samples = encode_clips(rows, precision="fp32", **settings)
+    codec, samples = encode_clips(rows, precision="fp32", rate_hz=50, **settings)
     for sample in samples:
         row = next(row for row in rows if row["id"] == sample.entry.id)
         clip = prepare(row, teacher, TeacherCacheConfig())
