@@ -23,7 +23,7 @@ AsJson = Annotated[bool, Parameter("--json", negative=())]
 def teacher(
     *,
     selection: Selection = Selection(),  # noqa: B008 - frozen
-    clips: int = 256,
+    clips: int = 512,
     rounds: int = 3,
     as_json: AsJson = False,
 ) -> None:

@@ -28,8 +28,8 @@ from aura_core.models.whisper_encoder import encoder_states, load_whisper, set_e
 from aura_core.precision import compute_dtype
 
 Rows = Sequence[Mapping[str, Any]]
-# Every worker has a few shards to make, as it would in a large cache.
-_SHARDS_PER_WORKER = 4
+# More than one, so that a worker goes on to the next as it would in a large cache.
+_SHARDS_PER_WORKER = 2
 
 
 def bench_teacher(
