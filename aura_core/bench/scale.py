@@ -101,8 +101,8 @@ def _write_table(folder: Path, utterances: int) -> None:
 
 
 def _write_teacher_parts(uri: str) -> str:
-    ones = torch.ones(_WIDTH)
-    codec = Codec({_LAYER: LayerCodec(ones, ones)}, rate_hz=50.0, frames=1, dtype=torch.float16)
+    layer = LayerCodec(mean=torch.zeros(_WIDTH), std=torch.ones(_WIDTH))
+    codec = Codec({_LAYER: layer}, rate_hz=50.0, frames=1, dtype=torch.float16)
     data = codecs.to_bytes(codec)
     store.write_bytes(store.join(uri, codecs.NAME), data)
     store.write_bytes(store.join(uri, STEM), b"stand-in")
