@@ -18,8 +18,7 @@ from aura_core.config import TeacherCacheConfig, TrainConfig
 from aura_core.corpus.table import write_table
 from aura_core.evaluation import bootstrap
 from aura_core.evaluation.bootstrap import Floats
-from aura_core.models.whisper_encoder import load_whisper, set_encoder_dtype
-from aura_core.precision import compute_dtype
+from aura_core.models.whisper_encoder import load_whisper
 
 # What the sizes are compared with: every layer, fp16, 50 Hz, padded to Whisper's window.
 _REFERENCE_FRAMES = 1500
@@ -103,7 +102,6 @@ def _measure(
     seeds: int,
 ) -> dict[str, Any]:
     teacher = load_whisper(config.teacher)
-    set_encoder_dtype(teacher, compute_dtype(config.precision, teacher.device))
     _, counts, metrics = _finished(teacher, ingest, uri, config)
     errors, words = _train(open_cache(uri), student, heldout, seeds)
     estimate = bootstrap.ratio(errors.mean(axis=0), words[0], samples=1000, seed=0)

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from aura_core.cache.encode import prepare, teacher_states
 from aura_core.config import TeacherCacheConfig
-from aura_core.models.whisper_encoder import load_whisper, set_encoder_dtype
+from aura_core.models.whisper_encoder import in_precision, load_whisper
 from aura_core.precision import compute_dtype
 
 # Whisper as it was trained, and what differs from it.
@@ -54,8 +54,8 @@ def _states(
 ) -> tuple[dict[int, Tensor], int]:
     """All clips' own states, one after the other, and the mel frames they took."""
     config = config.model_copy(update={**changes, "layers": None})
-    teacher = load_whisper(config.teacher)
-    set_encoder_dtype(teacher, compute_dtype(config.precision, teacher.device))
+    plain = load_whisper(config.teacher)
+    teacher = in_precision(plain, compute_dtype(config.precision, plain.device))
     clips = [prepare(row, teacher, config) for row in rows]
     states = [teacher_states(teacher, [clip], config)[0] for clip in clips]
     together = {layer: torch.cat([each[layer][0] for each in states]) for layer in states[0]}

@@ -24,7 +24,7 @@ from aura_core.cache.plan import Plan, ShardPlan
 from aura_core.cache.utterances import read_utterances
 from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import decode_audio, write_table
-from aura_core.models.whisper_encoder import encoder_states, load_whisper, set_encoder_dtype
+from aura_core.models.whisper_encoder import encoder_states, in_precision, load_whisper
 from aura_core.precision import compute_dtype
 
 Rows = Sequence[Mapping[str, Any]]
@@ -114,14 +114,10 @@ def _naive(model: Whisper, rows: Rows) -> None:
 
 
 def _fit(folder: str, plan: Plan, config: TeacherCacheConfig, device: str) -> None:
-    codec = build.fit_sample(_teacher(config, device), f"{folder}/ingest", plan, config)
+    plain = load_whisper(config.teacher, device)
+    teacher = in_precision(plain, compute_dtype(config.precision, plain.device))
+    codec = build.fit_sample(teacher, f"{folder}/ingest", plan, config)
     store.write_bytes(f"{folder}/{codecs.NAME}", codecs.to_bytes(codec))
-
-
-def _teacher(config: TeacherCacheConfig, device: str) -> Whisper:
-    teacher = load_whisper(config.teacher, device)
-    set_encoder_dtype(teacher, compute_dtype(config.precision, teacher.device))
-    return teacher
 
 
 class _Worker:
@@ -129,8 +125,9 @@ class _Worker:
 
     def __init__(self, folder: str, plan: Plan, config: TeacherCacheConfig, device: str) -> None:
         torch.set_num_threads(1)
-        ingest_uri, teacher = f"{folder}/ingest", _teacher(config, device)
-        self.builder = build.open_builder(teacher, ingest_uri, folder, config)
+        ingest_uri, plain = f"{folder}/ingest", load_whisper(config.teacher, device)
+        self.builder = build.open_builder(plain, ingest_uri, folder, config)
+        teacher = self.builder.teacher
         self.layers = chosen_layers(config, teacher.dims.n_audio_layer)
         self.ready: dict[str, list[tuple[Tensor, Tensor]]] = {}
         for shard in plan.shards:

@@ -20,6 +20,8 @@ from aura_core.cache.record import LayerError, Published, ShardRecord, read_reco
 from aura_core.cache.shard import write_shard
 from aura_core.cache.utterances import list_parts, read_utterances
 from aura_core.config import TeacherCacheConfig
+from aura_core.models.whisper_encoder import in_precision
+from aura_core.precision import compute_dtype
 from aura_core.read_ahead import read_ahead
 
 STEM_TENSORS = ("conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "positional_embedding")
@@ -48,14 +50,14 @@ def publish_teacher_parts(
 ) -> None:
     """Publish the codec, fitted on a sample, and the encoder's convolutions and positions.
 
-    With these two training needs no teacher. A codec that is there is kept: finished
-    shards depend on it.
+    With these two training needs no teacher. `teacher` is in float32. A codec that is there
+    is kept: finished shards depend on it.
     """
     encoder = teacher.encoder.state_dict()
-    stem = {name: encoder[name].float().cpu().contiguous() for name in STEM_TENSORS}
+    stem = {name: encoder[name].cpu().contiguous() for name in STEM_TENSORS}
     store.write_bytes(store.join(uri, STEM), save(stem))
     if not store.exists(store.join(uri, codecs.NAME)):
-        codec = fit_sample(teacher, ingest_uri, plan, config)
+        codec = fit_sample(_as_configured(teacher, config), ingest_uri, plan, config)
         store.write_bytes(store.join(uri, codecs.NAME), codecs.to_bytes(codec))
 
 
@@ -65,12 +67,10 @@ def fit_sample(teacher: Whisper, ingest_uri: str, plan: Plan, config: TeacherCac
     chosen = plan.shards[::step][:_SAMPLE_SHARDS]
     sample = []
     for shard in chosen:
-        frames = 0
         rows = read_utterances(ingest_uri, shard, config.splits)
         # Short and long ones: rows are not yet in the order of their lengths.
         for clips in batches(teacher, _until(rows, _SAMPLE_FRAMES // len(chosen)), config):
             sample.append(teacher_states(teacher, clips, config))
-            frames += sum(clip.num_frames for clip in clips)
     return fit_codec(sample, config)
 
 
@@ -114,10 +114,15 @@ class Builder:
 def open_builder(
     teacher: Whisper, ingest_uri: str, uri: str, config: TeacherCacheConfig
 ) -> Builder:
-    """Read the published codec and return what makes the shards."""
+    """Return what makes the shards: the published codec, and the teacher in its precision."""
     data = store.read_bytes(store.join(uri, codecs.NAME))
     codec = codecs.from_bytes(data).to(teacher.device)
+    teacher = _as_configured(teacher, config)
     return Builder(teacher, ingest_uri, uri, config, codec, store.xxh3(data))
+
+
+def _as_configured(teacher: Whisper, config: TeacherCacheConfig) -> Whisper:
+    return in_precision(teacher, compute_dtype(config.precision, teacher.device))
 
 
 def make_cache(teacher: Whisper, ingest_uri: str, uri: str, config: TeacherCacheConfig) -> Outcome:

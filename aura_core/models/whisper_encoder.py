@@ -1,6 +1,7 @@
 """Whisper as openai-whisper's module, its log-mel, and its encoder's hidden states."""
 
 from collections.abc import Collection
+from copy import deepcopy
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -70,11 +71,18 @@ def padded_log_mel(audio: NDArray[np.float32], n_mels: int, silence_s: float = 3
     )
 
 
-def set_encoder_dtype(model: Whisper, dtype: torch.dtype) -> None:
-    """Let the encoder multiply in `dtype`; its residual stream and norms stay float32."""
+def in_precision(model: Whisper, dtype: torch.dtype) -> Whisper:
+    """Return the model with an encoder that multiplies in `dtype`; `model` stays as it is.
+
+    The residual stream, norms and positions stay float32.
+    """
+    if dtype == torch.float32:
+        return model
+    model = deepcopy(model)
     for module in model.encoder.modules():
         if isinstance(module, nn.Linear | nn.Conv1d):
             module.to(dtype)
+    return model
 
 
 @torch.inference_mode()

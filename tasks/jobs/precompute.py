@@ -16,9 +16,8 @@ from tqdm import tqdm
 from aura_core.cache import build
 from aura_core.cache.plan import Plan, ShardPlan
 from aura_core.config import TeacherCacheConfig
-from aura_core.models.whisper_encoder import load_whisper, set_encoder_dtype
+from aura_core.models.whisper_encoder import load_whisper
 from aura_core.pipeline import StageSpec
-from aura_core.precision import compute_dtype
 from tasks.jobs import driver
 
 _MAX_RETRIES = 3
@@ -37,9 +36,6 @@ class Encoder:
         self._config = driver.spec_config(spec, TeacherCacheConfig)
         device = "cuda" if spec.runtime.gpus_per_worker > 0 else "cpu"
         self._teacher = load_whisper(self._config.teacher, device)
-        set_encoder_dtype(
-            self._teacher, compute_dtype(self._config.precision, self._teacher.device)
-        )
 
     def publish_teacher_parts(self, plan: Plan) -> None:
         """Publish what training needs of the teacher."""

@@ -21,9 +21,8 @@ from aura_core.cache.index import open_cache
 from aura_core.config import Runtime, TeacherCacheConfig
 from aura_core.corpus.table import encode_audio, write_table
 from aura_core.models.pinned import locate
-from aura_core.models.whisper_encoder import load_whisper, set_encoder_dtype
+from aura_core.models.whisper_encoder import load_whisper
 from aura_core.pipeline import StageSpec
-from aura_core.precision import compute_dtype
 
 NUM_CLIPS = 40
 CONFIG = TeacherCacheConfig(shard_utterances=1, runtime=Runtime(workers=2))
@@ -142,7 +141,6 @@ def assert_same_as_without_ray(folder: Path, ingest_uri: str, plain: Path) -> No
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     teacher = load_whisper(CONFIG.teacher)
-    set_encoder_dtype(teacher, compute_dtype(CONFIG.precision, teacher.device))
     build.make_cache(teacher, ingest_uri, str(plain), CONFIG)
     torch.set_num_threads(threads)
     expected = {p.relative_to(plain): p.read_bytes() for p in plain.rglob("*") if p.is_file()}
