@@ -78,7 +78,7 @@ def ingest_uri(rows, tmp_path_factory) -> str:
 
 @pytest.fixture(scope="session")
 def config() -> TeacherCacheConfig:
-    return TeacherCacheConfig(shard_utterances=3, rate_hz=50, dtype="float16")
+    return TeacherCacheConfig(shard_utterances=3, rate_hz=50, dtype="float16", precision="fp32")
 
 
 @pytest.fixture(scope="session")

@@ -94,8 +94,11 @@ def test_stored_states_are_standardised(cache_folder):
         )
 
 
-def test_the_stem_is_the_teachers(cache_folder, teacher):
-    stem = load_file(cache_folder / "teacher_stem.safetensors")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_stem_is_the_teachers(teacher, ingest_uri, config, tmp_path, precision):
+    config = config.model_copy(update={"precision": precision})
+    build.make_cache(teacher, ingest_uri, str(tmp_path), config)
+    stem = load_file(tmp_path / "teacher_stem.safetensors")
     encoder = teacher.encoder.state_dict()
     assert sorted(stem) == sorted(build.STEM_TENSORS)
     assert all(torch.equal(stem[name], encoder[name]) for name in stem)

@@ -8,7 +8,13 @@ from whisper.model import ModelDimensions, Whisper
 from whisper.normalizers import EnglishTextNormalizer
 
 from aura_core.errors import AuraError
-from aura_core.models.whisper_encoder import encoder_states, load_whisper, log_mel, padded_log_mel
+from aura_core.models.whisper_encoder import (
+    encoder_states,
+    in_precision,
+    load_whisper,
+    log_mel,
+    padded_log_mel,
+)
 
 from .conftest import SENTENCE
 
@@ -63,6 +69,20 @@ def test_states_do_not_depend_on_the_batch_or_on_what_is_padded(teacher, speech)
             torch.testing.assert_close(
                 together[layer][i, :frames], alone[layer][0], atol=1e-4, rtol=1e-4
             )
+
+
+def test_bf16_moves_the_states_little_and_leaves_the_model_as_it_was(teacher, speech):
+    mel = log_mel(speech, 80)
+    length = torch.tensor([len(mel)])
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    fast = in_precision(teacher, torch.bfloat16)
+    assert fast.encoder.conv1.weight.dtype == torch.bfloat16
+    exact = encoder_states(teacher, mel[None], length, (1, 4))
+    for layer, states in encoder_states(fast, mel[None], length, (1, 4)).items():
+        assert states.dtype == torch.float32
+        assert float(torch.cosine_similarity(states, exact[layer], dim=-1).min()) > 0.999
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+    assert in_precision(teacher, torch.float32) is teacher
 
 
 def test_only_chosen_layers_are_returned(teacher, speech):
