@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 from prefect import Task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
@@ -45,7 +46,15 @@ def _progress(spec: StageSpec) -> Callable[[float], None] | None:
         key=f"{spec.stage.replace('_', '-')}-progress",
         description=f"{spec.stage} {spec.fingerprint[:12]}",
     )
-    return lambda percent: update_progress_artifact(artifact_id=artifact, progress=percent)
+
+    def show(percent: float) -> None:
+        try:
+            update_progress_artifact(artifact_id=artifact, progress=percent)
+        except httpx.HTTPError as error:
+            # A server that is away for a while must not end hours of work.
+            log.warning("progress is not shown: %s", error)
+
+    return show
 
 
 def is_crash(_task: Any, _run: TaskRun, state: State[Any]) -> bool:

@@ -12,6 +12,8 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+import aiobotocore.session  # noqa: F401 - here once, and not in every fork
+import s3fs  # noqa: F401
 import torch
 
 from aura_core.artifacts import store
