@@ -26,7 +26,7 @@ def demo() -> Config:
 
 
 def demo_long() -> Config:
-    """The demo's assistant, trained until it hears its voice: 42 minutes on two CPU cores."""
+    """The demo's assistant, trained until it hears its voice: 25 to 45 minutes on two cores."""
     return _assistant(text_steps=80, align_steps=700, learn_steps=400)
 
 
