@@ -31,8 +31,11 @@ def make_artifact(spec: StageSpec, where: str) -> str:
         return spec.uri
     log.info("run  %s", name)
     started = time.monotonic()
-    launch(spec, where, _progress(spec))
+    show = _progress(spec)
+    launch(spec, where, show)
     require_manifest(spec.uri)
+    if show:
+        show(100.0)
     log.info("done %s in %.0f s", name, time.monotonic() - started)
     return spec.uri
 

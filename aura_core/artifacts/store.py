@@ -20,6 +20,7 @@ from fsspec.spec import AbstractFileSystem
 
 # Names of folders of half-written files begin with it.
 TEMPORARY = ".tmp-"
+_CHUNK_BYTES = 1 << 20
 
 
 def is_remote(uri: str) -> bool:
@@ -219,6 +220,15 @@ def size_bytes(uri: str) -> int:
 def xxh3(data: bytes) -> str:
     """128-bit XXH3 hex digest."""
     return xxhash.xxh3_128_hexdigest(data)
+
+
+def file_xxh3(path: Path) -> str:
+    """128-bit XXH3 hex digest of a local file, whatever its size."""
+    hasher = xxhash.xxh3_128()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            hasher.update(chunk)
+    return hasher.hexdigest()
 
 
 def _local(uri: str) -> Path:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import xxhash
 from safetensors.torch import save
 
 from aura_core.artifacts import store
@@ -23,7 +22,6 @@ from aura_core.cache.record import (
 )
 from aura_core.errors import AuraError
 
-_CHUNK_BYTES = 1 << 20
 # Enough of the digest that two tars of one shard cannot meet.
 _NAME_DIGITS = 12
 
@@ -70,18 +68,9 @@ def write_shard(
     return record
 
 
-def file_digest(path: Path) -> str:
-    """128-bit XXH3 of a local file, in hex."""
-    hasher = xxhash.xxh3_128()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            hasher.update(chunk)
-    return hasher.hexdigest()
-
-
 def _describe(path: Path, name: str) -> Published:
     # Named by its content: two runs that differ in a last bit never overwrite each other.
-    digest = file_digest(path)
+    digest = store.file_xxh3(path)
     location = f"shards/{name}-{digest[:_NAME_DIGITS]}.tar"
     return Published(path=location, size_bytes=path.stat().st_size, xxh3=digest)
 

@@ -7,7 +7,6 @@ from aura_core.artifacts import manifest, store
 from aura_core.artifacts.manifest import require_manifest
 from aura_core.cache.catalogue import SHARDS, Catalogue
 from aura_core.cache.record import Published
-from aura_core.cache.shard import file_digest
 from aura_core.errors import AuraError
 
 
@@ -68,6 +67,6 @@ def _check(uri: str, path: str, size_bytes: int, xxh3: str) -> Problem | None:
             found = local.stat().st_size
             if found != size_bytes:
                 return Problem(path, f"{found} bytes, expected {size_bytes}")
-            return None if file_digest(local) == xxh3 else Problem(path, "damaged")
+            return None if store.file_xxh3(local) == xxh3 else Problem(path, "damaged")
     except FileNotFoundError:
         return Problem(path, "missing")

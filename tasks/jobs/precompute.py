@@ -66,7 +66,7 @@ def _build_shards(spec: StageSpec, plan: Plan) -> None:
     encoders = [encoder.remote(spec) for _ in range(min(spec.runtime.workers, len(plan.shards)))]
     ray.get(encoders[0].publish_teacher_parts.remote(plan))
     total_s = sum(shard.duration_s for shard in plan.shards)
-    with tqdm(total=round(total_s), desc="teacher cache", unit="s", unit_scale=True) as progress:
+    with tqdm(total=total_s, desc="teacher cache", unit="s", unit_scale=True) as progress:
         for duration_s in _map_unordered(encoders, plan.shards):
             progress.update(duration_s)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 AURA = Path(sys.executable).with_name("aura")
+UNFINISHED = "0" * 12
 
 
 def aura(*arguments) -> subprocess.CompletedProcess[str]:
@@ -24,7 +25,7 @@ def root(smoke_root, tmp_path):
     """A root with the smoke run's cache and an unfinished one."""
     (folder,) = (Path(smoke_root) / "teacher_cache").iterdir()
     shutil.copytree(folder, tmp_path / "teacher_cache" / folder.name)
-    unfinished = tmp_path / "teacher_cache" / "0" * 12
+    unfinished = tmp_path / "teacher_cache" / UNFINISHED
     unfinished.mkdir()
     (unfinished / "spec.json").write_text("{}")
     return tmp_path
@@ -32,7 +33,7 @@ def root(smoke_root, tmp_path):
 
 def test_ls_tells_finished_from_unfinished(root):
     first, second = json.loads(aura("cache", "ls", "--root", root, "--json").stdout)
-    assert (first["name"], first["finished"]) == ("0" * 12, False)
+    assert (first["name"], first["finished"]) == (UNFINISHED, False)
     assert (second["finished"], second["utterances"]) == (True, 24)
     table = aura("cache", "ls", "--root", root).stdout
     assert "0 of ? shards" in table
@@ -60,7 +61,7 @@ def test_verify_names_what_is_bad_and_a_repair_clears_it_away(root):
 
 
 def test_gc_lists_and_deletes_only_when_told_to_and_nothing_young(root):
-    spec = root / "teacher_cache" / "0" * 12 / "spec.json"
+    spec = root / "teacher_cache" / UNFINISHED / "spec.json"
     young = aura("cache", "gc", "--root", root, "--yes").stdout
     assert f"{spec}  2  of an unfinished cache, in use perhaps" in young
     assert spec.exists()

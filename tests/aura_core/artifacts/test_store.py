@@ -74,3 +74,9 @@ def test_a_file_uri_is_local(tmp_path):
     store.write_text(f"file://{tmp_path}/x", "1")
     assert Path(tmp_path, "x").read_text() == "1"
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path):
+    data = bytes(range(256)) * 5000
+    (tmp_path / "file").write_bytes(data)
+    assert store.file_xxh3(tmp_path / "file") == store.xxh3(data)
