@@ -1,7 +1,8 @@
 import pytest
 
-from aura_core.config import Config, Phase, StageConfig, TrainConfig, merge_file, override
+from aura_core.config import Config, Phase, StageConfig, TrainConfig
 from aura_core.errors import AuraError
+from aura_core.overrides import override
 from aura_core.recipes import RECIPES, recipe
 
 
@@ -19,79 +20,6 @@ def test_recipes_are_complete_and_say_what_they_are(name):
 def test_unknown_recipe_names_the_known_ones():
     with pytest.raises(AuraError, match=r"no recipe 'dmeo': choose one of .*demo"):
         recipe("dmeo")
-
-
-def test_override_reaches_nested_fields_and_list_items(config):
-    changed = override(
-        config, ["distil.lora.rank=7", "distil.phases.0.steps=9", "ingest.manifest=/a b.jsonl"]
-    )
-    assert changed.distil.lora.rank == 7
-    assert changed.distil.phases[0].steps == 9
-    assert changed.distil.phases[1:] == config.distil.phases[1:]
-    assert changed.ingest.manifest == "/a b.jsonl"
-    assert config.distil.lora.rank != 7
-
-
-def test_override_replaces_whole_lists_and_mappings(config):
-    changed = override(
-        config,
-        [
-            "distil.phases=[{name: only, steps: 3, ce: 0}]",
-            "distil.distillation.layer_map={2: 1, 8: 4}",
-            "evaluate.models=[text]",
-        ],
-    )
-    assert changed.distil.phases == (Phase(name="only", steps=3, ce=0),)
-    assert changed.distil.distillation.layer_map == {2: 1, 8: 4}
-    assert changed.evaluate.models == ("text",)
-
-
-@pytest.mark.parametrize(
-    ("assignment", "message"),
-    [
-        ("distil.lora.rank", "expected stage.key=value"),
-        ("distil.lora.rnak.x=3", "no setting distil.lora.rnak"),
-        ("distil.lora.rnak=3", "distil.lora.rnak: Extra inputs"),
-        ("distil.phases.9.steps=3", "no setting distil.phases.9"),
-        ("distil.lora.rank=0", "distil.lora.rank: .*greater than or equal to 1"),
-        ("distil.lora.rank=many", "distil.lora.rank: .*valid integer"),
-        ("text_lora.lora.positions=audio", "text_lora: .*no audio positions"),
-        ("distil.augmentation.speed=1.1", "augmentation: .*speed.*against the cached teacher"),
-        ("distil.augmentation.tempo=[0.9, 1.1]", "tempo.*add the changed audio to the manifest"),
-        ("distil.augmentation.pitch=2", "pitch.*needs the waveform"),
-        ("distil.augmentation.noise_probability=1.5", "less than or equal to 1"),
-        ("distil.augmentation.noise_snr_db=[20, 5]", r"a range is \[low, high\], not \[20, 5\]"),
-        ("distil.augmentation.noise_snr_db=[5, 200]", "noise_snr_db.1: .*or equal to 60"),
-        ("distil.augmentation.noise_snr_db=[.nan, 5]", "noise_snr_db.0: "),
-        ("distil.augmentation.noise_snr_db=5", "noise_snr_db: .*valid tuple"),
-        ("distil.augmentation.gain_db=[1, -1]", r"gain_db: .*\[low, high\]"),
-        ("distil.augmentation.time_masks=-1", "time_masks: .*or equal to 0"),
-        ("distil.augmentation.max_freq_mask_bins=80", "max_freq_mask_bins: .*less than 80"),
-        ("text_lora.augmentation.time_masks=1", "text_lora: .*a text student hears none"),
-        ("distil.precision=fp8", "distil.precision: .*'bf16'"),
-        ("distil.seed.x=1", "no setting distil.seed.x"),
-        ("distil.seed=[1", "--set distil.seed=\\[1: .*YAML"),
-    ],
-)
-def test_bad_override_is_a_one_line_error(config, assignment, message):
-    with pytest.raises(AuraError, match=message) as raised:
-        override(config, [assignment])
-    assert "\n" not in str(raised.value)
-
-
-def test_merge_file_lays_nested_settings_over(config):
-    merged = merge_file(config, "distil: {lora: {rank: 5}}\nevaluate: {max_items: 3}\n")
-    assert merged.distil.lora.rank == 5
-    assert merged.distil.lora.blocks == config.distil.lora.blocks
-    assert merged.evaluate.max_items == 3
-    assert merge_file(config, "") == config
-
-
-@pytest.mark.parametrize("text", ["- a list", "distil: {lora: {rnak: 5}}", "distil: [", "3"])
-def test_bad_file_is_a_one_line_error(config, text):
-    with pytest.raises(AuraError) as raised:
-        merge_file(config, text)
-    assert "\n" not in str(raised.value)
 
 
 def test_runtime_is_no_part_of_the_identity():

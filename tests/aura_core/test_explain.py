@@ -1,8 +1,8 @@
 import pytest
 
 from aura_core.artifacts.manifest import Manifest, write_manifest
-from aura_core.config import override
 from aura_core.explain import Difference, explain, explain_stage, first_difference
+from aura_core.overrides import override
 from aura_core.pipeline import StageSpec, plan
 from aura_core.recipes import recipe
 

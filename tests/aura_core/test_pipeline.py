@@ -1,7 +1,7 @@
 import pytest
 
-from aura_core.config import override
 from aura_core.errors import AuraError
+from aura_core.overrides import override
 from aura_core.pipeline import STAGE_INPUTS, STAGE_VERSIONS, StageSpec, is_complete, plan
 from aura_core.recipes import recipe
 

@@ -8,7 +8,7 @@ import pytest
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
-from aura_core.config import override
+from aura_core.overrides import override
 from aura_core.pipeline import STAGE_INPUTS, is_complete, plan
 from aura_core.recipes import recipe
 

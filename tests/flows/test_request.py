@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from aura_core.config import override
 from aura_core.errors import AuraError
+from aura_core.overrides import override
 from aura_core.pipeline import STAGE_INPUTS
 from aura_core.recipes import recipe
 from flows.request import choose_stages, load_config, manifest_overrides, resolve_root
