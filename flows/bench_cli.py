@@ -3,20 +3,17 @@
 import json
 import os
 import sys
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from aura_core.config import Phase
 from aura_core.pipeline import StageSpec, is_complete
 from flows import local_prefect
-from flows.options import Selection
-from flows.request import load_config, resolve_root
+from flows.options import AsJson, Selection
 
 app = App(name="bench", help="Compare with the alternatives, on this machine, in one run.",
           help_format="plaintext")  # fmt: skip
-
-AsJson = Annotated[bool, Parameter("--json", negative=())]
 
 
 @app.command
@@ -47,7 +44,7 @@ def teacher(
 
     result = bench_teacher(
         ingest.uri,
-        load_config(selection.recipe, selection.config, selection.overrides).teacher_cache,
+        selection.load().teacher_cache,
         clips=clips,
         rounds=rounds,
         workers=_cpus(),
@@ -88,7 +85,7 @@ def cache(
 
     if unknown := set(settings) - set(SETTINGS):
         raise AuraError(f"no setting {sorted(unknown)[0]!r}: choose from {', '.join(SETTINGS)}")
-    config = load_config(selection.recipe, selection.config, selection.overrides)
+    config = selection.load()
     align = Phase.model_validate({**config.distil.phases[0].model_dump(), "steps": steps})
     result = bench_cache(
         ingest.uri,
@@ -122,14 +119,7 @@ def _ingest(selection: Selection) -> StageSpec:
     """The selected run's utterance table; made now if it is not there."""
     spec = selection.plan()["ingest"]
     if not is_complete(spec):
-        local_prefect.run_flow(
-            recipe=selection.recipe,
-            root=resolve_root(selection.root),
-            config_file=selection.config,
-            overrides=selection.overrides,
-            until="ingest",
-            launch="local",
-        )
+        local_prefect.run_flow(**selection.flow_parameters, until="ingest", launch="local")
     return spec
 
 

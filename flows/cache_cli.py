@@ -14,6 +14,7 @@ from aura_core.cache.inventory import CacheState
 from aura_core.cache.verify import Problem, repair_cache, total_bytes, verify_cache
 from aura_core.errors import AuraError
 from flows import cache_display
+from flows.options import AsJson
 from flows.request import resolve_root
 
 # A running stage writes files that no manifest refers to yet.
@@ -27,7 +28,6 @@ Root = Annotated[str | None, Parameter(help="Folder or s3:// URI of all artifact
                                        "$AURA_ROOT, else ./runs]")]  # fmt: skip
 Name = Annotated[str | None, Parameter(help="First digits of a cache's fingerprint, as in `aura "
                                        "cache ls`; without it: every finished one.")]  # fmt: skip
-AsJson = Annotated[bool, Parameter("--json", negative=())]
 
 
 @app.command

@@ -82,14 +82,7 @@ def run(
             for stage in stages:
                 log.info("hit  %s %s", stage, specs[stage].fingerprint[:12])
         else:
-            local_prefect.run_flow(
-                recipe=selection.recipe,
-                root=resolve_root(selection.root),
-                config_file=selection.config,
-                overrides=selection.overrides,
-                until=until,
-                launch=launch,
-            )
+            local_prefect.run_flow(**selection.flow_parameters, until=until, launch=launch)
     last = specs[stages[-1]]
     if last.stage == "report":
         out.print("report:", store.join(last.uri, REPORT_NAME))

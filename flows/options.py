@@ -1,12 +1,15 @@
 """The options that say which run: a recipe, changes to it, and a root."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from aura_core.config import Config
 from aura_core.pipeline import StageSpec, plan
 from flows.request import load_config, manifest_overrides, resolve_root
+
+AsJson = Annotated[bool, Parameter("--json", negative=())]
 
 
 @Parameter(name="*")
@@ -32,7 +35,20 @@ class Selection:
         """All changes to the recipe as assignments; `--set` wins."""
         return [*manifest_overrides(self.manifest, self.pseudo_label), *self.assignments]
 
+    def load(self) -> Config:
+        """Return the config: the recipe with all changes to it."""
+        return load_config(self.recipe, self.config, self.overrides)
+
+    @property
+    def flow_parameters(self) -> dict[str, Any]:
+        """The same selection as the flow's parameters."""
+        return {
+            "recipe": self.recipe,
+            "root": resolve_root(self.root),
+            "config_file": self.config,
+            "overrides": self.overrides,
+        }
+
     def plan(self) -> dict[str, StageSpec]:
         """Return every stage's spec."""
-        config = load_config(self.recipe, self.config, self.overrides)
-        return plan(config, resolve_root(self.root))
+        return plan(self.load(), resolve_root(self.root))

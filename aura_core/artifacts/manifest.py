@@ -14,6 +14,8 @@ from aura_core.artifacts import store
 from aura_core.errors import AuraError
 
 NAME = "manifest.json"
+# What making an artifact returns: files (paths below it), counts, metrics.
+Outcome = tuple[list[str], dict[str, int], dict[str, Any]]
 _LIBRARIES = ("torch", "transformers", "peft", "ray", "prefect", "openai-whisper", "webdataset")
 
 
@@ -50,6 +52,33 @@ def describe_file(artifact_uri: str, path: str) -> FileEntry:
 def write_manifest(artifact_uri: str, manifest: Manifest) -> None:
     """Publish the manifest: from here on the artifact is complete."""
     store.write_text(store.join(artifact_uri, NAME), manifest.model_dump_json(indent=2) + "\n")
+
+
+def publish_manifest(
+    artifact_uri: str,
+    outcome: Outcome,
+    *,
+    stage: str,
+    stage_version: int,
+    fingerprint: str,
+    identity: dict[str, Any],
+    inputs: dict[str, str],
+    provenance: dict[str, str],
+) -> None:
+    """Digest what was made and publish the manifest that says so."""
+    files, counts, metrics = outcome
+    manifest = Manifest(
+        stage=stage,
+        stage_version=stage_version,
+        fingerprint=fingerprint,
+        identity=identity,
+        inputs=inputs,
+        files=[describe_file(artifact_uri, path) for path in sorted(files)],
+        counts=counts,
+        metrics=metrics,
+        provenance=provenance,
+    )
+    write_manifest(artifact_uri, manifest)
 
 
 def read_manifest(artifact_uri: str) -> Manifest | None:

@@ -157,19 +157,6 @@ def list_names(uri: str) -> list[str]:
     return sorted(entry.rstrip("/").rsplit("/", 1)[-1] for entry in fs.ls(path, detail=False))
 
 
-def list_sizes(uri: str) -> dict[str, int]:
-    """Name -> bytes of the files directly below `uri`; empty if it does not exist."""
-    fs, path = filesystem(uri)
-    fs.invalidate_cache()
-    if not fs.exists(path):
-        return {}
-    return {
-        entry["name"].rsplit("/", 1)[-1]: int(entry["size"])
-        for entry in fs.ls(path, detail=True)
-        if entry["type"] == "file"
-    }
-
-
 class FileInfo(NamedTuple):
     """Of one file."""
 

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from whisper.model import Whisper
 
-from aura_core.artifacts.manifest import Manifest, describe_file, write_manifest
+from aura_core.artifacts.manifest import publish_manifest
 from aura_core.bench.corpus import sample_rows
 from aura_core.bench.parity import state_parity
 from aura_core.bench.readout import train_and_spell
@@ -102,7 +101,11 @@ def _measure(
     seeds: int,
 ) -> dict[str, Any]:
     teacher = load_whisper(config.teacher)
-    _, counts, metrics = _finished(teacher, ingest, uri, config)
+    outcome = _, counts, metrics = build.make_cache(teacher, ingest, uri, config)
+    publish_manifest(
+        uri, outcome, stage="teacher_cache", stage_version=0, fingerprint="",
+        identity=config.identity(), inputs={}, provenance={},
+    )  # fmt: skip
     errors, words = _train(open_cache(uri), student, heldout, seeds)
     estimate = bootstrap.ratio(errors.mean(axis=0), words[0], samples=1000, seed=0)
     assert estimate is not None
@@ -130,17 +133,6 @@ def _train(
     ]
     errors, words = zip(*found, strict=True)
     return np.stack(errors), np.stack(words)
-
-
-def _finished(teacher: Whisper, ingest: str, uri: str, config: TeacherCacheConfig) -> build.Outcome:
-    outcome = files, counts, metrics = build.make_cache(teacher, ingest, uri, config)
-    manifest = Manifest(
-        stage="teacher_cache", stage_version=0, fingerprint="", identity=config.identity(),
-        inputs={}, files=[describe_file(uri, path) for path in files], counts=counts,
-        metrics=metrics,
-    )  # fmt: skip
-    write_manifest(uri, manifest)
-    return outcome
 
 
 def _line(row: Mapping[str, Any]) -> str:

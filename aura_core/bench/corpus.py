@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from aura_core.artifacts import store
-from aura_core.corpus.table import read_table
+from aura_core.corpus.table import read_table, shuffled
 from aura_core.errors import AuraError
 
 
@@ -16,4 +15,4 @@ def sample_rows(ingest_uri: str, split: str, limit: int | None) -> list[dict[str
     rows: list[dict[str, Any]] = read_table(ingest_uri, splits=[split]).to_pylist()
     if not rows:
         raise AuraError(f"{ingest_uri} has no utterance in the split {split}")
-    return sorted(rows, key=lambda row: store.xxh3(row["id"].encode()))[:limit]
+    return shuffled(rows)[:limit]

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from aura_core.cache.build import as_configured
 from aura_core.cache.encode import prepare, teacher_states
 from aura_core.config import TeacherCacheConfig
-from aura_core.models.whisper_encoder import in_precision, load_whisper
-from aura_core.precision import compute_dtype
+from aura_core.models.whisper_encoder import load_whisper
 
 # Whisper as it was trained, and what differs from it.
 AS_TRAINED = {"padding": "30s", "precision": "fp32"}
@@ -54,8 +54,7 @@ def _states(
 ) -> tuple[dict[int, Tensor], int]:
     """All clips' own states, one after the other, and the mel frames they took."""
     config = config.model_copy(update={**changes, "layers": None})
-    plain = load_whisper(config.teacher)
-    teacher = in_precision(plain, compute_dtype(config.precision, plain.device))
+    teacher = as_configured(load_whisper(config.teacher), config)
     clips = [prepare(row, teacher, config) for row in rows]
     states = [teacher_states(teacher, [clip], config)[0] for clip in clips]
     together = {layer: torch.cat([each[layer][0] for each in states]) for layer in states[0]}

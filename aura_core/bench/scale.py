@@ -18,14 +18,14 @@ import pyarrow.parquet as pq
 import torch
 
 from aura_core.artifacts import store
-from aura_core.artifacts.manifest import Manifest, describe_file, write_manifest
+from aura_core.artifacts.manifest import FileEntry, publish_manifest
 from aura_core.cache import build, inventory
 from aura_core.cache import codec as codecs
 from aura_core.cache.catalogue import STEM, write_members
 from aura_core.cache.codec import Codec, LayerCodec
 from aura_core.cache.index import open_cache
 from aura_core.cache.plan import ShardPlan
-from aura_core.cache.record import LayerError, Published, ShardRecord, write_record
+from aura_core.cache.record import LayerError, ShardRecord, write_record
 from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.ingest_plan import PART_ITEMS
 
@@ -77,13 +77,11 @@ def _measure(
         return all(build.finished_record(uri, shard, digest) for shard in again.shards)
 
     assert timed("resume", resume)
-    files, counts, metrics = timed("catalogue", lambda: build.publish_catalogue(uri, plan))
-    manifest = Manifest(
-        stage=inventory.STAGE, stage_version=0, fingerprint="", identity=config.identity(),
-        inputs={}, files=[describe_file(uri, path) for path in files], counts=counts,
-        metrics=metrics,
+    outcome = timed("catalogue", lambda: build.publish_catalogue(uri, plan))
+    publish_manifest(
+        uri, outcome, stage=inventory.STAGE, stage_version=0, fingerprint="",
+        identity=config.identity(), inputs={}, provenance={},
     )  # fmt: skip
-    write_manifest(uri, manifest)
     assert len(timed("open", lambda: open_cache(uri))) == utterances
     assert len(timed("list", lambda: inventory.list_caches(str(folder)))) == 1
     assert list(timed("garbage", lambda: list(inventory.list_garbage(str(folder))))) == []
@@ -113,7 +111,7 @@ def _write_stand_in(uri: str, shard: ShardPlan, codec: str) -> None:
     first = int(shard.name) * shard.utterances
     rows = [_row(first + i, i) for i in range(shard.utterances)]
     size_bytes = shard.utterances * _SAMPLE_BYTES
-    tar = Published(path=f"shards/{shard.name}-stand-in.tar", size_bytes=size_bytes, xxh3="0" * 32)
+    tar = FileEntry(path=f"shards/{shard.name}-stand-in.tar", size_bytes=size_bytes, xxh3="0" * 32)
     path = Path(uri) / tar.path
     path.parent.mkdir(exist_ok=True)
     with path.open("wb") as file:

@@ -24,7 +24,7 @@ from aura_core.cache.plan import Plan, ShardPlan
 from aura_core.cache.utterances import read_utterances
 from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import decode_audio, write_table
-from aura_core.models.whisper_encoder import encoder_states, in_precision, load_whisper
+from aura_core.models.whisper_encoder import encoder_states, load_whisper
 from aura_core.precision import compute_dtype
 
 Rows = Sequence[Mapping[str, Any]]
@@ -114,8 +114,7 @@ def _naive(model: Whisper, rows: Rows) -> None:
 
 
 def _fit(folder: str, plan: Plan, config: TeacherCacheConfig, device: str) -> None:
-    plain = load_whisper(config.teacher, device)
-    teacher = in_precision(plain, compute_dtype(config.precision, plain.device))
+    teacher = build.as_configured(load_whisper(config.teacher, device), config)
     codec = build.fit_sample(teacher, f"{folder}/ingest", plan, config)
     store.write_bytes(f"{folder}/{codecs.NAME}", codecs.to_bytes(codec))
 

@@ -10,13 +10,14 @@ from safetensors.torch import save
 from whisper.model import Whisper
 
 from aura_core.artifacts import store
+from aura_core.artifacts.manifest import FileEntry, Outcome
 from aura_core.cache import codec as codecs
 from aura_core.cache import plan as planning
 from aura_core.cache.catalogue import INDEX, SHARDS, STEM, Catalogue, write_index
 from aura_core.cache.codec import Codec, fit_codec
 from aura_core.cache.encode import batches, encode, teacher_states
 from aura_core.cache.plan import Plan, ShardPlan, make_plan
-from aura_core.cache.record import LayerError, Published, ShardRecord, read_record
+from aura_core.cache.record import LayerError, ShardRecord, read_record
 from aura_core.cache.shard import write_shard
 from aura_core.cache.utterances import list_parts, read_utterances
 from aura_core.config import TeacherCacheConfig
@@ -29,9 +30,6 @@ STEM_TENSORS = ("conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "pos
 _SAMPLE_SHARDS = 16
 _SAMPLE_FRAMES = 20_000
 _RECORD_THREADS = 16
-
-# Files (paths below the artifact), counts, metrics.
-Outcome = tuple[list[str], dict[str, int], dict[str, Any]]
 
 
 def plan_cache(ingest_uri: str, uri: str, config: TeacherCacheConfig) -> Plan:
@@ -57,7 +55,7 @@ def publish_teacher_parts(
     stem = {name: encoder[name].cpu().contiguous() for name in STEM_TENSORS}
     store.write_bytes(store.join(uri, STEM), save(stem))
     if not store.exists(store.join(uri, codecs.NAME)):
-        codec = fit_sample(_as_configured(teacher, config), ingest_uri, plan, config)
+        codec = fit_sample(as_configured(teacher, config), ingest_uri, plan, config)
         store.write_bytes(store.join(uri, codecs.NAME), codecs.to_bytes(codec))
 
 
@@ -117,11 +115,12 @@ def open_builder(
     """Return what makes the shards: the published codec, and the teacher in its precision."""
     data = store.read_bytes(store.join(uri, codecs.NAME))
     codec = codecs.from_bytes(data).to(teacher.device)
-    teacher = _as_configured(teacher, config)
+    teacher = as_configured(teacher, config)
     return Builder(teacher, ingest_uri, uri, config, codec, store.xxh3(data))
 
 
-def _as_configured(teacher: Whisper, config: TeacherCacheConfig) -> Whisper:
+def as_configured(teacher: Whisper, config: TeacherCacheConfig) -> Whisper:
+    """Return the float32 teacher in the precision the cache is made in."""
     return in_precision(teacher, compute_dtype(config.precision, teacher.device))
 
 
@@ -148,7 +147,7 @@ def finished_record(uri: str, shard: ShardPlan, codec_digest: str) -> ShardRecor
     return record if whole else None
 
 
-def _is_whole(uri: str, file: Published) -> bool:
+def _is_whole(uri: str, file: FileEntry) -> bool:
     try:
         return store.size_bytes(store.join(uri, file.path)) == file.size_bytes
     except FileNotFoundError:
@@ -159,7 +158,7 @@ def _is_whole(uri: str, file: Published) -> bool:
 class _Totals:
     """Sums over the shards' records, one record in memory at a time."""
 
-    tars: list[Published] = field(default_factory=list)
+    tars: list[FileEntry] = field(default_factory=list)
     utterances: int = 0
     frames: int = 0
     duration_s: float = 0.0

@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 from aura_core.artifacts import store
-from aura_core.cache.record import Published, ShardRecord, members_path
+from aura_core.artifacts.manifest import FileEntry, require_manifest
+from aura_core.cache.record import ShardRecord, members_path
+from aura_core.corpus.table import DESCRIPTION_SCHEMA
 from aura_core.errors import AuraError
 
 INDEX = "index.parquet"
@@ -27,14 +29,7 @@ MEMBER_SCHEMA = pa.schema(
         pa.field("size_bytes", pa.int64(), nullable=False),
         pa.field("xxh3", pa.string(), nullable=False),
         pa.field("key", pa.string(), nullable=False),
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("text", pa.string(), nullable=False),
-        pa.field("instruction", pa.string()),
-        pa.field("response", pa.string()),
-        pa.field("speaker", pa.string()),
-        pa.field("split", pa.string(), nullable=False),
-        pa.field("family", pa.string()),
-        pa.field("duration_s", pa.float64(), nullable=False),
+        *DESCRIPTION_SCHEMA,
         pa.field("num_mel_frames", pa.int32(), nullable=False),
         pa.field("num_frames", pa.int32(), nullable=False),
     ]
@@ -50,16 +45,28 @@ class Catalogue(BaseModel):
     layers: tuple[int, ...]
     width: int
     n_mels: int
-    tars: tuple[Published, ...]
+    tars: tuple[FileEntry, ...]
 
 
-def write_members(uri: str, name: str, rows: Sequence[Mapping[str, Any]]) -> Published:
+def cache_files(uri: str) -> dict[str, FileEntry]:
+    """What a finished cache's manifest vouches for, by path.
+
+    Raises:
+        AuraError: if there is no finished cache at `uri`.
+    """
+    files = {entry.path: entry for entry in require_manifest(uri).files}
+    if SHARDS not in files:
+        raise AuraError(f"{uri} is not a teacher cache: its manifest lists no {SHARDS}")
+    return files
+
+
+def write_members(uri: str, name: str, rows: Sequence[Mapping[str, Any]]) -> FileEntry:
     """Publish a shard's part of the index: rows of `MEMBER_SCHEMA`, in the order of its tar."""
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(list(rows), MEMBER_SCHEMA), buffer, compression="zstd")
     data, path = buffer.getvalue(), members_path(name)
     store.write_bytes(store.join(uri, path), data)
-    return Published(path=path, size_bytes=len(data), xxh3=store.xxh3(data))
+    return FileEntry(path=path, size_bytes=len(data), xxh3=store.xxh3(data))
 
 
 def read_members(uri: str, record: ShardRecord) -> pa.Table:

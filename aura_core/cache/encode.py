@@ -13,7 +13,7 @@ from aura_core.cache.codec import Codec, Encoded
 from aura_core.cache.plan import safe_key
 from aura_core.cache.record import Entry, layer_name
 from aura_core.config import TeacherCacheConfig
-from aura_core.corpus.table import decode_audio
+from aura_core.corpus.table import DESCRIPTION_SCHEMA, decode_audio
 from aura_core.errors import AuraError
 from aura_core.models.whisper_encoder import encoder_states, log_mel, padded_log_mel
 from aura_core.read_ahead import read_ahead
@@ -186,10 +186,9 @@ def _errors(encoded: Encoded, clips: Sequence[Clip], counts: list[int]) -> list[
 
 
 def _entry(clip: Clip) -> Entry:
-    names = ("id", "text", "instruction", "response", "speaker", "split", "family", "duration_s")
     return Entry(
         key=safe_key(clip.row["id"]),
         num_mel_frames=len(clip.stored_mel),
         num_frames=clip.num_frames,
-        **{name: clip.row[name] for name in names},
+        **{name: clip.row[name] for name in DESCRIPTION_SCHEMA.names},
     )

@@ -13,9 +13,9 @@ from safetensors.torch import load
 from torch import Tensor
 
 from aura_core.artifacts import store
-from aura_core.artifacts.manifest import FileEntry, require_manifest
+from aura_core.artifacts.manifest import FileEntry
 from aura_core.cache import codec as codecs
-from aura_core.cache.catalogue import INDEX, SHARDS, STEM, Catalogue
+from aura_core.cache.catalogue import INDEX, SHARDS, STEM, Catalogue, cache_files
 from aura_core.errors import AuraError
 
 _REPAIR = "run `aura cache verify --repair` on it and then the teacher_cache stage again"
@@ -134,9 +134,7 @@ def open_cache(uri: str) -> TeacherCache:
     Raises:
         AuraError: if the cache is not finished, or a file is missing or damaged.
     """
-    files = {entry.path: entry for entry in require_manifest(uri).files}
-    if SHARDS not in files:
-        raise AuraError(f"{uri} is not a teacher cache: its manifest lists no {SHARDS}")
+    files = cache_files(uri)
     try:
         catalogue = Catalogue.model_validate_json(_read_verified(uri, SHARDS, files))
     except ValidationError as error:
@@ -148,14 +146,15 @@ def open_cache(uri: str) -> TeacherCache:
 
 def _check_sizes(uri: str, catalogue: Catalogue) -> None:
     """One listing, however many tars there are."""
-    sizes = store.list_sizes(store.join(uri, "shards"))
+    found = store.list_tree(store.join(uri, "shards"))
     for tar in catalogue.tars:
-        size_bytes = sizes.get(tar.path.removeprefix("shards/"))
-        if size_bytes is None:
+        info = found.get(tar.path.removeprefix("shards/"))
+        if info is None:
             raise AuraError(f"{uri}: {tar.path} is missing; {_REPAIR}")
-        if size_bytes != tar.size_bytes:
+        if info.size_bytes != tar.size_bytes:
             raise AuraError(
-                f"{uri}: {tar.path} has {size_bytes} bytes, expected {tar.size_bytes}; {_REPAIR}"
+                f"{uri}: {tar.path} has {info.size_bytes} bytes, expected {tar.size_bytes}; "
+                f"{_REPAIR}"
             )
 
 

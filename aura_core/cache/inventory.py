@@ -11,7 +11,7 @@ from aura_core.artifacts.manifest import Manifest, read_manifest
 from aura_core.cache import plan as planning
 from aura_core.cache.catalogue import SHARDS, Catalogue
 from aura_core.cache.plan import Plan
-from aura_core.cache.record import members_path, record_path
+from aura_core.cache.record import members_path, record_path, shard_of
 
 STAGE = "teacher_cache"
 _SPEC = "spec.json"
@@ -101,5 +101,5 @@ def _referred(cache: CacheState) -> set[str]:
     catalogue = Catalogue.model_validate_json(store.read_bytes(store.join(cache.uri, SHARDS)))
     wanted = {manifest.NAME, _SPEC, *(entry.path for entry in cache.manifest.files)}
     for tar in catalogue.tars:
-        wanted |= {tar.path, members_path(tar.shard), record_path(tar.shard)}
+        wanted |= {tar.path, members_path(shard_of(tar)), record_path(shard_of(tar))}
     return wanted

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from aura_core.artifacts import store
+from aura_core.artifacts.manifest import FileEntry
 
 SHARD_DIGITS = 6
 
@@ -47,27 +48,14 @@ class LayerError(_Frozen):
         )
 
 
-class Published(_Frozen):
-    """A published file: its path below the artifact, its size and 128-bit XXH3."""
-
-    path: str
-    size_bytes: int
-    xxh3: str
-
-    @property
-    def shard(self) -> str:
-        """Name of its shard."""
-        return self.path.removeprefix("shards/")[:SHARD_DIGITS]
-
-
 class ShardRecord(_Frozen):
     """Its existence marks the shard as finished."""
 
     format: int = 2
     name: str
     codec: str
-    tar: Published
-    members: Published
+    tar: FileEntry
+    members: FileEntry
     layers: tuple[int, ...]
     width: int
     n_mels: int
@@ -75,6 +63,11 @@ class ShardRecord(_Frozen):
     num_frames: int
     duration_s: float
     errors: dict[int, LayerError]
+
+
+def shard_of(tar: FileEntry) -> str:
+    """Name of the shard a tar holds."""
+    return tar.path.removeprefix("shards/")[:SHARD_DIGITS]
 
 
 def record_path(name: str) -> str:

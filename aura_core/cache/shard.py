@@ -11,12 +11,12 @@ from typing import Any
 from safetensors.torch import save
 
 from aura_core.artifacts import store
+from aura_core.artifacts.manifest import FileEntry
 from aura_core.cache.catalogue import write_members
 from aura_core.cache.encode import EncodedSample, StorageError
 from aura_core.cache.record import (
     Entry,
     LayerError,
-    Published,
     ShardRecord,
     write_record,
 )
@@ -68,11 +68,11 @@ def write_shard(
     return record
 
 
-def _describe(path: Path, name: str) -> Published:
+def _describe(path: Path, name: str) -> FileEntry:
     # Named by its content: two runs that differ in a last bit never overwrite each other.
     digest = store.file_xxh3(path)
     location = f"shards/{name}-{digest[:_NAME_DIGITS]}.tar"
-    return Published(path=location, size_bytes=path.stat().st_size, xxh3=digest)
+    return FileEntry(path=location, size_bytes=path.stat().st_size, xxh3=digest)
 
 
 @dataclass

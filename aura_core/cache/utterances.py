@@ -9,12 +9,11 @@ import pyarrow.parquet as pq
 
 from aura_core.artifacts import store
 from aura_core.cache.plan import Part, ShardPlan, Slice
+from aura_core.corpus.table import DESCRIPTION_SCHEMA
 from aura_core.errors import AuraError
 
 _FOLDER = "utterances"
-_COLUMNS = [
-    "id", "text", "instruction", "response", "speaker", "split", "family", "duration_s", "audio",
-]  # fmt: skip
+_COLUMNS = [*DESCRIPTION_SCHEMA.names, "audio"]
 
 
 def list_parts(ingest_uri: str, splits: Sequence[str]) -> Iterator[Part]:

@@ -4,10 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from aura_core.artifacts import manifest, store
-from aura_core.artifacts.manifest import require_manifest
-from aura_core.cache.catalogue import SHARDS, Catalogue
-from aura_core.cache.record import Published
-from aura_core.errors import AuraError
+from aura_core.artifacts.manifest import FileEntry
+from aura_core.cache.catalogue import SHARDS, Catalogue, cache_files
 
 
 @dataclass(frozen=True)
@@ -27,13 +25,8 @@ def verify_cache(uri: str) -> Iterator[tuple[str, int, Problem | None]]:
     Raises:
         AuraError: if the cache is not finished.
     """
-    files = {entry.path: entry for entry in require_manifest(uri).files}
-    if SHARDS not in files:
-        raise AuraError(f"{uri} is not a teacher cache: its manifest lists no {SHARDS}")
-    for entry in files.values():
-        yield entry.path, entry.size_bytes, _check(uri, entry.path, entry.size_bytes, entry.xxh3)
-    for tar in _tars(uri):
-        yield tar.path, tar.size_bytes, _check(uri, tar.path, tar.size_bytes, tar.xxh3)
+    for entry in _published(uri):
+        yield entry.path, entry.size_bytes, _check(uri, entry)
 
 
 def repair_cache(uri: str, problems: list[Problem]) -> None:
@@ -48,25 +41,27 @@ def repair_cache(uri: str, problems: list[Problem]) -> None:
 
 def total_bytes(uri: str) -> int:
     """Bytes that `verify_cache` reads."""
-    files = require_manifest(uri).files
-    return sum(entry.size_bytes for entry in files) + sum(tar.size_bytes for tar in _tars(uri))
+    return sum(entry.size_bytes for entry in _published(uri))
 
 
-def _tars(uri: str) -> tuple[Published, ...]:
-    """The catalogue's tars; none if it is damaged itself, which is a problem of its own."""
+def _published(uri: str) -> list[FileEntry]:
+    """What the manifest vouches for, and what the catalogue does."""
+    files = list(cache_files(uri).values())
     try:
         data = store.read_bytes(store.join(uri, SHARDS))
-        return Catalogue.model_validate_json(data).tars
+        return [*files, *Catalogue.model_validate_json(data).tars]
     except (FileNotFoundError, ValueError):
-        return ()
+        # The catalogue is damaged itself, which is a problem of its own.
+        return files
 
 
-def _check(uri: str, path: str, size_bytes: int, xxh3: str) -> Problem | None:
+def _check(uri: str, entry: FileEntry) -> Problem | None:
     try:
-        with store.local_file(store.join(uri, path)) as local:
+        with store.local_file(store.join(uri, entry.path)) as local:
             found = local.stat().st_size
-            if found != size_bytes:
-                return Problem(path, f"{found} bytes, expected {size_bytes}")
-            return None if store.file_xxh3(local) == xxh3 else Problem(path, "damaged")
+            if found != entry.size_bytes:
+                return Problem(entry.path, f"{found} bytes, expected {entry.size_bytes}")
+            sound = store.file_xxh3(local) == entry.xxh3
+            return None if sound else Problem(entry.path, "damaged")
     except FileNotFoundError:
-        return Problem(path, "missing")
+        return Problem(entry.path, "missing")

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,8 @@ from aura_core.errors import AuraError
 SAMPLE_RATE = 16_000
 MAX_PART_ROWS = 1000
 
-UTTERANCE_SCHEMA = pa.schema(
+# What an utterance is without its audio, here and in the index of a teacher cache.
+DESCRIPTION_SCHEMA = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
         pa.field("text", pa.string(), nullable=False),
@@ -26,6 +27,11 @@ UTTERANCE_SCHEMA = pa.schema(
         pa.field("split", pa.string(), nullable=False),
         pa.field("family", pa.string()),
         pa.field("duration_s", pa.float64(), nullable=False),
+    ]
+)
+UTTERANCE_SCHEMA = pa.schema(
+    [
+        *DESCRIPTION_SCHEMA,
         pa.field("source_sample_rate", pa.int32(), nullable=False),
         pa.field("avg_logprob", pa.float64()),
         pa.field("audio", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
@@ -111,6 +117,11 @@ def read_table(
         for name in names
     ]
     return pa.concat_tables(tables)
+
+
+def shuffled(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put rows in an order that does not follow the corpus: the first ones are a fair sample."""
+    return sorted(rows, key=lambda row: store.xxh3(row["id"].encode()))
 
 
 def encode_audio(audio: np.ndarray) -> tuple[bytes, str]:

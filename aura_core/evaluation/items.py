@@ -7,8 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from aura_core.artifacts import store
-from aura_core.corpus.table import decode_audio, read_table
+from aura_core.corpus.table import decode_audio, read_table, shuffled
 from aura_core.errors import AuraError
 from aura_core.student.prompts import TRANSCRIBE
 
@@ -55,7 +54,6 @@ def load_items(ingest_uri: str, split: str, task: str, max_items: int | None) ->
     rows = read_table(ingest_uri, splits=[split]).to_pylist()
     if task == "respond":
         rows = [row for row in rows if row["response"] is not None]
-    rows.sort(key=lambda row: store.xxh3(row["id"].encode()))
     return [
         Item(
             id=row["id"],
@@ -65,7 +63,7 @@ def load_items(ingest_uri: str, split: str, task: str, max_items: int | None) ->
             duration_s=row["duration_s"],
             flac=row["audio"]["bytes"],
         )
-        for row in rows[:max_items]
+        for row in shuffled(rows)[:max_items]
     ]
 
 

@@ -18,24 +18,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from pydantic import ValidationError
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import (
-    Manifest,
-    describe_file,
+    Outcome,
     provenance,
+    publish_manifest,
     read_manifest,
-    write_manifest,
 )
 from aura_core.config import StageConfig
 from aura_core.errors import AuraError
 from aura_core.pipeline import StageSpec
 
-# Published files (paths relative to the artifact), counts, metrics.
-Outcome = tuple[list[str], dict[str, int], dict[str, Any]]
 Run = Callable[[StageSpec], Outcome]
 ConfigT = TypeVar("ConfigT", bound=StageConfig)
 
@@ -165,19 +162,16 @@ def _make(spec: StageSpec, run: Run, ray_signals: _Signals | None) -> None:
 
 
 def _publish(spec: StageSpec, outcome: Outcome) -> None:
-    files, counts, metrics = outcome
-    manifest = Manifest(
+    publish_manifest(
+        spec.uri,
+        outcome,
         stage=spec.stage,
         stage_version=spec.stage_version,
         fingerprint=spec.fingerprint,
         identity=spec.identity,
         inputs=spec.inputs,
-        files=[describe_file(spec.uri, path) for path in sorted(files)],
-        counts=counts,
-        metrics=metrics,
         provenance=provenance(),
     )
-    write_manifest(spec.uri, manifest)
 
 
 @contextmanager

@@ -5,12 +5,13 @@ python -m tasks.jobs.precompute --spec URI
 
 import logging
 import math
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import ray
 import torch
+from ray.util import ActorPool
 from tqdm import tqdm
 
 from aura_core.cache import build
@@ -71,17 +72,19 @@ def _build_shards(spec: StageSpec, plan: Plan) -> None:
             progress.update(duration_s)
 
 
-def _map_unordered(encoders: list[Any], shards: tuple[ShardPlan, ...]) -> Iterator[float]:
+def _map_unordered(encoders: list[Any], shards: Iterable[ShardPlan]) -> Iterator[float]:
     """Give every encoder a shard, and the next one when it is done: no queue of a million."""
-    waiting, free = deque(shards), deque(encoders)
-    running: dict[Any, Any] = {}
-    while waiting or running:
-        while waiting and free:
-            encoder = free.popleft()
-            running[encoder.build.remote(waiting.popleft())] = encoder
-        (done,), _ = ray.wait(list(running))
-        free.append(running.pop(done))
-        yield ray.get(done)
+    pool, waiting = ActorPool(encoders), iter(shards)
+
+    def submit(count: int) -> None:
+        for shard in islice(waiting, count):
+            pool.submit(lambda encoder, shard: encoder.build.remote(shard), shard)
+
+    submit(len(encoders))
+    while pool.has_next():
+        duration_s = pool.get_next_unordered()
+        submit(1)
+        yield duration_s
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """A small ingest artifact of real neural speech, and the cache made of it."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ import soxr
 import torch
 from piper import PiperVoice, SynthesisConfig
 
-from aura_core.artifacts.manifest import Manifest, describe_file, write_manifest
+from aura_core.artifacts.manifest import publish_manifest
 from aura_core.cache import build
 from aura_core.cache.codec import fit_codec
 from aura_core.cache.encode import batches, encode, teacher_states
@@ -101,19 +103,13 @@ def make_cache(teacher, ingest_uri, config):
     """Make a finished cache at a URI, in this process."""
 
     def make(uri: str) -> str:
-        publish_manifest(uri, build.make_cache(teacher, ingest_uri, uri, config))
+        publish_manifest(
+            uri, build.make_cache(teacher, ingest_uri, uri, config), stage="teacher_cache",
+            stage_version=1, fingerprint="0" * 64, identity={}, inputs={}, provenance={},
+        )  # fmt: skip
         return uri
 
     return make
-
-
-def publish_manifest(uri: str, outcome) -> None:
-    files, counts, metrics = outcome
-    manifest = Manifest(
-        stage="teacher_cache", stage_version=1, fingerprint="0" * 64, identity={}, inputs={},
-        files=[describe_file(uri, path) for path in files], counts=counts, metrics=metrics,
-    )  # fmt: skip
-    write_manifest(uri, manifest)
 
 
 @pytest.fixture(scope="session")
@@ -122,3 +118,16 @@ def cache_folder(make_cache, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("cache")
     make_cache(str(folder))
     return folder
+
+
+@pytest.fixture
+def copied(cache_folder, tmp_path) -> Path:
+    """A finished cache of the test's own."""
+    folder = tmp_path / "cache"
+    shutil.copytree(cache_folder, folder)
+    return folder
+
+
+def tar_paths(folder: Path) -> list[str]:
+    """Paths of a cache's tars below it, in the order of the plan."""
+    return [tar["path"] for tar in json.loads((folder / "shards.json").read_text())["tars"]]

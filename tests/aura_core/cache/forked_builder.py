@@ -17,7 +17,7 @@ import s3fs  # noqa: F401
 import torch
 
 from aura_core.artifacts import store
-from aura_core.artifacts.manifest import Manifest, describe_file, write_manifest
+from aura_core.artifacts.manifest import publish_manifest
 from aura_core.cache import build, shard
 from aura_core.config import TeacherCacheConfig
 from aura_core.models.whisper_encoder import load_whisper
@@ -49,12 +49,10 @@ def main() -> None:
 
 
 def make(teacher, ingest_uri: str, uri: str) -> None:
-    files, counts, metrics = build.make_cache(teacher, ingest_uri, uri, CONFIG)
-    manifest = Manifest(
-        stage="teacher_cache", stage_version=2, fingerprint="0" * 64, identity={}, inputs={},
-        files=[describe_file(uri, path) for path in files], counts=counts, metrics=metrics,
+    publish_manifest(
+        uri, build.make_cache(teacher, ingest_uri, uri, CONFIG), stage="teacher_cache",
+        stage_version=2, fingerprint="0" * 64, identity={}, inputs={}, provenance={},
     )  # fmt: skip
-    write_manifest(uri, manifest)
 
 
 def watch_steps(kill_at: int | None) -> list[str]:

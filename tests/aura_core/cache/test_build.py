@@ -1,6 +1,3 @@
-import json
-import shutil
-
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -8,16 +5,11 @@ from safetensors.torch import load_file
 from aura_core.cache import build
 from aura_core.cache.index import open_cache
 
+from .conftest import tar_paths
+
 ARTIFACT = {
     "plan.json", "codec.safetensors", "teacher_stem.safetensors", "index.parquet", "shards.json"
 }  # fmt: skip
-
-
-@pytest.fixture
-def copied(cache_folder, tmp_path):
-    folder = tmp_path / "cache"
-    shutil.copytree(cache_folder, folder)
-    return folder
 
 
 def contents(folder):
@@ -40,17 +32,13 @@ def test_finished_shards_are_kept(copied, make_cache):
     assert {path: path.stat().st_mtime_ns for path in (copied / "shards").iterdir()} == before
 
 
-def shard_tar(folder, number):
-    return folder / json.loads((folder / "shards.json").read_text())["tars"][number]["path"]
-
-
 @pytest.mark.parametrize(
     "name", ["plan.json", "shards/000001.json", "shards/000001.parquet", "tar", "index.parquet"]
 )
 @pytest.mark.parametrize("damage", ["remove", "truncate", "flip"])
 def test_what_is_damaged_is_made_again(copied, make_cache, name, damage):
     expected = contents(copied)
-    path = shard_tar(copied, 1) if name == "tar" else copied / name
+    path = copied / tar_paths(copied)[1] if name == "tar" else copied / name
     data = bytearray(path.read_bytes())
     if damage == "remove":
         path.unlink()

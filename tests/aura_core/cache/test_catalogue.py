@@ -3,7 +3,7 @@ import pytest
 
 from aura_core.cache.catalogue import INDEX_SCHEMA, Catalogue, read_members
 from aura_core.cache.plan import Plan
-from aura_core.cache.record import read_record
+from aura_core.cache.record import read_record, shard_of
 from aura_core.errors import AuraError
 
 
@@ -36,5 +36,5 @@ def test_a_damaged_part_of_the_index_is_refused_by_name(cache_folder, tmp_path, 
 
 def test_the_catalogue_names_the_tars_in_the_order_of_the_plan(cache_folder):
     catalogue = Catalogue.model_validate_json((cache_folder / "shards.json").read_text())
-    assert [tar.shard for tar in catalogue.tars] == ["000000", "000001", "000002"]
+    assert [shard_of(tar) for tar in catalogue.tars] == ["000000", "000001", "000002"]
     assert (catalogue.layers, catalogue.width, catalogue.n_mels) == ((1, 2, 3, 4), 384, 80)

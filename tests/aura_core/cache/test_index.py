@@ -1,6 +1,5 @@
 import json
 import pickle
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -15,12 +14,7 @@ from aura_core.corpus.table import decode_audio
 from aura_core.errors import AuraError
 from aura_core.models.whisper_encoder import log_mel
 
-
-@pytest.fixture
-def copied(cache_folder, tmp_path):
-    folder = tmp_path / "cache"
-    shutil.copytree(cache_folder, folder)
-    return folder
+from .conftest import tar_paths
 
 
 @pytest.fixture(scope="session")
@@ -107,13 +101,9 @@ def test_nothing_is_pickled(cache_folder, monkeypatch):
     assert suffixes == {".json", ".tar", ".safetensors", ".parquet"}
 
 
-def tars(folder):
-    return json.loads((folder / "shards.json").read_text())["tars"]
-
-
 def test_a_flipped_byte_anywhere_in_a_sample_is_refused_by_shard_and_key(copied):
     cache = open_cache(str(copied))
-    path = copied / tars(copied)[1]["path"]
+    path = copied / tar_paths(copied)[1]
     whole = path.read_bytes()
     rows = [row for row in cache._index.to_pylist() if row["shard"] == 1]
     for row in rows:
@@ -131,7 +121,7 @@ def test_a_flipped_byte_anywhere_in_a_sample_is_refused_by_shard_and_key(copied)
 
 
 def test_a_tar_cut_at_any_edge_of_a_member_is_refused_at_open(copied):
-    path = copied / tars(copied)[1]["path"]
+    path = copied / tar_paths(copied)[1]
     whole = path.read_bytes()
     with tarfile.open(path) as tar:
         edges = {e for m in tar for e in (m.offset, m.offset_data, m.offset_data + m.size)}
@@ -144,7 +134,7 @@ def test_a_tar_cut_at_any_edge_of_a_member_is_refused_at_open(copied):
 
 
 def test_a_missing_tar_is_refused_at_open(copied):
-    path = copied / tars(copied)[2]["path"]
+    path = copied / tar_paths(copied)[2]
     path.unlink()
     with pytest.raises(AuraError, match=rf"{path.name} is missing"):
         open_cache(str(copied))
@@ -152,7 +142,7 @@ def test_a_missing_tar_is_refused_at_open(copied):
 
 def test_a_tar_that_goes_missing_later_is_refused_by_name(copied):
     cache = open_cache(str(copied))
-    path = copied / tars(copied)[0]["path"]
+    path = copied / tar_paths(copied)[0]
     path.unlink()
     with pytest.raises(AuraError, match=rf"a shard is missing .*{path.name}"):
         cache.read(0)

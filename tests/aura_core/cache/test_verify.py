@@ -1,6 +1,3 @@
-import json
-import shutil
-
 import pytest
 
 from aura_core.artifacts import store
@@ -8,16 +5,7 @@ from aura_core.cache.index import open_cache
 from aura_core.cache.verify import Problem, repair_cache, total_bytes, verify_cache
 from aura_core.errors import AuraError
 
-
-@pytest.fixture
-def copied(cache_folder, tmp_path):
-    folder = tmp_path / "cache"
-    shutil.copytree(cache_folder, folder)
-    return folder
-
-
-def tar_paths(folder):
-    return [tar["path"] for tar in json.loads((folder / "shards.json").read_text())["tars"]]
+from .conftest import tar_paths
 
 
 def problems(folder):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aura_core.artifacts.manifest import Manifest, describe_file, write_manifest
+from aura_core.artifacts.manifest import publish_manifest
 from aura_core.cache import build
 from aura_core.config import (
     LoraConfig,
@@ -24,20 +24,10 @@ def cache_uri(tmp_path_factory) -> str:
     write_part(ingest_uri, 0, [utterance(number, text) for number, text in enumerate(TEXTS)])
     config = TeacherCacheConfig()
     teacher = load_whisper(config.teacher)
-    files, counts, metrics = build.make_cache(teacher, ingest_uri, uri, config)
-    write_manifest(
-        uri,
-        Manifest(
-            stage="teacher_cache",
-            stage_version=1,
-            fingerprint="0" * 64,
-            identity={},
-            inputs={},
-            files=[describe_file(uri, path) for path in files],
-            counts=counts,
-            metrics=metrics,
-        ),
-    )
+    publish_manifest(
+        uri, build.make_cache(teacher, ingest_uri, uri, config), stage="teacher_cache",
+        stage_version=1, fingerprint="0" * 64, identity={}, inputs={}, provenance={},
+    )  # fmt: skip
     return uri
 
 
