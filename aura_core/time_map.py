@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -14,7 +15,7 @@ def group_frames(
     """Group every `group` frames into one target.
 
     Args:
-        frames: float [batch, frames_50hz, width], zero where padded.
+        frames: float [batch, frames_50hz, width]; they must be zero where padded.
         num_frames: int64 [batch], the valid frames of each clip.
         group: frames in one student position.
         mode: "stack" concatenates a group's frames, "mean" averages the valid ones.
@@ -25,13 +26,16 @@ def group_frames(
         target is real, 0 where it is padding.
     """
     batch, length, width = frames.shape
-    valid = valid_positions(num_frames, length).to(frames)
+    valid = valid_positions(num_frames, length)
     extra = -length % group
-    frames = functional.pad(frames * valid[:, :, None], (0, 0, 0, extra))
-    valid = functional.pad(valid, (0, extra))
-    frames = frames.view(batch, -1, group, width)
-    valid = valid.view(batch, -1, group, 1)
+    valid = functional.pad(valid, (0, extra)).view(batch, -1, group)
     if mode == "stack":
-        return frames.flatten(2), valid.expand_as(frames).flatten(2)
-    count = valid.sum(dim=2)
-    return frames.sum(dim=2) / count.clamp(min=1), (count > 0).to(frames).expand(-1, -1, width)
+        targets = functional.pad(frames, (0, 0, 0, extra)).view(batch, -1, group * width)
+        return targets, valid.repeat_interleave(width, dim=2).to(frames)
+    count = valid.sum(dim=2)[:, :, None]
+    # Padding the frames would copy them all; only the last group can be short.
+    full = length // group
+    whole = frames[:, : full * group].reshape(batch, full, group, width).sum(dim=2)
+    rest = frames[:, full * group :].sum(dim=1, keepdim=True)
+    sums = torch.cat([whole, rest], dim=1)[:, : count.shape[1]]
+    return sums / count.clamp(min=1), (count > 0).to(frames).expand_as(sums)

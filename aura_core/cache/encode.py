@@ -16,6 +16,7 @@ from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import DESCRIPTION_SCHEMA, decode_audio
 from aura_core.errors import AuraError
 from aura_core.models.whisper_encoder import encoder_states, log_mel, padded_log_mel
+from aura_core.padding import valid_positions
 from aura_core.read_ahead import read_ahead
 
 # Frames of 10 ms, padding included. A constant and no setting: the composition of a
@@ -121,6 +122,7 @@ def prepare(row: Mapping[str, Any], teacher: Whisper, config: TeacherCacheConfig
     return Clip(row, mel, padded_log_mel(audio, teacher.dims.n_mels, config.silence_s))
 
 
+@torch.inference_mode()
 def teacher_states(
     teacher: Whisper, clips: Sequence[Clip], config: TeacherCacheConfig
 ) -> tuple[dict[int, Tensor], Tensor]:
@@ -128,14 +130,18 @@ def teacher_states(
 
     Returns:
         {layer: float32 [batch, frames_50hz, width]}, and the frames that are the clips' own,
-        without the silence after them: int64 [batch].
+        without the silence after them: int64 [batch]. States beyond these are zero.
     """
     mel, lengths = ready_batch(teacher, clips)
     layers = chosen_layers(config, teacher.dims.n_audio_layer)
     states = encoder_states(teacher, mel, lengths, layers)
     num_frames = torch.tensor([clip.num_frames for clip in clips], device=mel.device)
     longest = int(num_frames.max())
-    return {layer: value[:, :longest] for layer, value in states.items()}, num_frames
+    beyond = ~valid_positions(num_frames, longest)
+    states = {layer: value[:, :longest] for layer, value in states.items()}
+    for value in states.values():
+        value[beyond] = 0
+    return states, num_frames
 
 
 def ready_batch(teacher: Whisper, clips: Sequence[Clip]) -> tuple[Tensor, Tensor]:

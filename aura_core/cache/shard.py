@@ -3,23 +3,22 @@
 import io
 import os
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from safetensors.torch import save
+import torch
+import xxhash
+from safetensors import numpy as numpy_safetensors
+from safetensors import torch as torch_safetensors
+from torch import Tensor
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import FileEntry
 from aura_core.cache.catalogue import write_members
 from aura_core.cache.encode import EncodedSample, StorageError
-from aura_core.cache.record import (
-    Entry,
-    LayerError,
-    ShardRecord,
-    write_record,
-)
+from aura_core.cache.record import LayerError, ShardRecord, write_record
 from aura_core.errors import AuraError
 
 # Enough of the digest that two tars of one shard cannot meet.
@@ -32,7 +31,7 @@ def write_shard(
     """Publish a shard's tar, its part of the index and, last, its record.
 
     Samples are streamed: memory holds one batch at a time. The tar is read back
-    and compared with what was meant before it is published.
+    and compared with what was meant, byte for byte, before it is published.
 
     Args:
         uri: the artifact.
@@ -47,49 +46,64 @@ def write_shard(
     summary = _Summary()
     with store.scratch(store.join(uri, "shards")) as folder:
         path = folder / f"{name}.tar"
-        _write_tar(path, samples, summary)
-        tar = _describe(path, name)
-        rows = _verify_tar(path, summary)
+        tar = _verified(path, name, _write_tar(path, samples, summary))
         store.publish(path, store.join(uri, tar.path))
     record = ShardRecord(
         name=name,
         codec=codec,
         tar=tar,
-        members=write_members(uri, name, rows),
+        members=write_members(uri, name, summary.members),
         layers=tuple(summary.errors),
         width=width,
         n_mels=summary.n_mels,
-        utterances=len(rows),
-        num_frames=sum(entry.num_frames for entry in summary.entries),
-        duration_s=sum(entry.duration_s for entry in summary.entries),
+        utterances=len(summary.members),
+        num_frames=sum(row["num_frames"] for row in summary.members),
+        duration_s=sum(row["duration_s"] for row in summary.members),
         errors={layer: _total(errors) for layer, errors in summary.errors.items()},
     )
     write_record(uri, record)
     return record
 
 
-def _describe(path: Path, name: str) -> FileEntry:
+def _verified(path: Path, name: str, meant: str) -> FileEntry:
+    if store.file_xxh3(path) != meant:
+        raise AuraError(f"{path.name} does not read back as written: check the disk and run again")
     # Named by its content: two runs that differ in a last bit never overwrite each other.
-    digest = store.file_xxh3(path)
-    location = f"shards/{name}-{digest[:_NAME_DIGITS]}.tar"
-    return FileEntry(path=location, size_bytes=path.stat().st_size, xxh3=digest)
+    location = f"shards/{name}-{meant[:_NAME_DIGITS]}.tar"
+    return FileEntry(path=location, size_bytes=path.stat().st_size, xxh3=meant)
 
 
 @dataclass
 class _Summary:
     """What is known of the samples once their tensors are gone."""
 
-    entries: list[Entry] = field(default_factory=list)
-    digests: list[str] = field(default_factory=list)
+    members: list[dict[str, Any]] = field(default_factory=list)  # rows of MEMBER_SCHEMA
     errors: dict[int, list[StorageError]] = field(default_factory=dict)
     n_mels: int = 0
 
-    def add(self, sample: EncodedSample, digest: str) -> None:
-        self.entries.append(sample.entry)
-        self.digests.append(digest)
+    def add(self, sample: EncodedSample, place: dict[str, Any]) -> None:
+        self.members.append({**place, **dict(sample.entry)})
         self.n_mels = sample.tensors["log_mel"].shape[1]
         for layer, error in sample.errors.items():
             self.errors.setdefault(layer, []).append(error)
+
+
+class _Digesting:
+    """A file that is written to, and the digest of what it should hold."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hasher = xxhash.xxh3_128()
+
+    def write(self, data: bytes) -> int:
+        self._hasher.update(data)
+        return self._file.write(data)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def hexdigest(self) -> str:
+        return self._hasher.hexdigest()
 
 
 def _total(errors: list[StorageError]) -> LayerError:
@@ -101,43 +115,35 @@ def _total(errors: list[StorageError]) -> LayerError:
     )
 
 
-def _write_tar(path: Path, samples: Iterable[EncodedSample], summary: _Summary) -> None:
+def _write_tar(path: Path, samples: Iterable[EncodedSample], summary: _Summary) -> str:
+    """Write and sync the tar; return the digest of the bytes that were meant."""
     with path.open("wb") as file:
-        with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        meant = _Digesting(file)
+        with tarfile.open(fileobj=meant, mode="w", format=tarfile.USTAR_FORMAT) as tar:  # type: ignore[call-overload]
             for sample in samples:
-                data = save(sample.tensors)
                 text = sample.entry.model_dump_json() + "\n"
                 _add(tar, f"{sample.entry.key}.json", text.encode())
-                _add(tar, f"{sample.entry.key}.safetensors", data)
-                summary.add(sample, store.xxh3(data))
+                data = _serialise(sample.tensors)
+                offset = _add(tar, f"{sample.entry.key}.safetensors", data)
+                place = {"offset": offset, "size_bytes": len(data), "xxh3": store.xxh3(data)}
+                summary.add(sample, place)
         file.flush()
         os.fsync(file.fileno())
+    return meant.hexdigest()
 
 
-def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+def _serialise(tensors: Mapping[str, Tensor]) -> bytes:
+    # Small tensors take several times as long by way of torch, but numpy has no bfloat16.
+    if any(tensor.dtype == torch.bfloat16 for tensor in tensors.values()):
+        return torch_safetensors.save(dict(tensors))
+    return numpy_safetensors.save({name: tensor.numpy() for name, tensor in tensors.items()})
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> int:
+    """Append a member; return where its data begin."""
     # A fresh TarInfo has mtime, uid and gid 0, no owner and mode 0644.
     info = tarfile.TarInfo(name)
     info.size = len(data)
+    offset = tar.offset + tarfile.BLOCKSIZE
     tar.addfile(info, io.BytesIO(data))
-
-
-def _verify_tar(path: Path, summary: _Summary) -> list[dict[str, Any]]:
-    rows = list(_read_rows(path))
-    expected = list(zip(summary.entries, summary.digests, strict=True))
-    if [(row.pop("entry"), row["xxh3"]) for row in rows] != expected:
-        raise AuraError(f"{path.name} does not read back as written: check the disk and run again")
-    return [{**row, **dict(entry)} for row, entry in zip(rows, summary.entries, strict=True)]
-
-
-def _read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Read a tar's samples back, in order, with the digests of what is really there."""
-    entry: Entry | None = None
-    with tarfile.open(path, mode="r:") as tar:
-        for info in tar:
-            file = tar.extractfile(info)
-            data = file.read() if file else b""
-            if info.name.endswith(".json"):
-                entry = Entry.model_validate_json(data)
-            elif entry is not None and info.name == f"{entry.key}.safetensors":
-                place = {"offset": info.offset_data, "size_bytes": info.size}
-                yield {"entry": entry, **place, "xxh3": store.xxh3(data)}
+    return offset

@@ -3,6 +3,7 @@ import torch
 from aura_core.time_map import group_frames
 
 FRAMES = torch.arange(12, dtype=torch.float).view(1, 6, 2)
+FRAMES[:, 5] = 0
 
 
 def test_stack_concatenates_and_masks_what_is_padding():

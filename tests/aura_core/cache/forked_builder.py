@@ -51,7 +51,7 @@ def main() -> None:
 def make(teacher, ingest_uri: str, uri: str) -> None:
     publish_manifest(
         uri, build.make_cache(teacher, ingest_uri, uri, CONFIG), stage="teacher_cache",
-        stage_version=2, fingerprint="0" * 64, identity={}, inputs={}, provenance={},
+        stage_version=3, fingerprint="0" * 64, identity={}, inputs={}, provenance={},
     )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def watch_steps(kill_at: int | None) -> list[str]:
     """Count the steps that change files, each where it begins: there the last one has ended."""
     steps: list[str] = []
     watched = [
-        (Path, "write_bytes"), (os, "fsync"), (shard, "_verify_tar"), (Path, "replace"),
+        (Path, "write_bytes"), (os, "fsync"), (shard, "_verified"), (Path, "replace"),
         (store, "publish"),
     ]  # fmt: skip
     for owner, name in watched:

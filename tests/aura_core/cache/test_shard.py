@@ -110,10 +110,11 @@ def test_a_disk_that_lies_is_found_before_publishing(samples, tmp_path, monkeypa
     write_tar = shards._write_tar
 
     def write_and_flip(path, *arguments):
-        write_tar(path, *arguments)
+        meant = write_tar(path, *arguments)
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
         path.write_bytes(data)
+        return meant
 
     monkeypatch.setattr(shards, "_write_tar", write_and_flip)
     with pytest.raises(AuraError, match=r"000000\.tar does not read back"):
