@@ -15,7 +15,7 @@ def group_frames(
     """Group every `group` frames into one target.
 
     Args:
-        frames: float [batch, frames_50hz, width]; they must be zero where padded.
+        frames: float [batch, frames_50hz, width].
         num_frames: int64 [batch], the valid frames of each clip.
         group: frames in one student position.
         mode: "stack" concatenates a group's frames, "mean" averages the valid ones.
@@ -23,7 +23,7 @@ def group_frames(
     Returns:
         The targets [batch, positions, width * group] ("stack") or [batch, positions,
         width] ("mean"), and their weights, float of the same shape: 1 where the
-        target is real, 0 where it is padding.
+        target is real, 0 where it stems from padding and means nothing.
     """
     batch, length, width = frames.shape
     valid = valid_positions(num_frames, length)
@@ -33,9 +33,23 @@ def group_frames(
         targets = functional.pad(frames, (0, 0, 0, extra)).view(batch, -1, group * width)
         return targets, valid.repeat_interleave(width, dim=2).to(frames)
     count = valid.sum(dim=2)[:, :, None]
-    # Padding the frames would copy them all; only the last group can be short.
+    return _sums(frames, num_frames, group) / count.clamp(min=1), (count > 0).to(frames).expand(
+        -1, -1, width
+    )
+
+
+def _sums(frames: Tensor, num_frames: Tensor, group: int) -> Tensor:
+    """Sum every `group` frames [batch, length, width], padding left out where both meet."""
+    batch, length, width = frames.shape
     full = length // group
-    whole = frames[:, : full * group].reshape(batch, full, group, width).sum(dim=2)
-    rest = frames[:, full * group :].sum(dim=1, keepdim=True)
-    sums = torch.cat([whole, rest], dim=1)[:, : count.shape[1]]
-    return sums / count.clamp(min=1), (count > 0).to(frames).expand_as(sums)
+    sums = frames[:, : full * group].reshape(batch, full, group, width).sum(dim=2)
+    if length % group:
+        sums = torch.cat([sums, frames[:, full * group :].sum(dim=1, keepdim=True)], dim=1)
+    # Only a clip's last group can hold padding as well: masking every frame would copy them all.
+    clip = torch.arange(batch, device=frames.device)
+    last = (num_frames - 1).clamp(min=0) // group
+    index = last[:, None] * group + torch.arange(group, device=frames.device)
+    own = (index < num_frames[:, None])[:, :, None]
+    members = frames[clip[:, None], index.clamp(max=length - 1)]
+    sums[clip, last] = (members * own).sum(dim=1)
+    return sums

@@ -56,6 +56,6 @@ def _states(
     config = config.model_copy(update={**changes, "layers": None})
     teacher = as_configured(load_whisper(config.teacher), config)
     clips = [prepare(row, teacher, config) for row in rows]
-    states = [teacher_states(teacher, [clip], config)[0] for clip in clips]
+    states = [dict(teacher_states(teacher, [clip], config)) for clip in clips]
     together = {layer: torch.cat([each[layer][0] for each in states]) for layer in states[0]}
     return together, sum(len(clip.heard_mel) for clip in clips)

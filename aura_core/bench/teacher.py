@@ -137,9 +137,10 @@ class _Worker:
     def forward(self, name: str) -> None:
         """Run the encoder on a shard's batches."""
         for mel, lengths in self.ready[name]:
-            states = encoder_states(self.builder.teacher, mel, lengths, self.layers)
+            for _, states in encoder_states(self.builder.teacher, mel, lengths, self.layers):
+                last = states
             # Waits for a GPU as whoever wants the states would.
-            states[max(self.layers)][0, 0, 0].item()
+            last[0, 0, 0].item()
 
 
 _worker: _Worker

@@ -15,7 +15,7 @@ from aura_core.cache import codec as codecs
 from aura_core.cache import plan as planning
 from aura_core.cache.catalogue import INDEX, SHARDS, STEM, Catalogue, write_index
 from aura_core.cache.codec import Codec, fit_codec
-from aura_core.cache.encode import batches, encode, teacher_states
+from aura_core.cache.encode import batches, encode, num_frames, teacher_states
 from aura_core.cache.plan import Plan, ShardPlan, make_plan
 from aura_core.cache.record import LayerError, ShardRecord, read_record
 from aura_core.cache.shard import write_shard
@@ -68,7 +68,8 @@ def fit_sample(teacher: Whisper, ingest_uri: str, plan: Plan, config: TeacherCac
         rows = read_utterances(ingest_uri, shard, config.splits)
         # Short and long ones: rows are not yet in the order of their lengths.
         for clips in batches(teacher, _until(rows, _SAMPLE_FRAMES // len(chosen)), config):
-            sample.append(teacher_states(teacher, clips, config))
+            states = dict(teacher_states(teacher, clips, config))
+            sample.append((states, num_frames(clips).to(teacher.device)))
     return fit_codec(sample, config)
 
 

@@ -112,7 +112,7 @@ class Codec:
         """Average a batch's states down to the cache's rate and pack them, clip after clip.
 
         Args:
-            states: float32 [batch, frames_50hz, width], zero where they are not a clip's own.
+            states: float32 [batch, frames_50hz, width].
             num_frames: int64 [batch], valid frames of each clip.
 
         Returns:
@@ -126,7 +126,7 @@ class Codec:
         if self.frames == 1:
             return states[valid][:, None], valid[valid][:, None]
         extra = -states.shape[1] % self.frames
-        states = functional.pad(states, (0, 0, 0, extra))
+        states = functional.pad(states * valid[:, :, None], (0, 0, 0, extra))
         states = states.view(len(states), -1, self.frames, states.shape[2])
         valid = functional.pad(valid, (0, extra)).view(len(valid), -1, self.frames)
         wanted = valid.any(dim=2)
@@ -137,7 +137,7 @@ class Codec:
 
         Args:
             layer: 1-based.
-            states: float32 [batch, frames_50hz, width], zero where they are not a clip's own.
+            states: float32 [batch, frames_50hz, width].
             num_frames: int64 [batch], valid frames of each clip.
         """
         codec = self.layers[layer]

@@ -1,6 +1,6 @@
 """Speech in, cache samples out: log-mel and chosen teacher states of each utterance."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,6 @@ from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import DESCRIPTION_SCHEMA, decode_audio
 from aura_core.errors import AuraError
 from aura_core.models.whisper_encoder import encoder_states, log_mel, padded_log_mel
-from aura_core.padding import valid_positions
 from aura_core.read_ahead import read_ahead
 
 # Frames of 10 ms, padding included. A constant and no setting: the composition of a
@@ -78,8 +77,7 @@ def encode(
         AuraError: if a clip is longer than the teacher's window, or its states are not finite.
     """
     for clips in batches(teacher, rows, config):
-        states, num_frames = teacher_states(teacher, clips, config)
-        yield from _store_batch(clips, states, num_frames, codec)
+        yield from _store_batch(clips, teacher_states(teacher, clips, config), codec)
 
 
 def batches(
@@ -125,23 +123,20 @@ def prepare(row: Mapping[str, Any], teacher: Whisper, config: TeacherCacheConfig
 @torch.inference_mode()
 def teacher_states(
     teacher: Whisper, clips: Sequence[Clip], config: TeacherCacheConfig
-) -> tuple[dict[int, Tensor], Tensor]:
-    """Run the encoder on a batch.
+) -> Iterator[tuple[int, Tensor]]:
+    """Run the encoder on a batch, and yield each chosen layer and its states.
 
-    Returns:
-        {layer: float32 [batch, frames_50hz, width]}, and the frames that are the clips' own,
-        without the silence after them: int64 [batch]. States beyond these are zero.
+    They are float32 [batch, frames_50hz, width]; those beyond a clip's own frames mean nothing.
     """
-    mel, lengths = ready_batch(teacher, clips)
     layers = chosen_layers(config, teacher.dims.n_audio_layer)
-    states = encoder_states(teacher, mel, lengths, layers)
-    num_frames = torch.tensor([clip.num_frames for clip in clips], device=mel.device)
-    longest = int(num_frames.max())
-    beyond = ~valid_positions(num_frames, longest)
-    states = {layer: value[:, :longest] for layer, value in states.items()}
-    for value in states.values():
-        value[beyond] = 0
-    return states, num_frames
+    longest = int(num_frames(clips).max())
+    for layer, states in encoder_states(teacher, *ready_batch(teacher, clips), layers):
+        yield layer, states[:, :longest]
+
+
+def num_frames(clips: Sequence[Clip]) -> Tensor:
+    """States at 50 Hz of each clip: int64 [batch]."""
+    return torch.tensor([clip.num_frames for clip in clips])
 
 
 def ready_batch(teacher: Whisper, clips: Sequence[Clip]) -> tuple[Tensor, Tensor]:
@@ -152,13 +147,14 @@ def ready_batch(teacher: Whisper, clips: Sequence[Clip]) -> tuple[Tensor, Tensor
 
 
 def _store_batch(
-    clips: Sequence[Clip], states: Mapping[int, Tensor], num_frames: Tensor, codec: Codec
+    clips: Sequence[Clip], states: Iterable[tuple[int, Tensor]], codec: Codec
 ) -> Iterator[EncodedSample]:
-    counts = codec.num_rows(num_frames).tolist()
+    lengths = num_frames(clips)
+    counts = codec.num_rows(lengths).tolist()
     stored: dict[str, Sequence[Tensor]] = {}
     errors: dict[int, list[StorageError]] = {}
-    for layer, value in states.items():
-        encoded = codec.encode(layer, value, num_frames)
+    for layer, value in states:
+        encoded = codec.encode(layer, value, lengths.to(value.device))
         stored[layer_name(layer)] = torch.split(encoded.stored.cpu(), counts)
         if encoded.steps is not None:
             stored[f"{layer_name(layer)}.scale"] = torch.split(encoded.steps.cpu(), counts)

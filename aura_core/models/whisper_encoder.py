@@ -1,6 +1,6 @@
 """Whisper as openai-whisper's module, its log-mel, and its encoder's hidden states."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
@@ -99,8 +99,10 @@ def in_precision(model: Whisper, dtype: torch.dtype) -> Whisper:
 @torch.inference_mode()
 def encoder_states(
     model: Whisper, mel: Tensor, num_mel_frames: Tensor, layers: Collection[int]
-) -> dict[int, Tensor]:
-    """Return the hidden states after chosen encoder layers for a padded batch.
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield the hidden states after chosen encoder layers for a padded batch, layer by layer.
+
+    Who uses up a layer's states before asking for the next finds them in the CPU's caches.
 
     A clip's states do not depend on what it is batched with: each is encoded at
     its own length, and padding reaches neither convolutions nor attention.
@@ -111,9 +113,9 @@ def encoder_states(
         num_mel_frames: int64 [batch], valid frames of each clip.
         layers: 1-based; the last layer's states are taken after the final LayerNorm.
 
-    Returns:
-        {layer: float32 [batch, (frames_100hz + 1) // 2, width]}; valid are the first
-        (num_mel_frames + 1) // 2 frames of a clip.
+    Yields:
+        Layer, and its states, float32 [batch, (frames_100hz + 1) // 2, width]; valid are the
+        first (num_mel_frames + 1) // 2 frames of a clip.
     """
     encoder = model.encoder
     # Zeros are what a convolution sees beyond the end of a lone clip.
@@ -124,14 +126,12 @@ def encoder_states(
     x = x.float() + encoder.positional_embedding[: x.shape[1]]
     valid = valid_positions((num_mel_frames + 1) // 2, x.shape[1])
     mask = None if bool(valid.all()) else valid[:, None, None]
-    states: dict[int, Tensor] = {}
     for layer, block in enumerate(encoder.blocks, start=1):
         x = _block(block, x, mask)
         if layer in layers:
-            states[layer] = encoder.ln_post(x) if layer == model.dims.n_audio_layer else x
+            yield layer, encoder.ln_post(x) if layer == model.dims.n_audio_layer else x
         if layer == max(layers):
             break
-    return states
 
 
 def _block(block: ResidualAttentionBlock, x: Tensor, mask: Tensor | None) -> Tensor:

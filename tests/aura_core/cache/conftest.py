@@ -13,7 +13,7 @@ from piper import PiperVoice, SynthesisConfig
 from aura_core.artifacts.manifest import publish_manifest
 from aura_core.cache import build
 from aura_core.cache.codec import fit_codec
-from aura_core.cache.encode import batches, encode, teacher_states
+from aura_core.cache.encode import batches, encode, num_frames, teacher_states
 from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import encode_audio, write_table
 from aura_core.models.pinned import locate
@@ -90,7 +90,8 @@ def encode_clips(teacher):
     def encode_fitted(rows, **settings):
         config = TeacherCacheConfig(**settings)
         sample = [
-            teacher_states(teacher, clips, config) for clips in batches(teacher, rows, config)
+            (dict(teacher_states(teacher, clips, config)), num_frames(clips))
+            for clips in batches(teacher, rows, config)
         ]
         codec = fit_codec(sample, config)
         return codec, list(encode(teacher, codec, rows, config))

@@ -5,7 +5,6 @@ from aura_core.cache import codec as codecs
 from aura_core.cache.codec import fit_codec
 from aura_core.config import TeacherCacheConfig
 from aura_core.errors import AuraError
-from aura_core.padding import valid_positions
 
 WIDTH = 12
 LENGTHS = torch.tensor([9, 17, 14])
@@ -18,9 +17,7 @@ def states():
     hidden = torch.randn(3, 17, 3, generator=generator)
     mixing = torch.randn(3, WIDTH, generator=generator)
     sizes = torch.logspace(-1, 2, WIDTH)
-    noise = torch.randn(3, 17, WIDTH, generator=generator)
-    own = valid_positions(LENGTHS, 17)[:, :, None]
-    return (hidden @ mixing + 0.01 * noise + 3) * sizes * own
+    return (hidden @ mixing + 0.01 * torch.randn(3, 17, WIDTH, generator=generator) + 3) * sizes
 
 
 def fitted(states, **settings):

@@ -25,7 +25,7 @@ def test_samples_hold_the_teachers_states_of_their_own_length(encode_clips, teac
     for row in rows:
         sample = samples[row["id"]]
         mel = log_mel(decode_audio(row["audio"]["bytes"]), 80)
-        alone = encoder_states(teacher, mel[None], torch.tensor([len(mel)]), (1, 4))
+        alone = dict(encoder_states(teacher, mel[None], torch.tensor([len(mel)]), (1, 4)))
         assert sample.entry.num_mel_frames == len(mel)
         assert sample.entry.num_frames == (len(mel) + 1) // 2
         assert sample.tensors["log_mel"].dtype == torch.float16
@@ -64,7 +64,7 @@ def test_silence_is_heard_and_not_stored(encode_clips, teacher, rows, padding, s
     mel = padded_log_mel(audio, 80, silence_s)
     assert len(mel) == min(3000, (len(audio) + 16_000 * silence_s) // 160)
     with torch.inference_mode():
-        full = encoder_states(teacher, mel[None], torch.tensor([len(mel)]), (4,))[4][0]
+        full = dict(encoder_states(teacher, mel[None], torch.tensor([len(mel)]), (4,)))[4][0]
     exact = codec.layers[4].standardise(full[: sample.entry.num_frames])
     torch.testing.assert_close(restored(codec, sample, 4), exact, atol=1e-4, rtol=1e-4)
     assert sample.tensors["log_mel"].shape == (len(audio) // 160, 80)
@@ -91,7 +91,7 @@ def test_the_storage_error_is_that_of_what_comes_back(encode_clips, teacher, row
         row = next(row for row in rows if row["id"] == sample.entry.id)
         clip = prepare(row, teacher, TeacherCacheConfig())
         length = torch.tensor([len(clip.heard_mel)])
-        states = encoder_states(teacher, clip.heard_mel[None], length, (4,))[4][0]
+        states = dict(encoder_states(teacher, clip.heard_mel[None], length, (4,)))[4][0]
         exact = codec.layers[4].standardise(states)
         found = restored(codec, sample, 4)
         cosines = torch.cosine_similarity(found, exact, dim=-1)

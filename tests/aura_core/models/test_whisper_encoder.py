@@ -41,7 +41,7 @@ def test_a_clip_shorter_than_a_window_still_has_a_log_mel(speech):
 def test_states_of_a_full_window_are_the_modules_own(teacher, speech):
     mel = padded_log_mel(speech, 80)
     assert mel.shape == (3000, 80)
-    states = encoder_states(teacher, mel[None], torch.tensor([3000]), LAYERS)
+    states = dict(encoder_states(teacher, mel[None], torch.tensor([3000]), LAYERS))
     inputs = {}
     hooks = [
         block.register_forward_hook(lambda _m, _i, out, k=k: inputs.__setitem__(k, out))
@@ -60,9 +60,9 @@ def test_states_do_not_depend_on_the_batch_or_on_what_is_padded(teacher, speech)
     clips = [log_mel(speech[:n], 80) for n in (8_000, 20_161, len(speech))]
     lengths = torch.tensor([len(mel) for mel in clips])
     batch = pad_sequence(clips, batch_first=True, padding_value=9.0)
-    together = encoder_states(teacher, batch, lengths, LAYERS)
+    together = dict(encoder_states(teacher, batch, lengths, LAYERS))
     for i, mel in enumerate(clips):
-        alone = encoder_states(teacher, mel[None], lengths[i : i + 1], LAYERS)
+        alone = dict(encoder_states(teacher, mel[None], lengths[i : i + 1], LAYERS))
         frames = (len(mel) + 1) // 2
         for layer in LAYERS:
             assert alone[layer].shape == (1, frames, 384)
@@ -77,8 +77,8 @@ def test_bf16_moves_the_states_little_and_leaves_the_model_as_it_was(teacher, sp
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
     fast = in_precision(teacher, torch.bfloat16)
     assert fast.encoder.conv1.weight.dtype == torch.bfloat16
-    exact = encoder_states(teacher, mel[None], length, (1, 4))
-    for layer, states in encoder_states(fast, mel[None], length, (1, 4)).items():
+    exact = dict(encoder_states(teacher, mel[None], length, (1, 4)))
+    for layer, states in dict(encoder_states(fast, mel[None], length, (1, 4))).items():
         assert states.dtype == torch.float32
         assert float(torch.cosine_similarity(states, exact[layer], dim=-1).min()) > 0.999
     assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
@@ -88,9 +88,9 @@ def test_bf16_moves_the_states_little_and_leaves_the_model_as_it_was(teacher, sp
 def test_only_chosen_layers_are_returned(teacher, speech):
     mel = log_mel(speech, 80)[None]
     lengths = torch.tensor([mel.shape[1]])
-    two = encoder_states(teacher, mel, lengths, (2,))
+    two = dict(encoder_states(teacher, mel, lengths, (2,)))
     assert list(two) == [2]
-    torch.testing.assert_close(two[2], encoder_states(teacher, mel, lengths, LAYERS)[2])
+    torch.testing.assert_close(two[2], dict(encoder_states(teacher, mel, lengths, LAYERS))[2])
 
 
 def test_a_checkpoint_of_openai_whisper_loads(tmp_path):
