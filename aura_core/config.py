@@ -145,9 +145,13 @@ class LoraConfig(Frozen):
 
 
 class AudioEmbeddingConfig(Frozen):
-    """Log-mel (100 Hz) to LLM embeddings: conv stem, positions, stacking, linear."""
+    """Log-mel (100 Hz) to LLM embeddings: a stem (50 Hz), stacking to the token rate, linear."""
 
-    init: Literal["teacher", "random"] = "teacher"
+    stem: Literal["teacher", "random", "patch"] = Field(
+        "teacher",
+        description="teacher: Whisper's convolutions, started from the teacher's; random: the "
+        "same shape from scratch; patch: none, the linear map sees patches of the log-mel",
+    )
     token_rate_hz: float = 12.5
 
     @field_validator("token_rate_hz")
@@ -159,12 +163,44 @@ class AudioEmbeddingConfig(Frozen):
 class DistillationConfig(Frozen):
     """How student states are pulled towards the teacher's."""
 
-    layer_map: dict[int, int] | None = Field(
-        None, description="{student block: teacher layer}, 1-based; none: evenly spaced"
+    layer_map: dict[int, int] | Literal["evenly_spaced", "most_similar"] = Field(
+        "evenly_spaced",
+        description="{student block: teacher layer}, 1-based; most_similar: by CKA of the "
+        "untrained student's states and the teacher's",
     )
-    time_map: Literal["stack", "mean"] = "stack"
-    loss: Literal["cosine", "mse", "smooth_l1"] = "cosine"
-    attention: Literal["bidirectional", "causal"] = "bidirectional"
+    layer_weights: dict[int, Annotated[float, Field(ge=0)]] | None = Field(
+        None, description="{student block: weight in the mean over blocks}; none: all alike"
+    )
+    time_map: Literal["stack", "mean", "interpolate"] = Field(
+        "stack", description="what a position learns of the teacher states it spans"
+    )
+    loss: Literal["cosine", "mse", "smooth_l1", "cka"] = Field(
+        "cosine", description="against standardised states; cka: without heads"
+    )
+    attention: Literal["bidirectional", "causal", "chunked"] = "bidirectional"
+    chunk_positions: int | None = Field(
+        None, ge=2, description="audio positions of a chunk, which see each other: streaming"
+    )
+
+    @model_validator(mode="after")
+    def _chunks_if_chunked(self) -> "DistillationConfig":
+        if (self.attention == "chunked") != (self.chunk_positions is not None):
+            raise ValueError("attention chunked and chunk_positions go together: set both or none")
+        return self
+
+    @model_validator(mode="after")
+    def _weighs_what_is_mapped(self) -> "DistillationConfig":
+        if not isinstance(self.layer_map, dict):
+            if self.layer_weights is not None:
+                raise ValueError("layer_weights name blocks: give layer_map as {block: layer} too")
+            return self
+        if not self.layer_map:
+            raise ValueError("layer_map is empty: to train without it, set every phase's distil=0")
+        if self.layer_weights is not None and (
+            set(self.layer_weights) != set(self.layer_map) or not any(self.layer_weights.values())
+        ):
+            raise ValueError("layer_weights give each block of layer_map a weight, one above zero")
+        return self
 
 
 class AugmentationConfig(Frozen):
@@ -212,6 +248,9 @@ class Phase(Frozen):
     batch_utterances: int = Field(24, ge=1)
     ce: float = Field(1.0, ge=0)
     distil: float = Field(1.0, ge=0)
+    distil_end: float | None = Field(
+        None, ge=0, description="its weight at the phase's end, reached linearly; none: constant"
+    )
     ctc: float = Field(0.0, ge=0, description="CTC on audio positions of the last adapted block")
     moments: float = Field(
         0.0, ge=0, description="mean and spread there, against those of the LLM's text states"
@@ -226,7 +265,15 @@ class Phase(Frozen):
     def _has_a_loss(self) -> "Phase":
         if self.ce == self.distil == self.ctc == self.moments == 0:
             raise ValueError(f"phase {self.name!r} has no loss: give one of them a weight")
+        if self.distil == 0 and self.distil_end is not None:
+            raise ValueError(f"phase {self.name!r}: distil_end without a distil to start from")
         return self
+
+    def distil_weight(self, step: int) -> float:
+        """Weight of distillation at a step of the phase, counted from 0."""
+        if self.distil_end is None:
+            return self.distil
+        return self.distil + (self.distil_end - self.distil) * step / max(1, self.steps - 1)
 
 
 class TrainConfig(StageConfig):
@@ -253,6 +300,26 @@ class TrainConfig(StageConfig):
     def _adapts_where_it_has_input(self) -> "TrainConfig":
         if self.input == "text" and self.lora.positions == "audio":
             raise ValueError("a text student has no audio positions: set lora.positions to all")
+        return self
+
+    @model_validator(mode="after")
+    def _aligns_what_is_heard(self) -> "TrainConfig":
+        for phase in self.phases:
+            if self.input == "text" and (phase.distil or phase.ctc or phase.moments):
+                raise ValueError(
+                    f"phase {phase.name!r}: a text student has no audio positions to align: set "
+                    "distil, ctc and moments to 0"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _maps_adapted_blocks(self) -> "TrainConfig":
+        layer_map, blocks = self.distillation.layer_map, self.lora.blocks
+        if isinstance(layer_map, dict) and blocks is not None and max(layer_map) != blocks:
+            raise ValueError(
+                f"distillation.layer_map ends at block {max(layer_map)}, but lora.blocks is "
+                f"{blocks}: the last adapted block must be mapped, and none above it"
+            )
         return self
 
     @model_validator(mode="after")
@@ -304,6 +371,12 @@ class Config(Frozen):
             raise ValueError(
                 f"teacher_cache.rate_hz {cached_hz:g} is below the student's {token_hz:g} audio "
                 "positions a second (distil.audio_embedding.token_rate_hz): keep more, or lower it"
+            )
+        kept, layer_map = self.teacher_cache.layers, self.distil.distillation.layer_map
+        if kept is not None and isinstance(layer_map, dict) and set(layer_map.values()) - set(kept):
+            raise ValueError(
+                f"distil.distillation.layer_map asks for layers {sorted(layer_map.values())}, but "
+                f"teacher_cache.layers keeps {sorted(kept)}"
             )
         if (self.text_lora.input, self.distil.input) != ("text", "audio"):
             raise ValueError("text_lora.input is text and distil.input is audio")

@@ -19,7 +19,7 @@ STAGE_VERSIONS = {
     "ingest": 1,
     "teacher_cache": 3,
     "text_lora": 2,
-    "distil": 3,
+    "distil": 4,
     "evaluate": 1,
     "report": 1,
 }

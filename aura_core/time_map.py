@@ -10,7 +10,7 @@ from aura_core.padding import valid_positions
 
 
 def group_frames(
-    frames: Tensor, num_frames: Tensor, group: int, mode: Literal["stack", "mean"]
+    frames: Tensor, num_frames: Tensor, group: int, mode: Literal["stack", "mean", "interpolate"]
 ) -> tuple[Tensor, Tensor]:
     """Group every `group` frames into one target.
 
@@ -18,11 +18,12 @@ def group_frames(
         frames: float [batch, frames_50hz, width].
         num_frames: int64 [batch], the valid frames of each clip.
         group: frames in one student position.
-        mode: "stack" concatenates a group's frames, "mean" averages the valid ones.
+        mode: "stack" concatenates a group's frames, "mean" averages the valid ones,
+            "interpolate" takes the sequence, linear between frames, at the group's centre.
 
     Returns:
         The targets [batch, positions, width * group] ("stack") or [batch, positions,
-        width] ("mean"), and their weights, float of the same shape: 1 where the
+        width] (else), and their weights, float of the same shape: 1 where the
         target is real, 0 where it stems from padding and means nothing.
     """
     batch, length, width = frames.shape
@@ -33,9 +34,10 @@ def group_frames(
         targets = functional.pad(frames, (0, 0, 0, extra)).view(batch, -1, group * width)
         return targets, valid.repeat_interleave(width, dim=2).to(frames)
     count = valid.sum(dim=2)[:, :, None]
-    return _sums(frames, num_frames, group) / count.clamp(min=1), (count > 0).to(frames).expand(
-        -1, -1, width
-    )
+    weights = (count > 0).to(frames).expand(-1, -1, width)
+    if mode == "interpolate":
+        return _at_centres(frames, num_frames, group), weights
+    return _sums(frames, num_frames, group) / count.clamp(min=1), weights
 
 
 def _sums(frames: Tensor, num_frames: Tensor, group: int) -> Tensor:
@@ -53,3 +55,18 @@ def _sums(frames: Tensor, num_frames: Tensor, group: int) -> Tensor:
     members = frames[clip[:, None], index.clamp(max=length - 1)]
     sums[clip, last] = (members * own).sum(dim=1)
     return sums
+
+
+def _at_centres(frames: Tensor, num_frames: Tensor, group: int) -> Tensor:
+    """Interpolate at the middle of each group, never beyond a clip's last frame."""
+    length, width = frames.shape[1:]
+    positions = torch.arange((length + group - 1) // group, device=frames.device)
+    end = (num_frames[:, None] - 1).clamp(min=0)
+    centre = (positions * group + (group - 1) / 2)[None].minimum(end)
+    before = centre.floor().long()
+    after = (before + 1).minimum(end)
+    share = (centre - before)[:, :, None].to(frames)
+    left, right = (
+        frames.gather(1, index[:, :, None].expand(-1, -1, width)) for index in (before, after)
+    )
+    return torch.lerp(left, right, share)

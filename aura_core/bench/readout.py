@@ -42,9 +42,7 @@ def _spell(trainer: Trainer, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     objective, chat = trainer.objective, trainer.chat
     embedding = objective.student.audio_embedding
     assert embedding is not None
-    mels = [
-        log_mel(decode_audio(row["audio"]["bytes"]), embedding.conv1.in_channels) for row in rows
-    ]
+    mels = [log_mel(decode_audio(row["audio"]["bytes"]), embedding.stem.num_mels) for row in rows]
     layouts = [
         Layout(chat.prefix, int(embedding.num_tokens(torch.tensor(len(mel)))), [], [])
         for mel in mels

@@ -1,7 +1,11 @@
 """Which student block learns from which teacher layer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
+from torch import Tensor
+
+from aura_core.distillation.similarity import most_similar_map
 from aura_core.errors import AuraError
 
 
@@ -17,15 +21,26 @@ def evenly_spaced(num_blocks: int, teacher_layers: Sequence[int]) -> dict[int, i
 
 
 def resolve_layer_map(
-    layer_map: Mapping[int, int] | None, num_blocks: int, teacher_layers: Sequence[int]
+    layer_map: Mapping[int, int] | Literal["evenly_spaced", "most_similar"],
+    num_blocks: int,
+    teacher_layers: Sequence[int],
+    similarity: Callable[[], Tensor],
 ) -> dict[int, int]:
-    """Return a checked layer map; None means evenly spaced.
+    """Return a checked layer map.
+
+    Args:
+        layer_map: explicit, or how to choose one.
+        num_blocks: adapted blocks.
+        teacher_layers: the cache's.
+        similarity: asked only for "most_similar": float [blocks, layers], layers ascending.
 
     Raises:
         AuraError: if a block is not adapted, a layer is not cached, or the last
             adapted block is missing (nothing would train the blocks above the last target).
     """
-    if layer_map is None:
+    if layer_map == "most_similar":
+        return most_similar_map(similarity(), sorted(teacher_layers))
+    if isinstance(layer_map, str):
         return evenly_spaced(num_blocks, teacher_layers)
     for block, layer in layer_map.items():
         if not 1 <= block <= num_blocks:

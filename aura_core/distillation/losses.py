@@ -1,10 +1,12 @@
-"""Distances between student states and teacher states, masked to valid frames."""
+"""Distances between student states and teacher states, masked to valid positions."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from aura_core.distillation.similarity import linear_cka
 
 
 def cosine_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -30,6 +32,16 @@ def smooth_l1_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return (error * weight).sum() / weight.sum().clamp(min=1)
 
 
+def cka_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """1 - linear CKA over all positions of the batch with a real value.
+
+    Kornblith et al., "Similarity of Neural Network Representations Revisited" (2019): blind to
+    rotation and scale, so that both sides may differ in width. Else shapes as in `cosine_loss`.
+    """
+    real = weight.amax(dim=-1) > 0
+    return 1 - linear_cka(predicted[real], (target * weight)[real])
+
+
 def moment_loss(states: Tensor, valid: Tensor) -> Tensor:
     """Squared distance of each channel's mean and standard deviation from 0 and 1, averaged.
 
@@ -45,4 +57,5 @@ LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "cosine": cosine_loss,
     "mse": mse_loss,
     "smooth_l1": smooth_l1_loss,
+    "cka": cka_loss,
 }

@@ -13,7 +13,7 @@ from aura_core.distillation.losses import LOSSES, moment_loss
 from aura_core.distillation.token_states import TokenStates
 from aura_core.distillation.training_set import TrainBatch
 from aura_core.padding import valid_positions
-from aura_core.student.batch import IGNORE, Batch
+from aura_core.student.batch import IGNORE, Batch, audio_states
 from aura_core.student.student import Student
 from aura_core.time_map import group_frames
 
@@ -57,21 +57,21 @@ class Objective(nn.Module):
         self._config = config
         self._states_per_position = states_per_position
 
-    def forward(self, data: TrainBatch, phase: Phase) -> Losses:
-        """Compute the phase's losses of one batch."""
+    def forward(self, data: TrainBatch, phase: Phase, step: int) -> Losses:
+        """Compute the losses of one batch at a step of the phase, counted from 0."""
         adapted = max(self.layer_map, default=None)
         hidden = self.student(
             data.batch,
             blocks=tuple(self.layer_map),
             stop_after=None if phase.ce else adapted,
         )
-        audio = {block: _audio_states(data.batch, h) for block, h in hidden.blocks.items()}
+        audio = {block: audio_states(data.batch, h) for block, h in hidden.blocks.items()}
         ce = self._cross_entropy(data, hidden.last) if phase.ce else None
         blocks = self._distillation(data, audio) if phase.distil else {}
-        distil = torch.stack(list(blocks.values())).mean() if blocks else None
+        distil = self._weighted(blocks) if blocks else None
         ctc = self._ctc(data, audio) if phase.ctc else None
         moments = self._moments(data, audio) if phase.moments else None
-        weights = (phase.ce, phase.distil, phase.ctc, phase.moments)
+        weights = (phase.ce, phase.distil_weight(step), phase.ctc, phase.moments)
         parts = zip(weights, (ce, distil, ctc, moments), strict=True)
         total = torch.stack([weight * loss for weight, loss in parts if loss is not None]).sum()
         return Losses(total, ce, distil, blocks, ctc, moments)
@@ -86,7 +86,7 @@ class Objective(nn.Module):
         assert self.ctc_head is not None
         adapted = max(self.layer_map)
         hidden = self.student(batch, blocks=(adapted,), stop_after=adapted).blocks[adapted]
-        return self.ctc_head.spell(_audio_states(batch, hidden), batch.is_audio.sum(dim=1))
+        return self.ctc_head.spell(audio_states(batch, hidden), batch.is_audio.sum(dim=1))
 
     def _cross_entropy(self, data: TrainBatch, last: Tensor) -> Tensor:
         labelled = data.batch.labels != IGNORE
@@ -103,8 +103,16 @@ class Objective(nn.Module):
                 self._states_per_position,
                 self._config.time_map,
             )
-            result[block] = loss(self.heads[str(block)](audio[block]), target, weight)
+            states = audio[block]
+            # CKA compares states as they are: there are no heads then.
+            predicted = self.heads[str(block)](states) if len(self.heads) else states
+            result[block] = loss(predicted, target, weight)
         return result
+
+    def _weighted(self, blocks: Mapping[int, Tensor]) -> Tensor:
+        weights = self._config.layer_weights or dict.fromkeys(blocks, 1.0)
+        total = torch.stack([weights[block] * loss for block, loss in blocks.items()]).sum()
+        return total / sum(weights.values())
 
     def _ctc(self, data: TrainBatch, audio: Mapping[int, Tensor]) -> Tensor:
         assert self.ctc_head is not None
@@ -118,13 +126,3 @@ class Objective(nn.Module):
         counts = data.batch.is_audio.sum(dim=1)
         valid = valid_positions(counts, states.shape[1])
         return moment_loss(self.token_states.standardise(states), valid)
-
-
-def _audio_states(batch: Batch, hidden: Tensor) -> Tensor:
-    """[batch, length, width] -> the audio positions, [batch, positions, width], zero padded."""
-    counts = batch.is_audio.sum(dim=1)
-    start = batch.is_audio.int().argmax(dim=1)
-    index = start[:, None] + torch.arange(int(counts.max()), device=hidden.device)[None]
-    index = index.clamp(max=hidden.shape[1] - 1)
-    states = hidden.gather(1, index[:, :, None].expand(-1, -1, hidden.shape[2])).float()
-    return states * valid_positions(counts, index.shape[1])[:, :, None]

@@ -10,7 +10,11 @@ from typing import Any
 from aura_core.artifacts import store
 from aura_core.cache.index import open_cache
 from aura_core.config import TrainConfig
-from aura_core.distillation.checkpoint import NAME, restore_checkpoint, save_checkpoint
+from aura_core.distillation.checkpoint import (
+    remove_checkpoints,
+    restore_checkpoint,
+    save_checkpoint,
+)
 from aura_core.distillation.trainer import new_trainer
 from aura_core.student.export import save_student
 
@@ -25,7 +29,7 @@ def train(
     text_lora_uri: str | None = None,
     on_step: Callable[[dict[str, Any]], None],
 ) -> None:
-    """Train a student and publish it at `output_uri`; go on from its checkpoint if there is one.
+    """Train a student and publish it at `output_uri`, going on from its newest checkpoint.
 
     Only the teacher cache is read: the teacher itself is never loaded. With `text_lora_uri`
     the LLM starts with that text LoRA merged. `on_step` gets each step's record, the same
@@ -43,13 +47,13 @@ def train(
         records.append(record)
         on_step(record)
         if trainer.step % config.checkpoint_every_steps == 0:
-            save_checkpoint(store.join(output_uri, NAME), trainer, records)
+            save_checkpoint(output_uri, trainer, records)
     with tempfile.TemporaryDirectory(prefix="aura-") as scratch:
         folder = Path(scratch)
         save_student(trainer.objective.student, config, folder, text_lora_uri)
         (folder / METRICS).write_text("".join(json.dumps(record) + "\n" for record in records))
         store.upload_folder(folder, output_uri)
-    store.remove(store.join(output_uri, NAME))
+    remove_checkpoints(output_uri)
 
 
 def read_metrics(uri: str) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from aura_core.config import Phase, TrainConfig
 from aura_core.distillation.heads import CtcHead, distillation_heads
 from aura_core.distillation.layer_map import resolve_layer_map
 from aura_core.distillation.objective import Losses, Objective
+from aura_core.distillation.probe import state_similarity
 from aura_core.distillation.sampler import endless_batches
 from aura_core.distillation.token_states import TokenStates, token_states
 from aura_core.distillation.training_set import TrainingSet
@@ -38,6 +39,8 @@ from aura_core.student.student import Student
 _BETAS = (0.9, 0.98)
 _CLIP_NORM = 1.0
 _BATCHES_AHEAD = 4
+# A loss so many times that of its phase's first step, or 1, will not come back.
+_EXPLODED = 20.0
 # Each phase's learning rate ends at this share of its peak.
 _FINAL_RATE = 0.05
 
@@ -58,6 +61,7 @@ class Trainer:
         self.config = config
         self.objective = objective
         self.step = 0
+        self._first_loss: float | None = None
         self._data = data
         lower, upper = self._at_both_rates()
         self.optimizer = torch.optim.AdamW(
@@ -114,14 +118,17 @@ class Trainer:
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = share * rate
         data = self._data.assemble(fetched, with_text=phase.ce > 0, step=self.step)
-        with self.autocast():
-            losses = self.objective(data, phase)
-        if not math.isfinite(losses.total.item()):
+        try:
+            with self.autocast():
+                losses = self.objective(data, phase, here.step_in_phase)
+            self._check_loss(losses.total.item(), here, data.keys)
+            losses.total.backward()
+        except torch.OutOfMemoryError as error:
             raise AuraError(
-                f"step {self.step + 1} ({phase.name}): the loss is {losses.total.item()}; "
-                f"lower its learning_rate or look at the utterances {', '.join(data.keys)}"
-            )
-        losses.total.backward()
+                f"step {self.step + 1} ({phase.name}): out of memory with {len(data.keys)} clips "
+                f"of up to {max(data.num_states.tolist())} teacher states; lower the phase's "
+                "batch_utterances"
+            ) from error
         norm = nn.utils.clip_grad_norm_(self.trainable.values(), _CLIP_NORM)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -135,6 +142,17 @@ class Trainer:
             "samples_per_s": len(fetched) / (time.perf_counter() - started),
             "data_wait_s": data_wait_s,
         }
+
+    def _check_loss(self, loss: float, here: Position, keys: Sequence[str]) -> None:
+        """Raise AuraError if the loss is not finite, or many times what the phase began with."""
+        if here.step_in_phase == 0 or self._first_loss is None:
+            self._first_loss = abs(loss)
+        if math.isfinite(loss) and abs(loss) <= _EXPLODED * max(self._first_loss, 1.0):
+            return
+        raise AuraError(
+            f"step {self.step + 1} ({here.phase.name}): the loss is {loss:.4g}; "
+            f"lower its learning_rate or look at the utterances {', '.join(keys)}"
+        )
 
     def _at_both_rates(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         """What learns at a phase's rate, and the LoRA above the adapted blocks."""
@@ -184,22 +202,23 @@ def new_trainer(
     llm.to(dtype=compute_dtype(config.precision, device))  # type: ignore[call-arg]
     chat = ChatFormat(tokenizer, config.chat_template)
     hears = config.input == "audio"
-    student = new_student(config, llm, cache.stem() if hears else None)
+    student = new_student(config, llm, cache.stem() if hears else None).to(device)
+    data = TrainingSet(
+        cache, chat, student.audio_embedding, cache.layers, config.augmentation, config.seed
+    )
     layer_map: Mapping[int, int] = {}
+    group = _states_per_position(cache, student)
     if hears:
         blocks = num_adapted_blocks(llm, config.lora)
-        layer_map = resolve_layer_map(config.distillation.layer_map, blocks, cache.layers)
-    data = TrainingSet(
-        cache,
-        chat,
-        student.audio_embedding,
-        sorted(set(layer_map.values())),
-        config.augmentation,
-        config.seed,
-    )
-    group = _states_per_position(cache, student)
+        layer_map = resolve_layer_map(
+            config.distillation.layer_map,
+            blocks,
+            cache.layers,
+            lambda: state_similarity(student, data, blocks, group),
+        )
+    data = data.only(layer_map.values())
     stacked = group if config.distillation.time_map == "stack" else 1
-    tokens = _token_states(config, data, student.to(device), layer_map)
+    tokens = _token_states(config, data, student, layer_map)
     objective = Objective(
         student,
         config.distillation,
@@ -232,7 +251,8 @@ def _states_per_position(cache: TeacherCache, student: Student) -> int:
 def _heads(
     config: TrainConfig, layer_map: Mapping[int, int], llm: Any, target_width: int
 ) -> nn.ModuleDict:
-    if not layer_map or all(phase.distil == 0 for phase in config.phases):
+    distils = any(phase.distil for phase in config.phases)
+    if not distils or config.distillation.loss == "cka":
         return nn.ModuleDict()
     return distillation_heads(layer_map, int(llm.config.hidden_size), target_width)
 

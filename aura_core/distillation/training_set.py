@@ -1,6 +1,7 @@
 """Samples of the teacher cache as batches a student can learn from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 import torch
@@ -41,9 +42,15 @@ class TrainingSet:
         self.cache = cache
         self.chat = chat
         self._audio_embedding = audio_embedding
-        self._layers = layers
+        self.layers = sorted(layers)
         self._augmentation = augmentation
         self._seed = seed
+
+    def only(self, layers: Iterable[int]) -> "TrainingSet":
+        """The same with fewer of the teacher's layers."""
+        fewer = copy(self)
+        fewer.layers = sorted(set(layers))
+        return fewer
 
     @property
     def lengths(self) -> list[float]:
@@ -64,7 +71,7 @@ class TrainingSet:
         `with_text` adds instructions and responses; without it a clip is its audio alone.
         `step`, counted from 0 over all phases, is what the draws of augmentation depend on.
         """
-        decoded = (self.cache.decode(each, self._layers) for each in fetched)
+        decoded = (self.cache.decode(each, self.layers) for each in fetched)
         samples = [self._augmented(sample, step) for sample in decoded]
         layouts = [self._layout(sample, with_text=with_text) for sample in samples]
         mels = None if self._audio_embedding is None else [s.log_mel for s in samples]
@@ -72,7 +79,7 @@ class TrainingSet:
             batch=collate(layouts, mels),
             teacher={
                 layer: pad_sequence([s.layers[layer] for s in samples], batch_first=True)
-                for layer in self._layers
+                for layer in self.layers
             },
             num_states=self.cache.codec.num_positions(
                 torch.tensor([(s.log_mel.shape[0] + 1) // 2 for s in samples])

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from aura_core.config import LoraConfig, TrainConfig
 from aura_core.errors import AuraError
-from aura_core.student.audio_embedding import AudioEmbedding
+from aura_core.student.audio_embedding import AudioEmbedding, Stem, new_stem
 from aura_core.student.student import Student
 
 
@@ -78,7 +78,7 @@ def new_student(
     if config.input == "audio":
         if stem is None:
             raise AuraError("an audio student needs the shape of the teacher's stem")
-        embedding = new_audio_embedding(config, llm, stem)
+        embedding = new_audio_embedding(config, llm, new_stem(config.audio_embedding.stem, stem))
     return assemble_student(config, adapted, embedding)
 
 
@@ -86,28 +86,26 @@ def assemble_student(
     config: TrainConfig, llm: nn.Module, audio_embedding: AudioEmbedding | None
 ) -> Student:
     """Put the parts together, with the attention and the gate that the config asks for."""
+    chunks = {
+        "bidirectional": None,
+        "causal": 1,
+        "chunked": config.distillation.chunk_positions,
+    }
     return Student(
         llm,
         audio_embedding,
-        bidirectional=config.distillation.attention == "bidirectional",
+        chunk_positions=chunks[config.distillation.attention],
         gated=config.lora.positions == "audio",
     )
 
 
-def new_audio_embedding(
-    config: TrainConfig, llm: PreTrainedModel, stem: Mapping[str, Tensor]
-) -> AudioEmbedding:
-    """An audio embedding of the teacher stem's shape, started from it if the config says so."""
-    stem_width, num_mels, _ = stem["conv1.weight"].shape
+def new_audio_embedding(config: TrainConfig, llm: PreTrainedModel, stem: Stem) -> AudioEmbedding:
+    """An untrained audio embedding around a stem, in the scale of the LLM's own embeddings."""
     embedding = AudioEmbedding(
-        num_mels=num_mels,
-        stem_width=stem_width,
+        stem,
         llm_width=int(llm.config.hidden_size),
-        max_frames=stem["positional_embedding"].shape[0],
         token_rate_hz=config.audio_embedding.token_rate_hz,
     )
-    if config.audio_embedding.init == "teacher":
-        embedding.load_stem({name: tensor.float() for name, tensor in stem.items()})
     tokens = llm.get_parameter("model.embed_tokens.weight")
     embedding.match_scale(tokens.float().square().mean().sqrt().item())
     return embedding

@@ -2,7 +2,7 @@
 
 A sample is laid out as one shared part (chat prefix and audio) followed by
 branches, each an instruction and its response. Text is causal, audio positions
-may see each other both ways, and a branch sees the shared part and itself only:
+see each other both ways inside a chunk, and a branch sees the shared part and itself only:
 the audio of a clip is computed once for all its instructions.
 """
 
@@ -13,13 +13,14 @@ PADDING = -1
 SHARED = 0
 
 
-def attention_mask(branch: Tensor, is_audio: Tensor, *, bidirectional: bool) -> Tensor:
+def attention_mask(branch: Tensor, is_audio: Tensor, chunk_positions: int | None) -> Tensor:
     """Return which keys each query sees.
 
     Args:
         branch: int64 [batch, length]; PADDING, SHARED, or the branch's number from 1.
         is_audio: bool [batch, length].
-        bidirectional: let the audio positions of a sample see each other both ways.
+        chunk_positions: successive audio positions that see each other both ways, and all
+            before them; None: the whole clip, 1: causal.
 
     Returns:
         bool [batch, 1, length, length], True where query i may attend to key j.
@@ -28,8 +29,10 @@ def attention_mask(branch: Tensor, is_audio: Tensor, *, bidirectional: bool) -> 
     length = branch.shape[1]
     index = torch.arange(length, device=branch.device)
     order = index[:, None] >= index[None, :]
-    if bidirectional:
-        order = order | (is_audio[:, :, None] & is_audio[:, None, :])
+    # Text has the number of the audio before it, so that only audio may be of one chunk.
+    chunk = (is_audio.cumsum(dim=1) - 1) // (chunk_positions or length)
+    both = is_audio[:, :, None] & is_audio[:, None, :]
+    order = order | (both & (chunk[:, :, None] == chunk[:, None, :]))
     query, key = branch[:, :, None], branch[:, None, :]
     visible = (key == SHARED) | (key == query)
     allowed = order & visible & (key != PADDING)

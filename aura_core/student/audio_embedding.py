@@ -12,30 +12,59 @@ from aura_core.padding import valid_positions
 STEM_RATE_HZ = 50.0
 
 
-class AudioEmbedding(nn.Module):
-    """Conv stem as in Whisper, its positions, stacking to the token rate, a linear map, RMSNorm.
+class ConvStem(nn.Module):
+    """Two convolutions and positions, as in Whisper's encoder: 100 Hz in, 50 Hz out.
 
-    The stem's shape follows "Robust Speech Recognition via Large-Scale Weak
-    Supervision" (Radford et al., 2022), section 2.2.
+    "Robust Speech Recognition via Large-Scale Weak Supervision" (Radford et al., 2022),
+    section 2.2. The parameters have the names they have there.
     """
 
-    def __init__(
-        self, num_mels: int, stem_width: int, llm_width: int, max_frames: int, token_rate_hz: float
-    ) -> None:
+    def __init__(self, num_mels: int, width: int, max_frames: int) -> None:
+        super().__init__()
+        self.num_mels = num_mels
+        self.width = width
+        self.conv1 = nn.Conv1d(num_mels, width, kernel_size=3, padding=1)
+        self.conv2 = nn.Conv1d(width, width, kernel_size=3, stride=2, padding=1)
+        self.positional_embedding = nn.Parameter(torch.zeros(max_frames, width))
+
+    def forward(self, log_mel: Tensor, num_mel_frames: Tensor) -> Tensor:
+        """[batch, frames_100hz, num_mels] -> [batch, (frames_100hz + 1) // 2, width]."""
+        # Zeroed padding is what the convolution would see at the end of a lone clip.
+        valid = valid_positions(num_mel_frames, log_mel.shape[1])[:, None]
+        x = functional.gelu(self.conv1(log_mel.transpose(1, 2) * valid)) * valid
+        x = functional.gelu(self.conv2(x)).transpose(1, 2)
+        return x + self.positional_embedding[: x.shape[1]]
+
+
+class MelPairs(nn.Module):
+    """No stem at all: two log-mel frames side by side, so that the linear map sees patches."""
+
+    def __init__(self, num_mels: int) -> None:
+        super().__init__()
+        self.num_mels = num_mels
+        self.width = 2 * num_mels
+
+    def forward(self, log_mel: Tensor, _num_mel_frames: Tensor) -> Tensor:
+        """[batch, frames_100hz, num_mels] -> [batch, (frames_100hz + 1) // 2, 2 * num_mels]."""
+        whole = functional.pad(log_mel, (0, 0, 0, log_mel.shape[1] % 2))
+        return whole.reshape(len(whole), -1, self.width)
+
+
+Stem = ConvStem | MelPairs
+
+
+class AudioEmbedding(nn.Module):
+    """A stem, its frames stacked to the token rate, LayerNorm, a linear map, RMSNorm."""
+
+    def __init__(self, stem: Stem, llm_width: int, token_rate_hz: float) -> None:
         super().__init__()
         self.stride = round(STEM_RATE_HZ / token_rate_hz)
-        self.conv1 = nn.Conv1d(num_mels, stem_width, kernel_size=3, padding=1)
-        self.conv2 = nn.Conv1d(stem_width, stem_width, kernel_size=3, stride=2, padding=1)
-        self.positional_embedding = nn.Parameter(torch.zeros(max_frames, stem_width))
-        self.norm = nn.LayerNorm(stem_width * self.stride)
-        self.project = nn.Linear(stem_width * self.stride, llm_width)
+        self.stem = stem
+        self.norm = nn.LayerNorm(stem.width * self.stride)
+        self.project = nn.Linear(stem.width * self.stride, llm_width)
         # Without it the output grows to many times a token's size, and the blocks' own
         # contributions drown in the residual stream.
         self.output_norm = nn.RMSNorm(llm_width)
-
-    def load_stem(self, stem: Mapping[str, Tensor]) -> None:
-        """Start from the teacher's convolutions and positions (names as in Whisper's encoder)."""
-        self.load_state_dict({**self.state_dict(), **stem})
 
     def match_scale(self, embedding_rms: float) -> None:
         """Start the output at the root mean square of the LLM's token embeddings."""
@@ -56,12 +85,38 @@ class AudioEmbedding(nn.Module):
         Returns:
             float [batch, tokens, llm_width]; a clip's values do not depend on its batch.
         """
-        # Zeroed padding is what the convolution would see at the end of a lone clip.
-        valid = valid_positions(num_mel_frames, log_mel.shape[1])[:, None]
-        x = functional.gelu(self.conv1(log_mel.transpose(1, 2) * valid)) * valid
-        x = functional.gelu(self.conv2(x)).transpose(1, 2)
-        x = x + self.positional_embedding[: x.shape[1]]
+        x = self.stem(log_mel, num_mel_frames)
         x = x * valid_positions((num_mel_frames + 1) // 2, x.shape[1])[:, :, None]
         x = functional.pad(x, (0, 0, 0, -x.shape[1] % self.stride))
         x = x.reshape(x.shape[0], x.shape[1] // self.stride, -1)
         return torch.as_tensor(self.output_norm(self.project(self.norm(x)).float()))
+
+
+def new_stem(kind: str, teacher_stem: Mapping[str, Tensor]) -> Stem:
+    """Return the stem a config asks for, untrained.
+
+    Args:
+        kind: "teacher", "random" or "patch".
+        teacher_stem: the encoder's convolutions and positions; their shapes count even where
+            their values do not.
+    """
+    stem = _conv_stem_like(teacher_stem)
+    if kind == "patch":
+        return MelPairs(stem.num_mels)
+    if kind == "teacher":
+        stem.load_state_dict({name: tensor.float() for name, tensor in teacher_stem.items()})
+    return stem
+
+
+def stem_like(weights: Mapping[str, Tensor], token_rate_hz: float) -> Stem:
+    """Return a stem that the saved weights of an `AudioEmbedding` fit into."""
+    own = {n.removeprefix("stem."): tensor for n, tensor in weights.items() if n[:5] == "stem."}
+    if own:
+        return _conv_stem_like(own)
+    frames = 2 * round(STEM_RATE_HZ / token_rate_hz)
+    return MelPairs(weights["norm.weight"].numel() // frames)
+
+
+def _conv_stem_like(weights: Mapping[str, Tensor]) -> ConvStem:
+    width, num_mels, _ = weights["conv1.weight"].shape
+    return ConvStem(num_mels, width, max_frames=weights["positional_embedding"].shape[0])

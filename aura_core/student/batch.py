@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from aura_core.padding import valid_positions
 from aura_core.student.attention import PADDING, SHARED
 
 # Positions without a label; the value torch's cross-entropy ignores.
@@ -78,6 +79,19 @@ def collate(layouts: Sequence[Layout], log_mels: Sequence[Tensor] | None = None)
         log_mel=pad_sequence([mel.float() for mel in log_mels], batch_first=True),
         num_mel_frames=torch.tensor([mel.shape[0] for mel in log_mels]),
     )
+
+
+def audio_states(batch: Batch, hidden: Tensor) -> Tensor:
+    """Pick the audio positions: [batch, length, width] -> float32 [batch, positions, width].
+
+    Zero where a clip has fewer positions than the longest.
+    """
+    counts = batch.is_audio.sum(dim=1)
+    start = batch.is_audio.int().argmax(dim=1)
+    index = start[:, None] + torch.arange(int(counts.max()), device=hidden.device)[None]
+    index = index.clamp(max=hidden.shape[1] - 1)
+    states = hidden.gather(1, index[:, :, None].expand(-1, -1, hidden.shape[2])).float()
+    return states * valid_positions(counts, index.shape[1])[:, :, None]
 
 
 def _row(layout: Layout) -> tuple[list[int], list[int], list[int], list[int]]:

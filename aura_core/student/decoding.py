@@ -55,7 +55,7 @@ def decode_greedy(
 
 
 def _prefill(student: Student, batch: Batch, cache: DynamicCache) -> Tensor:
-    mask = attention_mask(batch.branch, batch.is_audio, bidirectional=student.bidirectional)
+    mask = attention_mask(batch.branch, batch.is_audio, student.chunk_positions)
     output = student.decode(
         student.embed(batch),
         batch.is_audio,

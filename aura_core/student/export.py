@@ -16,6 +16,7 @@ from aura_core.student.assembly import (
     merge_adapter,
     new_audio_embedding,
 )
+from aura_core.student.audio_embedding import stem_like
 from aura_core.student.prompts import ChatFormat
 from aura_core.student.student import Student
 
@@ -65,7 +66,8 @@ def load_student(uri: str) -> tuple[Student, ChatFormat]:
         embedding = None
         if config.input == "audio":
             weights = load_file(folder / AUDIO_EMBEDDING)
-            embedding = new_audio_embedding(config, llm, weights)
+            stem = stem_like(weights, config.audio_embedding.token_rate_hz)
+            embedding = new_audio_embedding(config, llm, stem)
             embedding.load_state_dict(weights)
     student = assemble_student(config, adapted, embedding)
     student.eval().to(device)

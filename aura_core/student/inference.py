@@ -23,7 +23,7 @@ class Responder:
         """Mel bands of the log-mel this student hears."""
         embedding = self._student.audio_embedding
         assert embedding is not None, "a text LLM hears nothing"
-        return embedding.conv1.in_channels
+        return embedding.stem.num_mels
 
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
         """Answer a batch of prompts, all with audio or all with text."""

@@ -28,7 +28,8 @@ class Student(nn.Module):
 
     `llm` is a PEFT model, or a plain one with its LoRA merged. Its decoder must expose
     `embed_tokens`, `layers` and `norm`, as transformers' Llama, Qwen, Mistral and Gemma do.
-    With `gated` its LoRA is on at audio positions only.
+    With `gated` its LoRA is on at audio positions only. `chunk_positions` says which of these
+    see each other, as in `attention_mask`.
     """
 
     def __init__(
@@ -36,13 +37,13 @@ class Student(nn.Module):
         llm: nn.Module,
         audio_embedding: AudioEmbedding | None,
         *,
-        bidirectional: bool = True,
+        chunk_positions: int | None = None,
         gated: bool = False,
     ) -> None:
         super().__init__()
         self.llm = llm
         self.audio_embedding = audio_embedding
-        self.bidirectional = bidirectional
+        self.chunk_positions = chunk_positions
         self._gate = AudioGate(llm) if gated else None
 
     @property
@@ -86,7 +87,7 @@ class Student(nn.Module):
             blocks: 1-based blocks whose outputs are kept.
             stop_after: run only so many blocks; `Hidden.last` is then meaningless.
         """
-        mask = attention_mask(batch.branch, batch.is_audio, bidirectional=self.bidirectional)
+        mask = attention_mask(batch.branch, batch.is_audio, self.chunk_positions)
         with _truncated(self.decoder, stop_after), _captured(self.decoder, blocks) as kept:
             output = self.decode(
                 self.embed(batch),

@@ -51,3 +51,41 @@ def test_configs_are_frozen_and_closed(config):
         config.distil.seed = 3
     with pytest.raises(ValueError, match="Extra inputs"):
         TrainConfig(input="audio", phases=(), extra=1)
+
+
+@pytest.mark.parametrize(
+    ("assignments", "reason"),
+    [
+        (["attention=chunked"], "chunked and chunk_positions go together"),
+        (["chunk_positions=12"], "chunked and chunk_positions go together"),
+        (["layer_map={}"], "layer_map is empty"),
+        (["layer_map=nearest"], "most_similar"),
+        (["layer_map={2: 1}"], r"ends at block 2, but lora\.blocks is 4"),
+        (["layer_weights={4: 1}"], "give layer_map as"),
+        (["layer_map={2: 1, 4: 4}", "layer_weights={4: 1}"], "each block of layer_map a weight"),
+        (["loss=kl"], "smooth_l1"),
+    ],
+)
+def test_a_distillation_that_contradicts_itself_is_refused(config, assignments, reason):
+    with pytest.raises(AuraError, match=reason):
+        override(config, [f"distil.distillation.{assignment}" for assignment in assignments])
+
+
+def test_a_map_needs_layers_that_are_cached(config):
+    wanted = ["teacher_cache.layers=[2, 4]", "distil.distillation.layer_map={2: 1, 4: 4}"]
+    with pytest.raises(AuraError, match=r"teacher_cache\.layers keeps \[2, 4\]"):
+        override(config, wanted)
+
+
+@pytest.mark.parametrize("part", ["distil", "ctc", "moments"])
+def test_a_text_student_has_nothing_to_align(config, part):
+    with pytest.raises(AuraError, match="no audio positions to align"):
+        override(config, [f"text_lora.phases.0.{part}=0.5"])
+
+
+def test_a_weight_of_distillation_may_fall_over_its_phase():
+    phase = Phase(name="learn", steps=5, distil=1, distil_end=0)
+    assert [phase.distil_weight(step) for step in range(5)] == [1, 0.75, 0.5, 0.25, 0]
+    assert Phase(name="learn", steps=5, distil=0.3).distil_weight(4) == 0.3
+    with pytest.raises(ValueError, match="without a distil to start from"):
+        Phase(name="learn", steps=5, distil=0, distil_end=1)

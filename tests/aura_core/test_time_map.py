@@ -22,3 +22,14 @@ def test_mean_averages_valid_frames_only():
 def test_a_group_of_padding_counts_for_nothing():
     _, weights = group_frames(FRAMES, torch.tensor([4]), 4, "mean")
     assert weights[0, 1].tolist() == [0, 0]
+
+
+def test_interpolation_takes_the_middle_and_never_what_is_padding():
+    targets, weights = group_frames(FRAMES, torch.tensor([5]), 4, "interpolate")
+    assert targets[0].tolist() == [[3, 4], [8, 9]]
+    assert weights.tolist() == [[[1, 1], [1, 1]]]
+
+
+def test_interpolation_of_single_frames_changes_nothing():
+    targets, _ = group_frames(FRAMES, torch.tensor([6]), 1, "interpolate")
+    assert torch.equal(targets, FRAMES)

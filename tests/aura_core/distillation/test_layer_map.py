@@ -1,4 +1,5 @@
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,4 +34,12 @@ def test_the_last_block_always_learns_from_the_last_layer(blocks, layers):
 )
 def test_a_map_that_cannot_work_is_refused(layer_map, message):
     with pytest.raises(AuraError, match=message):
-        resolve_layer_map(layer_map, 8, [1, 2, 3, 4])
+        resolve_layer_map(layer_map, 8, [1, 2, 3, 4], lambda: torch.zeros(8, 4))
+
+
+def test_the_most_similar_map_is_asked_for_only_then():
+    alike = torch.eye(8)[:, [2, 3, 5, 7]]
+    assert resolve_layer_map("most_similar", 8, [1, 2, 3, 4], lambda: alike) == {
+        3: 1, 4: 2, 6: 3, 8: 4,
+    }  # fmt: skip
+    assert resolve_layer_map("evenly_spaced", 8, [4, 2], pytest.fail) == {4: 2, 8: 4}

@@ -32,6 +32,12 @@ def test_cosine_of_opposites_is_two(states):
     assert float(loss) == pytest.approx(2)
 
 
+def test_cka_compares_states_of_different_widths(states):
+    narrow = states @ torch.linalg.qr(torch.randn(8, 8)).Q[:, :4]
+    loss = LOSSES["cka"](narrow, states, torch.ones_like(states))
+    assert 0 < float(loss) < 0.9
+
+
 def test_mse_is_the_mean_square(states):
     assert float(LOSSES["mse"](states, states + 2, torch.ones_like(states))) == pytest.approx(4)
 

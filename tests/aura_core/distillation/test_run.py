@@ -4,11 +4,12 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from aura_core.artifacts import store
 from aura_core.cache.index import open_cache
-from aura_core.config import AugmentationConfig, LoraConfig, Phase
-from aura_core.distillation.checkpoint import NAME
+from aura_core.config import AugmentationConfig, LoraConfig, Phase, TrainConfig
+from aura_core.distillation.checkpoint import FOLDER
 from aura_core.distillation.run import read_metrics, train
 from aura_core.distillation.trainer import new_trainer, rate_share
 from aura_core.distillation.training_set import TrainingSet
@@ -42,13 +43,30 @@ def test_a_killed_run_goes_on_with_the_same_losses(train_config, cache_uri, tmp_
     whole = run(config, cache_uri, tmp_path / "whole")
     with pytest.raises(Killed):
         run(config, cache_uri, tmp_path / "cut", die_after=3)
-    assert (tmp_path / "cut" / NAME).exists()
+    assert [p.name for p in (tmp_path / "cut" / FOLDER).iterdir()] == ["00000002.safetensors"]
     assert run(config, cache_uri, tmp_path / "cut") == whole
-    assert not (tmp_path / "cut" / NAME).exists()
+    assert list((tmp_path / "cut" / FOLDER).iterdir()) == []
     adapter = "adapter/adapter_model.safetensors"
     assert store.read_bytes(str(tmp_path / "cut" / adapter)) == store.read_bytes(
         str(tmp_path / "whole" / adapter)
     )
+
+
+def test_a_damaged_checkpoint_is_passed_over(train_config, cache_uri, tmp_path):
+    config = train_config.model_copy(update={"checkpoint_every_steps": 1})
+    whole = run(config, cache_uri, tmp_path / "whole")
+    with pytest.raises(Killed):
+        run(config, cache_uri, tmp_path / "cut", die_after=4)
+    older, newer = sorted((tmp_path / "cut" / FOLDER).iterdir())
+    assert (older.name, newer.name) == ("00000002.safetensors", "00000003.safetensors")
+    data = bytearray(newer.read_bytes())
+    data[-100] ^= 1
+    newer.write_bytes(data)
+    steps = []
+    uris = {"cache_uri": cache_uri, "output_uri": str(tmp_path / "cut")}
+    train(config, **uris, on_step=lambda record: steps.append(record["step"]))
+    assert steps == [3, 4, 5]
+    assert [record["loss"] for record in read_metrics(str(tmp_path / "cut"))] == whole
 
 
 def test_every_step_draws_by_its_number_over_all_phases(train_config, cache_uri, monkeypatch):
@@ -163,8 +181,60 @@ def test_distillation_alone_brings_the_student_closer(train_config, cache_uri, t
 def test_a_loss_that_is_not_finite_names_step_and_utterances(train_config, cache_uri, tmp_path):
     phase = Phase(name="wild", steps=30, batch_utterances=6, learning_rate=1e30, warmup_steps=0)
     config = train_config.model_copy(update={"phases": (phase,)})
-    with pytest.raises(AuraError, match=r"step \d+ \(wild\): the loss is nan.*utt-0"):
+    with pytest.raises(AuraError, match=r"step \d+ \(wild\): the loss is .*utt-0"):
         run(config, cache_uri, tmp_path)
+
+
+def test_a_loss_that_explodes_names_step_and_advice(train_config, cache_uri, monkeypatch):
+    trainer = new_trainer(train_config, open_cache(cache_uri))
+    steps = trainer.run()
+    next(steps)
+    monkeypatch.setattr(trainer, "_first_loss", 1e-3)
+    with pytest.raises(AuraError, match=r"step 2 \(align\): the loss is .*lower its learning_rate"):
+        next(steps)
+
+
+def test_out_of_memory_says_what_to_lower(train_config, cache_uri, monkeypatch):
+    trainer = new_trainer(train_config, open_cache(cache_uri))
+
+    def full(*_arguments):
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(trainer.objective, "forward", full)
+    with pytest.raises(AuraError, match=r"step 1 \(align\): out of memory .* batch_utterances"):
+        next(trainer.run())
+
+
+@pytest.mark.parametrize(
+    ("settings", "heads"),
+    [
+        ({"layer_map": "most_similar"}, True),
+        ({"layer_map": {2: 1, 4: 4}, "layer_weights": {2: 0, 4: 1}}, True),
+        ({"time_map": "interpolate", "loss": "smooth_l1"}, True),
+        ({"time_map": "mean", "loss": "mse"}, True),
+        ({"loss": "cka"}, False),
+        ({"attention": "chunked", "chunk_positions": 4}, True),
+    ],
+)
+def test_every_way_to_distil_brings_the_student_closer(train_config, cache_uri, settings, heads):
+    phase = Phase(name="align", steps=6, batch_utterances=6, ce=0, warmup_steps=0)
+    config = TrainConfig.model_validate(
+        {**train_config.model_dump(), "distillation": settings, "phases": [phase.model_dump()]}
+    )
+    trainer = new_trainer(config, open_cache(cache_uri))
+    records = list(trainer.run())
+    assert records[-1]["distil"] < records[0]["distil"]
+    assert bool(len(trainer.objective.heads)) == heads
+    assert 4 in trainer.objective.layer_map
+
+
+@pytest.mark.parametrize("stem", ["random", "patch"])
+def test_a_student_with_any_stem_can_be_saved_and_asked(train_config, cache_uri, tmp_path, stem):
+    ear = train_config.audio_embedding.model_copy(update={"stem": stem})
+    config = train_config.model_copy(update={"audio_embedding": ear})
+    run(config, cache_uri, tmp_path)
+    prompt = Prompt(TRANSCRIBE, log_mel=open_cache(cache_uri).read(0).log_mel)
+    assert len(load_responder(str(tmp_path)).generate([prompt], 3)) == 1
 
 
 def test_the_teacher_is_never_loaded(train_config, cache_uri, tmp_path):

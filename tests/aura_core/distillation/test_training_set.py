@@ -7,7 +7,7 @@ from aura_core.cache.index import open_cache
 from aura_core.config import AugmentationConfig
 from aura_core.distillation.training_set import TrainingSet
 from aura_core.models.llm import load_llm
-from aura_core.student.audio_embedding import AudioEmbedding
+from aura_core.student.audio_embedding import AudioEmbedding, ConvStem
 from aura_core.student.prompts import ChatFormat
 
 INDICES = [0, 3, 5]
@@ -17,7 +17,7 @@ INDICES = [0, 3, 5]
 def training_set(cache_uri):
     """Function that builds the set with an augmentation."""
     _, tokenizer = load_llm("pinned:smollm2-135m-instruct", torch.float32)
-    embedding = AudioEmbedding(80, 8, 8, 1500, token_rate_hz=12.5)
+    embedding = AudioEmbedding(ConvStem(80, 8, 1500), 8, token_rate_hz=12.5)
 
     def build(augmentation: AugmentationConfig) -> TrainingSet:
         chat = ChatFormat(tokenizer)

@@ -8,7 +8,7 @@ IS_AUDIO = torch.tensor([[0, 1, 1, 0, 0, 0, 0, 0]]).bool()
 
 
 def test_audio_sees_audio_both_ways_and_text_stays_causal():
-    mask = attention_mask(BRANCH, IS_AUDIO, bidirectional=True)[0, 0]
+    mask = attention_mask(BRANCH, IS_AUDIO, None)[0, 0]
     assert mask[1, 2]
     assert mask[2, 1]
     assert not mask[0, 1]
@@ -16,18 +16,26 @@ def test_audio_sees_audio_both_ways_and_text_stays_causal():
 
 
 def test_causal_audio_does_not_look_ahead():
-    mask = attention_mask(BRANCH, IS_AUDIO, bidirectional=False)[0, 0]
+    mask = attention_mask(BRANCH, IS_AUDIO, 1)[0, 0]
     assert not mask[1, 2]
     assert mask[2, 1]
 
 
+def test_a_chunk_sees_itself_and_what_was_before():
+    audio = torch.tensor([[0, 1, 1, 1, 1, 0]]).bool()
+    mask = attention_mask(torch.zeros(1, 6, dtype=torch.long), audio, 2)[0, 0]
+    assert mask[1].tolist() == [True, True, True, False, False, False]
+    assert mask[3].tolist() == [True, True, True, True, True, False]
+    assert mask[5].all()
+
+
 def test_a_branch_sees_the_shared_part_and_itself_only():
-    mask = attention_mask(BRANCH, IS_AUDIO, bidirectional=True)[0, 0]
+    mask = attention_mask(BRANCH, IS_AUDIO, None)[0, 0]
     assert mask[6].tolist() == [True, True, True, False, False, True, True, False]
 
 
 def test_nobody_sees_padding_and_no_row_is_empty():
-    mask = attention_mask(BRANCH, IS_AUDIO, bidirectional=True)[0, 0]
+    mask = attention_mask(BRANCH, IS_AUDIO, None)[0, 0]
     assert not mask[:7, 7].any()
     assert mask.any(dim=-1).all()
 

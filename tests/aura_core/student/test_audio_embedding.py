@@ -1,15 +1,22 @@
 import pytest
 import torch
 
-from aura_core.student.audio_embedding import AudioEmbedding
+from aura_core.student.audio_embedding import (
+    AudioEmbedding,
+    ConvStem,
+    MelPairs,
+    new_stem,
+    stem_like,
+)
 
 
-@pytest.fixture
-def embedding() -> AudioEmbedding:
+@pytest.fixture(params=["conv", "patch"])
+def embedding(request) -> AudioEmbedding:
     torch.manual_seed(0)
-    return AudioEmbedding(
-        num_mels=8, stem_width=16, llm_width=12, max_frames=100, token_rate_hz=12.5
+    stem = (
+        ConvStem(num_mels=8, width=16, max_frames=100) if request.param == "conv" else MelPairs(8)
     )
+    return AudioEmbedding(stem, llm_width=12, token_rate_hz=12.5)
 
 
 def test_a_clip_does_not_depend_on_its_batch(embedding):
@@ -34,7 +41,16 @@ def test_match_scale_gives_the_llm_the_size_it_knows(embedding):
     assert float(out.detach().square().mean().sqrt()) == pytest.approx(0.2, rel=0.01)
 
 
-def test_load_stem_takes_the_teachers_convolution(embedding):
-    weight = torch.randn(16, 8, 3)
-    embedding.load_stem({"conv1.weight": weight})
-    torch.testing.assert_close(embedding.conv1.weight.data, weight)
+def test_a_stem_starts_from_the_teachers_or_has_its_shape_only():
+    teacher = ConvStem(num_mels=8, width=16, max_frames=100).state_dict()
+    assert torch.equal(new_stem("teacher", teacher).conv1.weight, teacher["conv1.weight"])
+    assert not torch.equal(new_stem("random", teacher).conv1.weight, teacher["conv1.weight"])
+    assert new_stem("patch", teacher).width == 16
+
+
+def test_saved_weights_say_what_stem_they_fit(embedding):
+    saved = embedding.state_dict()
+    again = AudioEmbedding(stem_like(saved, 12.5), llm_width=12, token_rate_hz=12.5)
+    again.load_state_dict(saved)
+    mel, lengths = torch.randn(1, 30, 8), torch.tensor([30])
+    assert torch.equal(again(mel, lengths), embedding(mel, lengths))
