@@ -37,7 +37,7 @@ def teacher(
     as_json:
         Audio seconds per second of each, ratio_vs_naive, ratio_vs_limit.
     """
-    ingest = _ingest(selection)
+    ingest = _made(selection, "ingest")["ingest"]
     import torch
 
     from aura_core.bench.teacher import bench_teacher
@@ -79,7 +79,7 @@ def cache(
     as_json:
         Per setting: bytes_ratio, storage_error, wer with its interval; and `default`.
     """
-    ingest = _ingest(selection)
+    ingest = _made(selection, "ingest")["ingest"]
     from aura_core.bench.cache import SETTINGS, bench_cache
     from aura_core.errors import AuraError
 
@@ -94,6 +94,39 @@ def cache(
         names=list(settings or SETTINGS),
         clips=clips,
         seeds=seeds,
+        tell=_tell,
+    )
+    _show(result, as_json)
+
+
+@app.command
+def train(
+    *,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+    steps: int = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Training steps per second: a loop a user would write, ours, the student alone.
+
+    The clips are those of the selected run; its teacher cache is made if needed.
+
+    Parameters
+    ----------
+    steps:
+        Timed steps of each; the median counts.
+    as_json:
+        Clips per second of each, ratio_vs_user_loop, ratio_vs_limit, data_wait_share.
+    """
+    made = _made(selection, "teacher_cache")
+    from aura_core.bench.train import bench_train
+
+    config = selection.load()
+    result = bench_train(
+        made["ingest"].uri,
+        made["teacher_cache"].uri,
+        config.teacher_cache,
+        config.distil,
+        steps=steps,
         tell=_tell,
     )
     _show(result, as_json)
@@ -115,12 +148,12 @@ def scale(*, utterances: int = 1_000_000, as_json: AsJson = False) -> None:
     _show(bench_scale(utterances, _tell), as_json)
 
 
-def _ingest(selection: Selection) -> StageSpec:
-    """The selected run's utterance table; made now if it is not there."""
-    spec = selection.plan()["ingest"]
-    if not is_complete(spec):
-        local_prefect.run_flow(**selection.flow_parameters, until="ingest", launch="local")
-    return spec
+def _made(selection: Selection, stage: str) -> dict[str, StageSpec]:
+    """The selected run's stages; `stage` and what it needs are made now if they are not there."""
+    specs = selection.plan()
+    if not is_complete(specs[stage]):
+        local_prefect.run_flow(**selection.flow_parameters, until=stage, launch="local")
+    return specs
 
 
 def _cpus() -> int:

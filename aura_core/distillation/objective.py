@@ -67,7 +67,7 @@ class Objective(nn.Module):
         )
         audio = {block: audio_states(data.batch, h) for block, h in hidden.blocks.items()}
         ce = self._cross_entropy(data, hidden.last) if phase.ce else None
-        blocks = self._distillation(data, audio) if phase.distil else {}
+        blocks = self.distillation(data, audio) if phase.distil else {}
         distil = self._weighted(blocks) if blocks else None
         ctc = self._ctc(data, audio) if phase.ctc else None
         moments = self._moments(data, audio) if phase.moments else None
@@ -93,7 +93,8 @@ class Objective(nn.Module):
         logits = self.student.logits(last[labelled]).float()
         return functional.cross_entropy(logits, data.batch.labels[labelled])
 
-    def _distillation(self, data: TrainBatch, audio: Mapping[int, Tensor]) -> dict[int, Tensor]:
+    def distillation(self, data: TrainBatch, audio: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        """Return each mapped block's loss, given its audio states [batch, positions, width]."""
         loss = LOSSES[self._config.loss]
         result = {}
         for block, layer in self.layer_map.items():

@@ -29,17 +29,17 @@ def state_similarity(
     """
     count = len(data.lengths)
     chosen = range(0, count, max(1, count // _CLIPS))[:_CLIPS]
-    batch = data.assemble(data.fetch(chosen), with_text=False, step=0)
+    device = next(student.parameters()).device
+    batch = data.assemble(data.fetch(chosen), with_text=False, step=0).to(device)
     blocks = tuple(range(1, num_blocks + 1))
-    inputs = batch.batch.to(next(student.parameters()).device)
-    hidden = student(inputs, blocks=blocks, stop_after=num_blocks).blocks
-    counts = inputs.is_audio.sum(dim=1)
+    hidden = student(batch.batch, blocks=blocks, stop_after=num_blocks).blocks
+    counts = batch.batch.is_audio.sum(dim=1)
     valid = valid_positions(counts, int(counts.max()))
-    heard = [audio_states(inputs, hidden[block])[valid] for block in blocks]
+    heard = [audio_states(batch.batch, hidden[block])[valid] for block in blocks]
     rows = []
     for layer in data.layers:
         target, _ = group_frames(
             batch.teacher[layer], batch.num_states, states_per_position, "mean"
         )
-        rows.append(torch.stack([linear_cka(each, target[valid.cpu()].to(each)) for each in heard]))
+        rows.append(torch.stack([linear_cka(each, target[valid]) for each in heard]))
     return torch.stack(rows, dim=1).cpu()

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from aura_core.artifacts import store
 from aura_core.cache.codec import pooling
@@ -21,7 +21,7 @@ from aura_core.distillation.objective import Losses, Objective
 from aura_core.distillation.probe import state_similarity
 from aura_core.distillation.sampler import endless_batches
 from aura_core.distillation.token_states import TokenStates, token_states
-from aura_core.distillation.training_set import TrainingSet
+from aura_core.distillation.training_set import TrainBatch, TrainingSet
 from aura_core.errors import AuraError
 from aura_core.models.llm import load_llm
 from aura_core.precision import compute_dtype
@@ -62,11 +62,16 @@ class Trainer:
         self.objective = objective
         self.step = 0
         self._first_loss: float | None = None
-        self._data = data
+        self.data = data
         lower, upper = self._at_both_rates()
         self.optimizer = torch.optim.AdamW(
             [{"params": lower}, {"params": upper}], betas=_BETAS, weight_decay=0.0, fused=True
         )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the student is."""
+        return next(self.objective.parameters()).device
 
     @property
     def total_steps(self) -> int:
@@ -76,7 +81,7 @@ class Trainer:
     @property
     def chat(self) -> ChatFormat:
         """The text around the audio."""
-        return self._data.chat
+        return self.data.chat
 
     @property
     def trainable(self) -> dict[str, nn.Parameter]:
@@ -93,14 +98,14 @@ class Trainer:
             here = self._position()
             phase = here.phase
             batches = endless_batches(
-                self._data.lengths,
+                self.data.lengths,
                 phase.batch_utterances,
                 seed=self.config.seed * len(self.config.phases) + here.phase_index,
                 skip=here.step_in_phase,
             )
             wanted = islice(batches, phase.steps - here.step_in_phase)
             # One thread, which only waits for storage: what computes here has the cores.
-            fetched = read_ahead(wanted, self._data.fetch, threads=1, depth=_BATCHES_AHEAD)
+            fetched = read_ahead(wanted, self.data.fetch, threads=1, depth=_BATCHES_AHEAD)
             while True:
                 asked = time.perf_counter()
                 batch = next(fetched, None)
@@ -117,21 +122,8 @@ class Trainer:
         rates = (phase.learning_rate, phase.upper_learning_rate or phase.learning_rate)
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = share * rate
-        data = self._data.assemble(fetched, with_text=phase.ce > 0, step=self.step)
-        try:
-            with self.autocast():
-                losses = self.objective(data, phase, here.step_in_phase)
-            self._check_loss(losses.total.item(), here, data.keys)
-            losses.total.backward()
-        except torch.OutOfMemoryError as error:
-            raise AuraError(
-                f"step {self.step + 1} ({phase.name}): out of memory with {len(data.keys)} clips "
-                f"of up to {max(data.num_states.tolist())} teacher states; lower the phase's "
-                "batch_utterances"
-            ) from error
-        norm = nn.utils.clip_grad_norm_(self.trainable.values(), _CLIP_NORM)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        data = self.data.assemble(fetched, with_text=phase.ce > 0, step=self.step)
+        losses, norm = self.update(data, phase, here.step_in_phase)
         self.step += 1
         return {
             "step": self.step,
@@ -143,14 +135,44 @@ class Trainer:
             "data_wait_s": data_wait_s,
         }
 
-    def _check_loss(self, loss: float, here: Position, keys: Sequence[str]) -> None:
+    def update(self, data: TrainBatch, phase: Phase, step: int) -> tuple[Losses, Tensor]:
+        """Forward, backward and the optimiser's step on one batch.
+
+        Args:
+            data: the batch.
+            phase: weighs the losses.
+            step: of the phase, counted from 0.
+
+        Returns:
+            The losses, and the norm of the gradient before it was clipped.
+
+        Raises:
+            AuraError: if the loss is not finite or explodes, or memory is too small.
+        """
+        try:
+            with self.autocast():
+                losses = self.objective(data.to(self.device), phase, step)
+            self._check_loss(losses.total.item(), phase, step, data.keys)
+            losses.total.backward()
+        except torch.OutOfMemoryError as error:
+            raise AuraError(
+                f"step {self.step + 1} ({phase.name}): out of memory with {len(data.keys)} clips "
+                f"of up to {max(data.num_states.tolist())} teacher states; lower the phase's "
+                "batch_utterances"
+            ) from error
+        norm = nn.utils.clip_grad_norm_(self.trainable.values(), _CLIP_NORM)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return losses, norm
+
+    def _check_loss(self, loss: float, phase: Phase, step: int, keys: Sequence[str]) -> None:
         """Raise AuraError if the loss is not finite, or many times what the phase began with."""
-        if here.step_in_phase == 0 or self._first_loss is None:
+        if step == 0 or self._first_loss is None:
             self._first_loss = abs(loss)
         if math.isfinite(loss) and abs(loss) <= _EXPLODED * max(self._first_loss, 1.0):
             return
         raise AuraError(
-            f"step {self.step + 1} ({here.phase.name}): the loss is {loss:.4g}; "
+            f"step {self.step + 1} ({phase.name}): the loss is {loss:.4g}; "
             f"lower its learning_rate or look at the utterances {', '.join(keys)}"
         )
 

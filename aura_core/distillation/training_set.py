@@ -26,6 +26,15 @@ class TrainBatch:
     transcripts: list[list[int]]
     keys: list[str]
 
+    def to(self, device: torch.device) -> "TrainBatch":
+        """Move every tensor to `device`."""
+        return replace(
+            self,
+            batch=self.batch.to(device),
+            teacher={layer: states.to(device) for layer, states in self.teacher.items()},
+            num_states=self.num_states.to(device),
+        )
+
 
 class TrainingSet:
     """Reads the cache, and nothing but the cache."""

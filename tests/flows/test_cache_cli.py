@@ -100,6 +100,18 @@ def test_the_cache_benchmark_compares_settings_and_the_default(smoke_root):
     assert found["parity"]["30s"]["4"] == pytest.approx(1, abs=1e-3)
 
 
+def test_the_training_benchmark_times_four_loops(smoke_root):
+    result = aura(
+        "bench", "train", "--recipe", "smoke", "--root", smoke_root, "--steps", 1, "--json",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    for name in ("user_loop", "limit"):
+        expected = found["cached"] / found[name]
+        assert found[f"ratio_vs_{name}"] == pytest.approx(expected, rel=0.05)
+    assert 0 <= found["data_wait_share"] < 1
+
+
 def test_the_scale_benchmark_measures_two_sizes():
     found = json.loads(aura("bench", "scale", "--utterances", 2000, "--json").stdout)
     assert found["2000"]["shards"] == 8

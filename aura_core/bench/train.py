@@ -1,0 +1,225 @@
+"""How fast a student learns: a loop a user would write, ours, and the bare student, in one run."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
+from whisper.audio import log_mel_spectrogram, pad_or_trim
+from whisper.model import Whisper
+
+from aura_core.bench.corpus import sample_rows
+from aura_core.cache.index import TeacherCache, open_cache
+from aura_core.cache.plan import safe_key
+from aura_core.config import Phase, TeacherCacheConfig, TrainConfig
+from aura_core.corpus.table import decode_audio
+from aura_core.distillation.sampler import endless_batches
+from aura_core.distillation.trainer import Trainer, new_trainer
+from aura_core.distillation.training_set import TrainBatch
+from aura_core.models.whisper_encoder import (
+    encoder_states,
+    in_precision,
+    load_whisper,
+    log_mel,
+)
+from aura_core.precision import compute_dtype
+from aura_core.student.batch import IGNORE, audio_states
+
+Rows = Mapping[str, Mapping[str, Any]]
+States = Callable[[TrainBatch], dict[int, Tensor]]
+# Steps of each before its time counts.
+_WARM_UP = 1
+
+
+def bench_train(
+    ingest_uri: str,
+    cache_uri: str,
+    teacher: TeacherCacheConfig,
+    config: TrainConfig,
+    *,
+    steps: int,
+    tell: Callable[[str], None],
+) -> dict[str, Any]:
+    """Time a full step, cross-entropy and distillation, in four ways on clips of one cache.
+
+    - user_loop: float32, batches in any order, logits at every position, and the teacher run
+      inside the step on audio padded to 30 s.
+    - cached: our step from the teacher cache, as a run takes it.
+    - online: the same with the teacher run inside the step, on trimmed audio, in its precision.
+    - limit: the student's forward and backward on batches made ready before.
+
+    Args:
+        ingest_uri: the utterances behind the cache.
+        cache_uri: a finished teacher cache at the student's token rate.
+        teacher: how the cache was made.
+        config: the student; the last of its phases with cross-entropy is timed, without the
+            losses that only ours has.
+        steps: timed steps of each.
+        tell: gets a line of progress.
+
+    Returns:
+        Clips per second of each, `ratio_vs_user_loop`, `ratio_vs_limit`, `data_wait_share`, and
+        what they were measured on.
+    """
+    phase = _timed_phase(config, steps)
+    config = config.model_copy(update={"phases": (phase,)})
+    cache = open_cache(cache_uri)
+    rows = {safe_key(row["id"]): row for row in sample_rows(ingest_uri, "train", None)}
+    whisper = load_whisper(teacher.teacher)
+    fast = in_precision(whisper, compute_dtype(teacher.precision, whisper.device))
+    cached, waits = _from_cache(new_trainer(config, cache))
+    result = {"cached": cached}
+    tell(f"cached: {phase.batch_utterances / cached:.2f} clips a second")
+    loops: dict[str, Callable[[], float]] = {
+        "limit": lambda: _limit(new_trainer(config, cache), phase),
+        "online": lambda: _online(new_trainer(config, cache), phase, _trimmed(fast, cache, rows)),
+        "user_loop": lambda: _user_loop(
+            new_trainer(config.model_copy(update={"precision": "fp32"}), cache),
+            phase,
+            _padded(whisper, cache, rows),
+        ),
+    }
+    for name, loop in loops.items():
+        result[name] = loop()
+        tell(f"{name}: {phase.batch_utterances / result[name]:.2f} clips a second")
+    return {
+        **{name: round(phase.batch_utterances / seconds, 3) for name, seconds in result.items()},
+        "ratio_vs_user_loop": round(result["user_loop"] / cached, 2),
+        "ratio_vs_limit": round(result["limit"] / cached, 3),
+        "data_wait_share": round(waits, 5),
+        "steps": steps,
+        "batch_utterances": phase.batch_utterances,
+        "llm": config.llm,
+        "teacher": teacher.teacher,
+        "precision": str(compute_dtype(config.precision, whisper.device)).removeprefix("torch."),
+    }
+
+
+def _timed_phase(config: TrainConfig, steps: int) -> Phase:
+    phase = [phase for phase in config.phases if phase.ce][-1]
+    changes = {"steps": steps + _WARM_UP, "ctc": 0.0, "moments": 0.0, "warmup_steps": 0}
+    return phase.model_copy(update={**changes, "distil": phase.distil or 1.0})
+
+
+def _from_cache(trainer: Trainer) -> tuple[float, float]:
+    """Seconds of a step as a run takes it, and the share of them that waited for data."""
+    seconds, waited, started = [], 0.0, perf_counter()
+    for record in trainer.run():
+        seconds.append(perf_counter() - started)
+        waited += record["data_wait_s"] if record["step"] > _WARM_UP else 0.0
+        started = perf_counter()
+    timed = seconds[_WARM_UP:]
+    return median(timed), waited / sum(timed)
+
+
+def _limit(trainer: Trainer, phase: Phase) -> float:
+    def step(data: TrainBatch) -> None:
+        with trainer.autocast():
+            loss = trainer.objective(data, phase, 0).total
+        loss.backward()  # type: ignore[no-untyped-call]
+        trainer.optimizer.zero_grad(set_to_none=True)
+
+    ready = [batch.to(trainer.device) for batch in _batches(trainer, phase)]
+    return _median_s(step, iter(ready))
+
+
+def _online(trainer: Trainer, phase: Phase, states: States) -> float:
+    def step(data: TrainBatch) -> None:
+        trainer.update(replace(data, teacher=states(data)), phase, 0)
+
+    return _median_s(step, _batches(trainer, phase))
+
+
+def _user_loop(trainer: Trainer, phase: Phase, states: States) -> float:
+    objective = trainer.objective
+
+    def step(data: TrainBatch) -> None:
+        data = replace(data, teacher=states(data)).to(trainer.device)
+        hidden = objective.student(data.batch, blocks=tuple(objective.layer_map))
+        logits = objective.student.logits(hidden.last).float()
+        labels = data.batch.labels
+        ce = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORE)
+        audio = {block: audio_states(data.batch, each) for block, each in hidden.blocks.items()}
+        distil = torch.stack(list(objective.distillation(data, audio).values())).mean()
+        (phase.ce * ce + phase.distil * distil).backward()
+        torch.nn.utils.clip_grad_norm_(trainer.trainable.values(), 1.0)
+        trainer.optimizer.step()
+        trainer.optimizer.zero_grad()
+
+    return _median_s(step, _batches(trainer, phase, sort=False))
+
+
+def _batches(trainer: Trainer, phase: Phase, *, sort: bool = True) -> Iterator[TrainBatch]:
+    """The batches of a run, or, unsorted, such as a shuffle alone makes."""
+    data = trainer.data
+    # Ties are cut by index, which says nothing of the length.
+    lengths = data.lengths if sort else [0.0] * len(data.lengths)
+    for indices in islice(
+        endless_batches(lengths, phase.batch_utterances, trainer.config.seed), phase.steps
+    ):
+        yield data.assemble(data.fetch(indices), with_text=True, step=0)
+
+
+def _median_s(step: Callable[[TrainBatch], None], batches: Iterator[TrainBatch]) -> float:
+    """Median seconds of a step, with what it takes to get its batch."""
+    seconds: list[float] = []
+    while True:
+        started = perf_counter()
+        data = next(batches, None)
+        if data is None:
+            return median(seconds[_WARM_UP:])
+        step(data)
+        seconds.append(perf_counter() - started)
+
+
+def _trimmed(whisper: Whisper, cache: TeacherCache, rows: Rows) -> States:
+    """Our encoder on a batch of trimmed clips, in the shape the cache would have given."""
+
+    def states(data: TrainBatch) -> dict[int, Tensor]:
+        mels = [log_mel(_audio(rows, key), whisper.dims.n_mels) for key in data.keys]
+        lengths = torch.tensor([len(mel) for mel in mels])
+        mel = pad_sequence(mels, batch_first=True)
+        found = encoder_states(whisper, mel, lengths, cache.layers)
+        return {layer: _as_cached(cache, layer, each, lengths) for layer, each in found}
+
+    return states
+
+
+def _padded(whisper: Whisper, cache: TeacherCache, rows: Rows) -> States:
+    """openai-whisper's own encoder on clips padded to 30 s, its blocks' outputs by hooks."""
+
+    @torch.no_grad()
+    def states(data: TrainBatch) -> dict[int, Tensor]:
+        audio = [pad_or_trim(torch.from_numpy(_audio(rows, key))) for key in data.keys]
+        lengths = torch.tensor([len(_audio(rows, key)) // 160 for key in data.keys])
+        found: dict[int, Tensor] = {}
+        hooks = [
+            block.register_forward_hook(lambda _m, _a, out, n=number: found.update({n: out}))
+            for number, block in enumerate(whisper.encoder.blocks, start=1)
+        ]
+        last = whisper.encoder(log_mel_spectrogram(torch.stack(audio), whisper.dims.n_mels))
+        for hook in hooks:
+            hook.remove()
+        found[len(found)] = last
+        return {layer: _as_cached(cache, layer, found[layer], lengths) for layer in cache.layers}
+
+    return states
+
+
+def _as_cached(cache: TeacherCache, layer: int, states: Tensor, lengths: Tensor) -> Tensor:
+    """Average, standardise and pad a batch's states, [batch, positions, width]."""
+    num_frames = (lengths + 1) // 2
+    rows, _ = cache.codec.rows(states[:, : int(num_frames.max())], num_frames)
+    counts = cache.codec.num_rows(num_frames).tolist()
+    standardised = cache.codec.layers[layer].standardise(rows.flatten(0, 1))
+    return pad_sequence(list(torch.split(standardised, counts)), batch_first=True)
+
+
+def _audio(rows: Rows, key: str) -> Any:
+    return decode_audio(rows[key]["audio"]["bytes"])
