@@ -12,10 +12,12 @@ from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 from aura_core.artifacts import store
+from aura_core.artifacts.manifest import read_manifest
 from aura_core.artifacts.newest import newest_artifact
 from aura_core.errors import AuraError
 from aura_core.evaluation.table import read_results
 from aura_core.explain import explain as explain_stages
+from aura_core.forecast import forecast
 from aura_core.pipeline import is_complete
 from aura_core.recipes import RECIPES
 from flows import bench_cli, cache_cli, display, local_prefect
@@ -36,10 +38,11 @@ Finished stages are never run again.
   aura run --recipe smoke           the whole road in minutes, learning nothing
   aura run --recipe demo            a small assistant that hears
   aura run --manifest my.jsonl      on your own speech
+  aura run --dry-run                what is a hit, and what there is to do
   aura explain --set distil.seed=1  what that change would run again, and why
   aura results                      the newest table
   aura cache ls                     teacher caches; also stats, verify, gc
-  aura bench teacher                ours against a naive loop, on this machine
+  aura bench teacher                ours against a naive loop, on this machine; also train
 """
 
 app = App(
@@ -58,6 +61,7 @@ def run(
     selection: Selection = Selection(),  # noqa: B008 - frozen
     until: str | None = None,
     launch: str = "local",
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Run the pipeline: ingest, teacher_cache, text_lora, distil, evaluate, report.
 
@@ -74,9 +78,16 @@ def run(
         Stop after this stage.
     launch:
         `local`, or the address of a Ray cluster's dashboard to submit the stages to.
+    dry_run:
+        Only show what is a hit and what there is to do: shards, steps, clips, audio positions.
     """
     specs = selection.plan()
     stages = choose_stages(until, only=None)
+    if dry_run:
+        statuses = explain_stages({stage: specs[stage] for stage in stages})
+        work = forecast(selection.load(), read_manifest(specs["ingest"].uri))
+        out.print(display.work_table(statuses, work))
+        return
     with display.stage_lines(err):
         if all(is_complete(specs[stage]) for stage in stages):
             for stage in stages:

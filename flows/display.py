@@ -1,7 +1,7 @@
 """What the console shows: stage lines, the state of a plan, the result table."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -53,6 +53,18 @@ def status_table(statuses: Sequence[StageStatus]) -> Table:
         table.add_row(
             status.spec.stage, status.spec.fingerprint[:12], state, escape(_reason(status))
         )
+    return table
+
+
+def work_table(statuses: Sequence[StageStatus], work: Mapping[str, str]) -> Table:
+    """Return one line a stage: hit, or run and what there is to do."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("stage", "artifact", "", "work"):
+        table.add_column(name, overflow="fold")
+    for status in statuses:
+        spec = status.spec
+        state, todo = ("[green]hit[/]", "") if status.hit else ("[cyan]run[/]", work[spec.stage])
+        table.add_row(spec.stage, spec.fingerprint[:12], state, escape(todo))
     return table
 
 

@@ -122,7 +122,7 @@ def _limit(trainer: Trainer, phase: Phase) -> float:
     def step(data: TrainBatch) -> None:
         with trainer.autocast():
             loss = trainer.objective(data, phase, 0).total
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         trainer.optimizer.zero_grad(set_to_none=True)
 
     ready = [batch.to(trainer.device) for batch in _batches(trainer, phase)]
@@ -147,7 +147,7 @@ def _user_loop(trainer: Trainer, phase: Phase, states: States) -> float:
         ce = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORE)
         audio = {block: audio_states(data.batch, each) for block, each in hidden.blocks.items()}
         distil = torch.stack(list(objective.distillation(data, audio).values())).mean()
-        (phase.ce * ce + phase.distil * distil).backward()
+        torch.autograd.backward(phase.ce * ce + phase.distil * distil)
         torch.nn.utils.clip_grad_norm_(trainer.trainable.values(), 1.0)
         trainer.optimizer.step()
         trainer.optimizer.zero_grad()

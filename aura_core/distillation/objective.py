@@ -55,7 +55,7 @@ class Objective(nn.Module):
         self.token_states = token_states
         self.layer_map = dict(layer_map)
         self._config = config
-        self._states_per_position = states_per_position
+        self.states_per_position = states_per_position
 
     def forward(self, data: TrainBatch, phase: Phase, step: int) -> Losses:
         """Compute the losses of one batch at a step of the phase, counted from 0."""
@@ -101,7 +101,7 @@ class Objective(nn.Module):
             target, weight = group_frames(
                 data.teacher[layer],
                 data.num_states,
-                self._states_per_position,
+                self.states_per_position,
                 self._config.time_map,
             )
             states = audio[block]

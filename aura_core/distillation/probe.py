@@ -1,5 +1,7 @@
 """How alike a student's blocks and the teacher's layers are, on a few clips of the cache."""
 
+from typing import TypedDict
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,13 @@ from aura_core.student.student import Student
 from aura_core.time_map import group_frames
 
 _CLIPS = 32
+
+
+class Similarity(TypedDict):
+    """A matrix with its labels, as `similarity.json` holds it before and after training."""
+
+    layers: list[int]
+    values: list[list[float]]  # [blocks, layers]
 
 
 @torch.no_grad()

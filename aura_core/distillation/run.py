@@ -19,6 +19,7 @@ from aura_core.distillation.trainer import new_trainer
 from aura_core.student.export import save_student
 
 METRICS = "metrics.jsonl"
+SIMILARITY = "similarity.json"
 
 
 def train(
@@ -39,6 +40,8 @@ def train(
         AuraError: if the config does not fit the LLM or the cache, or the loss diverges.
     """
     trainer = new_trainer(config, open_cache(cache_uri), text_lora_uri)
+    # Before a checkpoint is restored: a resumed run measures the same.
+    before = trainer.similarity()
     records = restore_checkpoint(output_uri, trainer)
     before_s = records[-1]["elapsed_s"] if records else 0.0
     started = time.perf_counter()
@@ -52,6 +55,9 @@ def train(
         folder = Path(scratch)
         save_student(trainer.objective.student, config, folder, text_lora_uri)
         (folder / METRICS).write_text("".join(json.dumps(record) + "\n" for record in records))
+        if before is not None:
+            matrices = {"before": before, "after": trainer.similarity()}
+            (folder / SIMILARITY).write_text(json.dumps(matrices) + "\n")
         store.upload_folder(folder, output_uri)
     remove_checkpoints(output_uri)
 

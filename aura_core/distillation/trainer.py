@@ -18,7 +18,7 @@ from aura_core.config import Phase, TrainConfig
 from aura_core.distillation.heads import CtcHead, distillation_heads
 from aura_core.distillation.layer_map import resolve_layer_map
 from aura_core.distillation.objective import Losses, Objective
-from aura_core.distillation.probe import state_similarity
+from aura_core.distillation.probe import Similarity, state_similarity
 from aura_core.distillation.sampler import endless_batches
 from aura_core.distillation.token_states import TokenStates, token_states
 from aura_core.distillation.training_set import TrainBatch, TrainingSet
@@ -87,6 +87,20 @@ class Trainer:
     def trainable(self) -> dict[str, nn.Parameter]:
         """Name -> parameter of everything that learns."""
         return {n: p for n, p in self.objective.named_parameters() if p.requires_grad}
+
+    def similarity(self) -> Similarity | None:
+        """How alike adapted blocks and teacher layers are now; None for a text student."""
+        if not self.objective.layer_map:
+            return None
+        layers = self.data.cache.layers
+        with self.autocast():
+            values = state_similarity(
+                self.objective.student,
+                self.data.only(layers),
+                max(self.objective.layer_map),
+                self.objective.states_per_position,
+            )
+        return Similarity(layers=list(layers), values=values.tolist())
 
     def run(self) -> Iterator[dict[str, Any]]:
         """Train from `step` to the end, yielding a record of each finished step.

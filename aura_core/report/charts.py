@@ -14,6 +14,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from aura_core.report.history import History, Series
 
@@ -72,6 +73,35 @@ def block_chart(history: History, name: str) -> str:
         _label_ends(axes, max(series[-1][0] for series in blocks.values()), ends)
         axes.set_xlabel("step")
         return _svg(figure, name)
+
+
+def similarity_chart(matrices: Mapping[str, Mapping[str, Any]], name: str) -> str:
+    """Draw student blocks x teacher layers before and after training, the more alike the darker."""
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": name, "axes.grid": False}):
+        blocks = len(next(iter(matrices.values()))["values"])
+        figure = Figure(figsize=(5.6, 0.9 + 0.34 * blocks), layout="constrained")
+        figure.patch.set_alpha(0)
+        for axes, (title, matrix) in zip(
+            figure.subplots(1, len(matrices), squeeze=False)[0], matrices.items(), strict=True
+        ):
+            axes.patch.set_alpha(0)
+            axes.set_title(title, fontsize=10, color=MUTED)
+            _cells(axes, matrix["values"])
+            axes.set_xticks(range(len(matrix["layers"])), matrix["layers"])
+            axes.set_yticks(range(blocks), range(1, blocks + 1))
+            axes.set_xlabel("teacher layer")
+            axes.set_ylabel("student block")
+        return _svg(figure, name)
+
+
+def _cells(axes: Axes, values: Sequence[Sequence[float]]) -> None:
+    for row, cells in enumerate(values):
+        for column, value in enumerate(cells):
+            corner = (column - 0.5, row - 0.5)
+            axes.add_patch(Rectangle(corner, 1, 1, facecolor=AURA, alpha=value, linewidth=0))
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=9)
+    axes.set_xlim(-0.5, len(values[0]) - 0.5)
+    axes.set_ylim(len(values) - 0.5, -0.5)
 
 
 def latency_chart(

@@ -9,6 +9,7 @@ from aura_core.artifacts import store
 from aura_core.errors import AuraError
 
 NAME = "metrics.jsonl"
+_SIMILARITY = "similarity.json"
 Series = list[tuple[int, float]]
 
 
@@ -75,3 +76,12 @@ def read_history(train_uri: str) -> History:
     except json.JSONDecodeError as error:
         raise AuraError(f"{uri} is damaged ({error}): delete that folder and run again") from error
     return History(records)
+
+
+def read_similarity(train_uri: str) -> dict[str, Any]:
+    """Read {before, after: {layers, values}}, CKA of blocks and layers; empty if there is none."""
+    uri = store.join(train_uri, _SIMILARITY)
+    if not store.exists(uri):
+        return {}
+    found: dict[str, Any] = json.loads(store.read_text(uri))
+    return found

@@ -13,7 +13,7 @@ from aura_core.artifacts import store
 from aura_core.config import ReportConfig
 from aura_core.evaluation.table import read_results
 from aura_core.report import charts, grid, headline, provenance
-from aura_core.report.history import History, read_history
+from aura_core.report.history import History, read_history, read_similarity
 from aura_core.report.samples import build_samples, read_all_predictions
 
 TEMPLATE = "report.html.j2"
@@ -41,7 +41,7 @@ def render_report(inputs: Mapping[str, str], config: ReportConfig, fingerprint: 
         "cards": headline.build_cards(rows),
         "models": grid.models_in(rows),
         "sections": grid.build_grid(rows),
-        "figures": _figures(inputs["evaluate"], histories),
+        "figures": _figures(inputs, histories),
         "training": {
             provenance.TITLES[stage]: history.facts() for stage, history in histories.items()
         },
@@ -69,10 +69,11 @@ def read_ttft_ms(evaluate_uri: str) -> dict[str, list[float]]:
     return {model: by_model[model] for model in [*known, *sorted(by_model.keys() - set(known))]}
 
 
-def _figures(evaluate_uri: str, histories: Mapping[str, History]) -> dict[str, Markup]:
+def _figures(inputs: Mapping[str, str], histories: Mapping[str, History]) -> dict[str, Markup]:
     """The charts there is something to draw for, as SVG made by matplotlib from our numbers."""
     distil, text_lora = histories["distil"], histories["text_lora"]
-    ttft_ms = read_ttft_ms(evaluate_uri)
+    ttft_ms = read_ttft_ms(inputs["evaluate"])
+    similarity = read_similarity(inputs["distil"])
     drawn: dict[str, str] = {}
     if ttft_ms:
         titles = {model: grid.model_label(model).title for model in ttft_ms}
@@ -81,6 +82,8 @@ def _figures(evaluate_uri: str, histories: Mapping[str, History]) -> dict[str, M
         drawn["distil"] = charts.loss_chart(distil, "distil")
     if distil.blocks():
         drawn["blocks"] = charts.block_chart(distil, "blocks")
+    if similarity:
+        drawn["similarity"] = charts.similarity_chart(similarity, "similarity")
     if _has_curves(text_lora):
         drawn["text_lora"] = charts.loss_chart(text_lora, "text-lora")
     return {name: Markup(svg) for name, svg in drawn.items()}

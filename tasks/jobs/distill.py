@@ -131,10 +131,10 @@ def _train(loop_config: dict[str, Any]) -> None:
 
 
 def _outcome(spec: StageSpec) -> driver.Outcome:
-    from aura_core.distillation.run import METRICS, read_metrics
+    from aura_core.distillation.run import METRICS, SIMILARITY, read_metrics
     from aura_core.student.export import ADAPTER, AUDIO_EMBEDDING, TEXT_ADAPTER, TRAIN_CONFIG
 
-    names = [METRICS, TRAIN_CONFIG, AUDIO_EMBEDDING]
+    names = [METRICS, SIMILARITY, TRAIN_CONFIG, AUDIO_EMBEDDING]
     for folder in (ADAPTER, TEXT_ADAPTER):
         names += [f"{folder}/{name}" for name in store.list_names(store.join(spec.uri, folder))]
     files = [str(Path(name)) for name in names if store.exists(store.join(spec.uri, name))]

@@ -111,6 +111,21 @@ def test_the_root_comes_from_the_environment(smoke_root, monkeypatch):
     assert smoke_root in result.stdout
 
 
+def test_a_dry_run_says_what_there_is_to_do_and_does_nothing(smoke_root):
+    before = sorted(Path(smoke_root).rglob("*"))
+    result = aura(
+        "run", "--recipe", "smoke", "--root", smoke_root, "--dry-run",
+        "--set", "teacher_cache.shard_utterances=10",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    lines = {line.split()[0]: line for line in result.stdout.splitlines()}
+    assert lines["ingest"].split()[2] == "hit"
+    assert "24 utterances" in lines["teacher_cache"]
+    assert "in 3 shards" in lines["teacher_cache"]
+    assert "4 steps (align 2, learn 2), 16 clips" in lines["distil"]
+    assert sorted(Path(smoke_root).rglob("*")) == before
+
+
 def test_explain_names_the_changed_field_and_the_stages_it_reaches(smoke_root):
     result = aura(
         "explain", "--recipe", "smoke", "--root", smoke_root, "--set", "distil.lora.rank=3"

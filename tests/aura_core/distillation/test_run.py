@@ -10,7 +10,7 @@ from aura_core.artifacts import store
 from aura_core.cache.index import open_cache
 from aura_core.config import AugmentationConfig, LoraConfig, Phase, TrainConfig
 from aura_core.distillation.checkpoint import FOLDER
-from aura_core.distillation.run import read_metrics, train
+from aura_core.distillation.run import SIMILARITY, read_metrics, train
 from aura_core.distillation.trainer import new_trainer, rate_share
 from aura_core.distillation.training_set import TrainingSet
 from aura_core.errors import AuraError
@@ -101,6 +101,7 @@ def test_text_alone_learns_its_sentences(train_config, cache_uri, tmp_path):
     losses = run(config, cache_uri, tmp_path)
     assert losses[-1] < 0.6 * losses[0]
     assert not (tmp_path / "audio_embedding.safetensors").exists()
+    assert not (tmp_path / SIMILARITY).exists()
 
 
 def test_a_student_starts_from_the_text_lora_and_carries_it_along(
@@ -172,6 +173,10 @@ def test_distillation_alone_brings_the_student_closer(train_config, cache_uri, t
     phase = Phase(name="align", steps=10, batch_utterances=6, ce=0, warmup_steps=0)
     config = train_config.model_copy(update={"phases": (phase,)})
     run(config, cache_uri, tmp_path)
+    similarity = json.loads((tmp_path / SIMILARITY).read_text())
+    assert similarity["before"]["layers"] == similarity["after"]["layers"] == [1, 2, 3, 4]
+    assert [len(row) for row in similarity["before"]["values"]] == [4, 4, 4, 4]
+    assert similarity["after"]["values"] != similarity["before"]["values"]
     records = read_metrics(str(tmp_path))
     first, last = records[0]["distil_blocks"], records[-1]["distil_blocks"]
     assert set(first) == {"1", "2", "3", "4"}

@@ -51,3 +51,11 @@ def test_one_step_is_enough_to_draw(distil):
     short = type(distil)(distil.records[:1])
     assert "<svg" in charts.loss_chart(short, "one-step")
     assert "<svg" in charts.block_chart(short, "one-step-blocks")
+
+
+def test_the_similarity_matrix_shows_every_cell_before_and_after():
+    before = {"layers": [1, 4], "values": [[0.11, 0.12], [0.21, 0.22], [0.31, 0.32]]}
+    after = {"layers": [1, 4], "values": [[0.41, 0.42], [0.51, 0.52], [0.61, 0.62]]}
+    svg = charts.similarity_chart({"before": before, "after": after}, "similarity")
+    for value in ("0.11", "0.32", "0.41", "0.62", "before", "after", "teacher layer"):
+        assert value in svg

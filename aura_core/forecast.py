@@ -1,0 +1,74 @@
+"""What a run would have to do, stage by stage, before anything is started."""
+
+from aura_core.artifacts.manifest import Manifest
+from aura_core.config import Config, TrainConfig
+
+_AFTER_INGEST = "known once ingest is done"
+
+
+def forecast(config: Config, ingest: Manifest | None) -> dict[str, str]:
+    """Return a line about the work of each stage.
+
+    Args:
+        config: of the run.
+        ingest: manifest of its utterance table; without it the amount of speech is not known.
+    """
+    return {
+        "ingest": _ingest(config),
+        "teacher_cache": _teacher_cache(config, ingest),
+        "text_lora": _training(config.text_lora, ingest),
+        "distil": _training(config.distil, ingest),
+        "evaluate": _evaluate(config, ingest),
+        "report": "one HTML page",
+    }
+
+
+def _ingest(config: Config) -> str:
+    if config.ingest.manifest is not None:
+        return f"every utterance of {config.ingest.manifest}"
+    demo = config.ingest.demo
+    total = (
+        demo.train_utterances
+        + demo.heldout_utterances
+        + demo.phrasing_utterances
+        + demo.voice_utterances
+    )
+    return f"{total:,} synthetic utterances"
+
+
+def _teacher_cache(config: Config, ingest: Manifest | None) -> str:
+    if ingest is None:
+        return _AFTER_INGEST
+    settings = config.teacher_cache
+    utterances = sum(ingest.counts.get(f"split {split}", 0) for split in settings.splits)
+    shards = -(-utterances // settings.shard_utterances)
+    hours = sum(ingest.metrics["hours"].get(split, 0.0) for split in settings.splits)
+    return f"{utterances:,} utterances ({hours:.2f} h of audio) in {shards:,} shards"
+
+
+def _training(config: TrainConfig, ingest: Manifest | None) -> str:
+    steps = sum(phase.steps for phase in config.phases)
+    clips = sum(phase.steps * phase.batch_utterances for phase in config.phases)
+    phases = ", ".join(f"{phase.name} {phase.steps}" for phase in config.phases)
+    line = f"{steps:,} steps ({phases}), {clips:,} clips"
+    if ingest is None:
+        return line
+    utterances = ingest.counts.get("split train", 0)
+    seconds = 3600 * ingest.metrics["hours"].get("train", 0.0)
+    if not utterances:
+        return line
+    line += f", {clips / utterances:.1f} epochs"
+    if config.input == "text":
+        return line
+    positions = clips / utterances * seconds * config.audio_embedding.token_rate_hz
+    return f"{line}, {positions:,.0f} audio positions"
+
+
+def _evaluate(config: Config, ingest: Manifest | None) -> str:
+    models = ", ".join(config.evaluate.models)
+    if config.evaluate.splits is not None:
+        return f"{models} on {', '.join(config.evaluate.splits)}"
+    if ingest is None:
+        return f"{models} on every split but train"
+    splits = sorted(set(ingest.metrics["hours"]) - {"train"})
+    return f"{models} on {', '.join(splits)}"
