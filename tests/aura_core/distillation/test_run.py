@@ -1,5 +1,7 @@
 import json
+import random
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -50,6 +52,28 @@ def test_a_killed_run_goes_on_with_the_same_losses(train_config, cache_uri, tmp_
     assert store.read_bytes(str(tmp_path / "cut" / adapter)) == store.read_bytes(
         str(tmp_path / "whole" / adapter)
     )
+
+
+def test_a_run_killed_at_random_steps_ends_as_if_it_had_not_been(train_config, cache_uri, tmp_path):
+    config = train_config.model_copy(update={"checkpoint_every_steps": 1})
+    whole = run(config, cache_uri, tmp_path / "whole")
+    script = (
+        "import os, signal, sys, torch\n"
+        "from aura_core.config import TrainConfig\n"
+        "from aura_core.distillation.run import train\n"
+        "torch.set_num_threads(int(sys.argv[5]))\n"
+        "def on_step(record):\n"
+        "    if record['step'] == int(sys.argv[4]):\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "config = TrainConfig.model_validate_json(sys.argv[1])\n"
+        "train(config, cache_uri=sys.argv[2], output_uri=sys.argv[3], on_step=on_step)\n"
+    )
+    cut = str(tmp_path / "cut")
+    for step in sorted(random.sample(range(1, len(whole) + 1), 2)):
+        arguments = [config.model_dump_json(), cache_uri, cut, step, torch.get_num_threads()]
+        killed = subprocess.run([sys.executable, "-c", script, *map(str, arguments)], check=False)
+        assert killed.returncode == -signal.SIGKILL
+    assert run(config, cache_uri, cut) == whole
 
 
 def test_a_damaged_checkpoint_is_passed_over(train_config, cache_uri, tmp_path):
@@ -194,7 +218,7 @@ def test_a_loss_that_explodes_names_step_and_advice(train_config, cache_uri, mon
     trainer = new_trainer(train_config, open_cache(cache_uri))
     steps = trainer.run()
     next(steps)
-    monkeypatch.setattr(trainer, "_first_loss", 1e-3)
+    monkeypatch.setattr("aura_core.distillation.trainer._EXPLODED", 1e-3)
     with pytest.raises(AuraError, match=r"step 2 \(align\): the loss is .*lower its learning_rate"):
         next(steps)
 
