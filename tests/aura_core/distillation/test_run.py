@@ -246,7 +246,7 @@ def test_out_of_memory_says_what_to_lower(train_config, cache_uri, monkeypatch):
     ],
 )
 def test_every_way_to_distil_brings_the_student_closer(train_config, cache_uri, settings, heads):
-    phase = Phase(name="align", steps=6, batch_utterances=6, ce=0, warmup_steps=0)
+    phase = Phase(name="align", steps=3, batch_utterances=6, ce=0, warmup_steps=0)
     config = TrainConfig.model_validate(
         {**train_config.model_dump(), "distillation": settings, "phases": [phase.model_dump()]}
     )

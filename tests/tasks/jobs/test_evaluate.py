@@ -48,7 +48,7 @@ def root(tmp_path_factory):
                 targets=("q_proj",),
                 positions="audio" if listens_to == "audio" else "all",
             ),
-            phases=(Phase(name="none", steps=1),),
+            phases=(Phase(name="none", steps=1, distil=0),),
         )
         llm, _ = load_llm(config.llm, torch.float32)
         student = new_student(config, llm, {name: stem[name] for name in names})
