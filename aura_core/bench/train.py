@@ -73,21 +73,26 @@ def bench_train(
     rows = {safe_key(row["id"]): row for row in sample_rows(ingest_uri, "train", None)}
     whisper = load_whisper(teacher.teacher)
     fast = in_precision(whisper, compute_dtype(teacher.precision, whisper.device))
-    cached, waits = _from_cache(new_trainer(config, cache))
-    result = {"cached": cached}
-    tell(f"cached: {phase.batch_utterances / cached:.2f} clips a second")
-    loops: dict[str, Callable[[], float]] = {
-        "limit": lambda: _limit(new_trainer(config, cache), phase),
-        "online": lambda: _online(new_trainer(config, cache), phase, _trimmed(fast, cache, rows)),
-        "user_loop": lambda: _user_loop(
-            new_trainer(config.model_copy(update={"precision": "fp32"}), cache),
-            phase,
-            _padded(whisper, cache, rows),
-        ),
+    exact = config.model_copy(update={"precision": "fp32"})
+    waited_s: list[float] = []
+    loops = {
+        "user_loop": _user_loop(new_trainer(exact, cache), phase, _padded(whisper, cache, rows)),
+        "cached": _cached(new_trainer(config, cache), waited_s),
+        "online": _online(new_trainer(config, cache), phase, _trimmed(fast, cache, rows)),
+        "limit": _limit(new_trainer(config, cache), phase),
     }
-    for name, loop in loops.items():
-        result[name] = loop()
-        tell(f"{name}: {phase.batch_utterances / result[name]:.2f} clips a second")
+    seconds: dict[str, list[float]] = {name: [] for name in loops}
+    # In turns: what slows the whole machine for a while slows them all.
+    for number in range(phase.steps):
+        for name, loop in loops.items():
+            seconds[name].append(next(loop))
+        speeds = ", ".join(
+            f"{name} {phase.batch_utterances / each[-1]:.2f}" for name, each in seconds.items()
+        )
+        tell(f"step {number + 1} of {phase.steps}: {speeds} clips a second")
+    result = {name: median(each[_WARM_UP:]) for name, each in seconds.items()}
+    cached = result["cached"]
+    waits = sum(waited_s[_WARM_UP:]) / sum(seconds["cached"][_WARM_UP:])
     return {
         **{name: round(phase.batch_utterances / seconds, 3) for name, seconds in result.items()},
         "ratio_vs_user_loop": round(result["user_loop"] / cached, 2),
@@ -107,18 +112,19 @@ def _timed_phase(config: TrainConfig, steps: int) -> Phase:
     return phase.model_copy(update={**changes, "distil": phase.distil or 1.0})
 
 
-def _from_cache(trainer: Trainer) -> tuple[float, float]:
-    """Seconds of a step as a run takes it, and the share of them that waited for data."""
-    seconds, waited, started = [], 0.0, perf_counter()
-    for record in trainer.run():
-        seconds.append(perf_counter() - started)
-        waited += record["data_wait_s"] if record["step"] > _WARM_UP else 0.0
+def _cached(trainer: Trainer, waited_s: list[float]) -> Iterator[float]:
+    """Take the steps of a run, and note how long each waited for data."""
+    steps = trainer.run()
+    while True:
         started = perf_counter()
-    timed = seconds[_WARM_UP:]
-    return median(timed), waited / sum(timed)
+        record = next(steps, None)
+        if record is None:
+            return
+        waited_s.append(record["data_wait_s"])
+        yield perf_counter() - started
 
 
-def _limit(trainer: Trainer, phase: Phase) -> float:
+def _limit(trainer: Trainer, phase: Phase) -> Iterator[float]:
     def step(data: TrainBatch) -> None:
         with trainer.autocast():
             loss = trainer.objective(data, phase, 0).total
@@ -126,17 +132,17 @@ def _limit(trainer: Trainer, phase: Phase) -> float:
         trainer.optimizer.zero_grad(set_to_none=True)
 
     ready = [batch.to(trainer.device) for batch in _batches(trainer, phase)]
-    return _median_s(step, iter(ready))
+    return _timed(step, iter(ready))
 
 
-def _online(trainer: Trainer, phase: Phase, states: States) -> float:
+def _online(trainer: Trainer, phase: Phase, states: States) -> Iterator[float]:
     def step(data: TrainBatch) -> None:
         trainer.update(replace(data, teacher=states(data)), phase, 0)
 
-    return _median_s(step, _batches(trainer, phase))
+    return _timed(step, _batches(trainer, phase))
 
 
-def _user_loop(trainer: Trainer, phase: Phase, states: States) -> float:
+def _user_loop(trainer: Trainer, phase: Phase, states: States) -> Iterator[float]:
     objective = trainer.objective
 
     def step(data: TrainBatch) -> None:
@@ -152,7 +158,7 @@ def _user_loop(trainer: Trainer, phase: Phase, states: States) -> float:
         trainer.optimizer.step()
         trainer.optimizer.zero_grad()
 
-    return _median_s(step, _batches(trainer, phase, sort=False))
+    return _timed(step, _batches(trainer, phase, sort=False))
 
 
 def _batches(trainer: Trainer, phase: Phase, *, sort: bool = True) -> Iterator[TrainBatch]:
@@ -166,16 +172,15 @@ def _batches(trainer: Trainer, phase: Phase, *, sort: bool = True) -> Iterator[T
         yield data.assemble(data.fetch(indices), with_text=True, step=0)
 
 
-def _median_s(step: Callable[[TrainBatch], None], batches: Iterator[TrainBatch]) -> float:
-    """Median seconds of a step, with what it takes to get its batch."""
-    seconds: list[float] = []
+def _timed(step: Callable[[TrainBatch], None], batches: Iterator[TrainBatch]) -> Iterator[float]:
+    """Yield the seconds of each step, with what it takes to get its batch."""
     while True:
         started = perf_counter()
         data = next(batches, None)
         if data is None:
-            return median(seconds[_WARM_UP:])
+            return
         step(data)
-        seconds.append(perf_counter() - started)
+        yield perf_counter() - started
 
 
 def _trimmed(whisper: Whisper, cache: TeacherCache, rows: Rows) -> States:
