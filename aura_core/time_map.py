@@ -24,14 +24,15 @@ def group_frames(
     Returns:
         The targets [batch, positions, width * group] ("stack") or [batch, positions,
         width] (else), and their weights, float of the same shape: 1 where the
-        target is real, 0 where it stems from padding and means nothing.
+        target is real, 0 where it is padding.
     """
     batch, length, width = frames.shape
-    valid = valid_positions(num_frames, length)
+    own = valid_positions(num_frames, length)
     extra = -length % group
-    valid = functional.pad(valid, (0, extra)).view(batch, -1, group)
+    valid = functional.pad(own, (0, extra)).view(batch, -1, group)
     if mode == "stack":
-        targets = functional.pad(frames, (0, 0, 0, extra)).view(batch, -1, group * width)
+        masked = functional.pad(frames * own[:, :, None], (0, 0, 0, extra))
+        targets = masked.view(batch, -1, group * width)
         return targets, valid.repeat_interleave(width, dim=2).to(frames)
     count = valid.sum(dim=2)[:, :, None]
     weights = (count > 0).to(frames).expand(-1, -1, width)

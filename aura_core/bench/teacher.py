@@ -80,7 +80,7 @@ def bench_teacher(
             (folder, plan, config, device),
         ) as pool:
             # Starts every process, and warms what is slow the first time.
-            list(pool.map(partial(_warm_up, folder), range(workers)))
+            list(pool.map(partial(_warm_up, folder, plan.shards[0]), range(workers)))
             for number in range(1, rounds + 1):
                 build_shard = partial(_build, f"{folder}/{number}")
                 times["naive"].append(_timed(partial(_naive, plain, rows)))
@@ -127,7 +127,6 @@ class _Worker:
         self.builder = build.open_builder(plain, ingest_uri, folder, config)
         teacher = self.builder.teacher
         self.layers = chosen_layers(config, teacher.dims.n_audio_layer)
-        self.plan = plan
         self.ready: dict[str, list[tuple[Tensor, Tensor]]] = {}
         for shard in plan.shards:
             rows = read_utterances(ingest_uri, shard, config.splits)
@@ -151,10 +150,10 @@ def _start_worker(folder: str, plan: Plan, config: TeacherCacheConfig, device: s
     _worker = _Worker(folder, plan, config, device)
 
 
-def _warm_up(folder: str, number: int) -> None:
+def _warm_up(folder: str, shard: ShardPlan, number: int) -> None:
     for name in _worker.ready:
         _worker.forward(name)
-    _build(f"{folder}/warm-{number}", _worker.plan.shards[0])
+    _build(f"{folder}/warm-{number}", shard)
 
 
 def _build(uri: str, shard: ShardPlan) -> None:

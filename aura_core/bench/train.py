@@ -5,13 +5,13 @@ from dataclasses import replace
 from itertools import islice
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
-from whisper.audio import log_mel_spectrogram, pad_or_trim
+from whisper.audio import HOP_LENGTH, log_mel_spectrogram, pad_or_trim
 from whisper.model import Whisper
 
 from aura_core.bench.corpus import sample_rows
@@ -33,6 +33,7 @@ from aura_core.student.batch import IGNORE, audio_states
 
 Rows = Mapping[str, Mapping[str, Any]]
 States = Callable[[TrainBatch], dict[int, Tensor]]
+Item = TypeVar("Item")
 # Steps of each before its time counts.
 _WARM_UP = 1
 
@@ -114,14 +115,7 @@ def _timed_phase(config: TrainConfig, steps: int) -> Phase:
 
 def _cached(trainer: Trainer, waited_s: list[float]) -> Iterator[float]:
     """Take the steps of a run, and note how long each waited for data."""
-    steps = trainer.run()
-    while True:
-        started = perf_counter()
-        record = next(steps, None)
-        if record is None:
-            return
-        waited_s.append(record["data_wait_s"])
-        yield perf_counter() - started
+    return _timed(lambda record: waited_s.append(record["data_wait_s"]), trainer.run())
 
 
 def _limit(trainer: Trainer, phase: Phase) -> Iterator[float]:
@@ -172,14 +166,14 @@ def _batches(trainer: Trainer, phase: Phase, *, sort: bool = True) -> Iterator[T
         yield data.assemble(data.fetch(indices), with_text=True, step=0)
 
 
-def _timed(step: Callable[[TrainBatch], None], batches: Iterator[TrainBatch]) -> Iterator[float]:
-    """Yield the seconds of each step, with what it takes to get its batch."""
+def _timed(step: Callable[[Item], None], items: Iterator[Item]) -> Iterator[float]:
+    """Yield the seconds of each step, with what it takes to get what it works on."""
     while True:
         started = perf_counter()
-        data = next(batches, None)
-        if data is None:
+        item = next(items, None)
+        if item is None:
             return
-        step(data)
+        step(item)
         yield perf_counter() - started
 
 
@@ -201,14 +195,15 @@ def _padded(whisper: Whisper, cache: TeacherCache, rows: Rows) -> States:
 
     @torch.no_grad()
     def states(data: TrainBatch) -> dict[int, Tensor]:
-        audio = [pad_or_trim(torch.from_numpy(_audio(rows, key))) for key in data.keys]
-        lengths = torch.tensor([len(_audio(rows, key)) // 160 for key in data.keys])
+        audio = [torch.from_numpy(_audio(rows, key)) for key in data.keys]
+        lengths = torch.tensor([len(each) // HOP_LENGTH for each in audio])
         found: dict[int, Tensor] = {}
         hooks = [
             block.register_forward_hook(lambda _m, _a, out, n=number: found.update({n: out}))
             for number, block in enumerate(whisper.encoder.blocks, start=1)
         ]
-        last = whisper.encoder(log_mel_spectrogram(torch.stack(audio), whisper.dims.n_mels))
+        padded = torch.stack([pad_or_trim(each) for each in audio])
+        last = whisper.encoder(log_mel_spectrogram(padded, whisper.dims.n_mels))
         for hook in hooks:
             hook.remove()
         found[len(found)] = last

@@ -40,10 +40,7 @@ def test_finished_stages_are_hits(tmp_path):
     [
         ("distil.lora.rank=3", Difference("lora.rank", 128, 3)),
         ("distil.phases.0.steps=7", Difference("phases.0.steps", 2, 7)),
-        (
-            "distil.distillation.time_map=mean",
-            Difference("distillation.time_map", "stack", "mean"),
-        ),
+        ("distil.distillation.layer_map={4: 4}", Difference("distillation.layer_map", None, "x")),
     ],
 )
 def test_a_miss_names_the_first_field_that_differs(tmp_path, assignment, difference):

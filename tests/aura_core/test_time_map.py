@@ -5,11 +5,11 @@ from aura_core.time_map import group_frames
 FRAMES = torch.arange(12, dtype=torch.float).view(1, 6, 2)
 
 
-def test_stack_concatenates_and_says_what_is_padding():
+def test_stack_concatenates_and_masks_what_is_padding():
     targets, weights = group_frames(FRAMES, torch.tensor([5]), 4, "stack")
     assert targets.shape == weights.shape == (1, 2, 8)
     assert targets[0, 0].tolist() == list(range(8))
-    assert targets[0, 1, :2].tolist() == [8, 9]
+    assert targets[0, 1].tolist() == [8, 9, 0, 0, 0, 0, 0, 0]
     assert weights[0, 1].tolist() == [1, 1, 0, 0, 0, 0, 0, 0]
 
 

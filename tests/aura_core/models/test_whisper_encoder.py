@@ -78,7 +78,7 @@ def test_bf16_moves_the_states_little_and_leaves_the_model_as_it_was(teacher, sp
     fast = in_precision(teacher, torch.bfloat16)
     assert fast.encoder.conv1.weight.dtype == torch.bfloat16
     exact = dict(encoder_states(teacher, mel[None], length, (1, 4)))
-    for layer, states in dict(encoder_states(fast, mel[None], length, (1, 4))).items():
+    for layer, states in encoder_states(fast, mel[None], length, (1, 4)):
         assert states.dtype == torch.float32
         assert float(torch.cosine_similarity(states, exact[layer], dim=-1).min()) > 0.999
     assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
