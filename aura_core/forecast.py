@@ -1,7 +1,8 @@
 """What a run would have to do, stage by stage, before anything is started."""
 
 from aura_core.artifacts.manifest import Manifest
-from aura_core.config import Config, TrainConfig
+from aura_core.config import Config
+from aura_core.train_config import TrainConfig
 
 _AFTER_INGEST = "known once ingest is done"
 

@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict
 from aura_core.artifacts import store
 from aura_core.artifacts.fingerprint import fingerprint
 from aura_core.artifacts.manifest import read_manifest
-from aura_core.config import Config, Runtime, StageConfig
+from aura_core.config import Config
 from aura_core.corpus.source import source_digests
 from aura_core.models.references import digest
+from aura_core.stage_config import Runtime, StageConfig
 
 # Raised by hand when the code of a stage changes what it makes.
 STAGE_VERSIONS = {

@@ -2,16 +2,9 @@
 
 from collections.abc import Callable
 
-from aura_core.config import (
-    Config,
-    DemoCorpusConfig,
-    EvaluateConfig,
-    IngestConfig,
-    LoraConfig,
-    Phase,
-    TrainConfig,
-)
+from aura_core.config import Config, DemoCorpusConfig, EvaluateConfig, IngestConfig
 from aura_core.errors import AuraError
+from aura_core.train_config import LoraConfig, Phase, TrainConfig
 
 # SmolLM2's own template without its default system prompt: 20 positions fewer per sample.
 SHORT_CHATML = (

@@ -7,8 +7,8 @@ from typing import Any
 
 from cyclopts import App
 
-from aura_core.config import Phase
 from aura_core.pipeline import StageSpec, is_complete
+from aura_core.train_config import Phase
 from flows import local_prefect
 from flows.options import AsJson, Selection
 

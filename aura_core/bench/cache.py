@@ -13,11 +13,12 @@ from aura_core.bench.parity import state_parity
 from aura_core.bench.readout import train_and_spell
 from aura_core.cache import build
 from aura_core.cache.index import TeacherCache, open_cache
-from aura_core.config import TeacherCacheConfig, TrainConfig
+from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import write_table
 from aura_core.evaluation import bootstrap
 from aura_core.evaluation.bootstrap import Floats
 from aura_core.models.whisper_encoder import load_whisper
+from aura_core.train_config import TrainConfig
 
 # What the sizes are compared with: every layer, fp16, 50 Hz, padded to Whisper's window.
 _REFERENCE_FRAMES = 1500

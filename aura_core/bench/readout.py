@@ -6,13 +6,13 @@ from typing import Any
 import torch
 
 from aura_core.cache.index import TeacherCache
-from aura_core.config import TrainConfig
 from aura_core.corpus.table import decode_audio
 from aura_core.distillation.trainer import Trainer, new_trainer
 from aura_core.evaluation import wer
 from aura_core.evaluation.bootstrap import Floats
 from aura_core.models.whisper_encoder import log_mel
 from aura_core.student.batch import Layout, collate
+from aura_core.train_config import TrainConfig
 
 _BATCH = 20
 

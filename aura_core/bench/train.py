@@ -17,7 +17,7 @@ from whisper.model import Whisper
 from aura_core.bench.corpus import sample_rows
 from aura_core.cache.index import TeacherCache, open_cache
 from aura_core.cache.plan import safe_key
-from aura_core.config import Phase, TeacherCacheConfig, TrainConfig
+from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import decode_audio
 from aura_core.distillation.sampler import endless_batches
 from aura_core.distillation.trainer import Trainer, new_trainer
@@ -30,6 +30,7 @@ from aura_core.models.whisper_encoder import (
 )
 from aura_core.precision import compute_dtype
 from aura_core.student.batch import IGNORE, audio_states
+from aura_core.train_config import Phase, TrainConfig
 
 Rows = Mapping[str, Mapping[str, Any]]
 States = Callable[[TrainBatch], dict[int, Tensor]]

@@ -19,9 +19,10 @@ from torch.nn import functional
 
 from aura_core.artifacts import store
 from aura_core.cache.record import layer_name
-from aura_core.config import TEACHER_RATE_HZ, TeacherCacheConfig
+from aura_core.config import TeacherCacheConfig
 from aura_core.errors import AuraError
 from aura_core.padding import valid_positions
+from aura_core.stage_config import TEACHER_RATE_HZ
 from aura_core.time_map import group_frames
 
 NAME = "codec.safetensors"

@@ -14,8 +14,9 @@ import xxhash
 import yaml
 from pydantic import ValidationError, model_validator
 
-from aura_core.config import DemoCorpusConfig, Frozen
+from aura_core.config import DemoCorpusConfig
 from aura_core.errors import AuraError
+from aura_core.stage_config import Frozen
 
 DEMO_INSTRUCTION = "What is wanted?"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import xxhash
 
 from aura_core.artifacts import store
-from aura_core.config import IngestConfig, StageConfig
+from aura_core.config import IngestConfig
 from aura_core.corpus.grammar import grammar_text
 from aura_core.corpus.readers import audiofolder, jsonl, librispeech, parquet
 from aura_core.corpus.source_digest import content_digests
@@ -18,6 +18,7 @@ from aura_core.corpus.source_item import Rejection, SourceItem
 from aura_core.corpus.voice import VOICE, second_voice
 from aura_core.errors import AuraError
 from aura_core.models.references import digest
+from aura_core.stage_config import StageConfig
 
 _SPLIT_NAME = re.compile(r"\w[\w.-]*")
 

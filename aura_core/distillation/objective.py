@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aura_core.config import DistillationConfig, Phase
 from aura_core.distillation.heads import CtcHead
 from aura_core.distillation.losses import LOSSES, moment_loss
 from aura_core.distillation.token_states import TokenStates
@@ -16,6 +15,7 @@ from aura_core.padding import valid_positions
 from aura_core.student.batch import IGNORE, Batch, audio_states
 from aura_core.student.student import Student
 from aura_core.time_map import group_frames
+from aura_core.train_config import DistillationConfig, Phase
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from typing import Any
 
 from aura_core.artifacts import store
 from aura_core.cache.index import open_cache
-from aura_core.config import TrainConfig
 from aura_core.distillation.checkpoint import (
     remove_checkpoints,
     restore_checkpoint,
@@ -17,6 +16,7 @@ from aura_core.distillation.checkpoint import (
 )
 from aura_core.distillation.trainer import new_trainer
 from aura_core.student.export import save_student
+from aura_core.train_config import TrainConfig
 
 METRICS = "metrics.jsonl"
 SIMILARITY = "similarity.json"

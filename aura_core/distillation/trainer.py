@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from aura_core.artifacts import store
 from aura_core.cache.codec import pooling
 from aura_core.cache.index import Fetched, TeacherCache
-from aura_core.config import Phase, TrainConfig
 from aura_core.distillation.heads import CtcHead, distillation_heads
 from aura_core.distillation.layer_map import resolve_layer_map
 from aura_core.distillation.objective import Losses, Objective
@@ -35,6 +34,7 @@ from aura_core.student.assembly import (
 from aura_core.student.export import ADAPTER
 from aura_core.student.prompts import ChatFormat
 from aura_core.student.student import Student
+from aura_core.train_config import Phase, TrainConfig
 
 _BETAS = (0.9, 0.98)
 _CLIP_NORM = 1.0

@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from aura_core.cache.index import Fetched, Sample, TeacherCache
-from aura_core.config import AugmentationConfig
 from aura_core.distillation.augment import augment
 from aura_core.student.audio_embedding import AudioEmbedding
 from aura_core.student.batch import Batch, Continuation, Layout, collate
 from aura_core.student.prompts import TRANSCRIBE, ChatFormat
+from aura_core.train_config import AugmentationConfig
 
 
 @dataclass(frozen=True)

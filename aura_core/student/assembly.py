@@ -9,10 +9,10 @@ from peft import PeftModel, get_peft_model
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from aura_core.config import LoraConfig, TrainConfig
 from aura_core.errors import AuraError
 from aura_core.student.audio_embedding import AudioEmbedding, Stem, new_stem
 from aura_core.student.student import Student
+from aura_core.train_config import LoraConfig, TrainConfig
 
 
 def num_adapted_blocks(llm: PreTrainedModel, lora: LoraConfig) -> int:

@@ -8,7 +8,6 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
 from aura_core.artifacts import store
-from aura_core.config import TrainConfig
 from aura_core.models.llm import load_llm
 from aura_core.precision import compute_dtype
 from aura_core.student.assembly import (
@@ -19,6 +18,7 @@ from aura_core.student.assembly import (
 from aura_core.student.audio_embedding import stem_like
 from aura_core.student.prompts import ChatFormat
 from aura_core.student.student import Student
+from aura_core.train_config import TrainConfig
 
 ADAPTER = "adapter"
 TEXT_ADAPTER = "text_adapter"

@@ -18,8 +18,8 @@ from ray.train.torch import TorchTrainer
 from tqdm import tqdm
 
 from aura_core.artifacts import store
-from aura_core.config import TrainConfig
 from aura_core.pipeline import StageSpec
+from aura_core.train_config import TrainConfig
 from tasks.jobs import driver
 
 _MAX_FAILURES = 2

@@ -29,9 +29,9 @@ from aura_core.artifacts.manifest import (
     publish_manifest,
     read_manifest,
 )
-from aura_core.config import StageConfig
 from aura_core.errors import AuraError
 from aura_core.pipeline import StageSpec
+from aura_core.stage_config import StageConfig
 
 Run = Callable[[StageSpec], Outcome]
 ConfigT = TypeVar("ConfigT", bound=StageConfig)

@@ -1,9 +1,11 @@
 import pytest
 
-from aura_core.config import Config, Phase, StageConfig, TrainConfig
+from aura_core.config import Config
 from aura_core.errors import AuraError
 from aura_core.overrides import override
 from aura_core.recipes import RECIPES, recipe
+from aura_core.stage_config import StageConfig
+from aura_core.train_config import Phase, TrainConfig
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 import pytest
 
-from aura_core.config import Config, Phase
+from aura_core.config import Config
 from aura_core.errors import AuraError
 from aura_core.overrides import merge_file, override
 from aura_core.recipes import recipe
+from aura_core.train_config import Phase
 
 
 @pytest.fixture

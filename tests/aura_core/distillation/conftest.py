@@ -3,15 +3,11 @@ import pytest
 
 from aura_core.artifacts.manifest import publish_manifest
 from aura_core.cache import build
-from aura_core.config import (
-    LoraConfig,
-    Phase,
-    TeacherCacheConfig,
-    TrainConfig,
-)
+from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import encode_audio, write_part
 from aura_core.models.whisper_encoder import load_whisper
 from aura_core.recipes import SHORT_CHATML
+from aura_core.train_config import LoraConfig, Phase, TrainConfig
 
 TEXTS = ["turn on the lamp", "turn off the fan", "what time is it", "call anna", "stop", "go home"]
 

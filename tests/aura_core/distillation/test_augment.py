@@ -5,7 +5,6 @@ import torch
 from piper import PiperVoice, SynthesisConfig
 from whisper.audio import mel_filters
 
-from aura_core.config import AugmentationConfig
 from aura_core.distillation.augment import (
     _mel_filters,
     add_noise,
@@ -15,6 +14,7 @@ from aura_core.distillation.augment import (
 )
 from aura_core.models.pinned import locate
 from aura_core.models.whisper_encoder import log_mel
+from aura_core.train_config import AugmentationConfig
 
 EVERYTHING = AugmentationConfig(
     noise_probability=1, gain_db=(-10, 10), time_masks=2, freq_masks=2, noise_snr_db=(0, 20)

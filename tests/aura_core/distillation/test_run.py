@@ -10,7 +10,6 @@ import torch
 
 from aura_core.artifacts import store
 from aura_core.cache.index import open_cache
-from aura_core.config import AugmentationConfig, LoraConfig, Phase, TrainConfig
 from aura_core.distillation.checkpoint import FOLDER
 from aura_core.distillation.run import SIMILARITY, read_metrics, train
 from aura_core.distillation.trainer import new_trainer, rate_share
@@ -18,6 +17,7 @@ from aura_core.distillation.training_set import TrainingSet
 from aura_core.errors import AuraError
 from aura_core.student.inference import load_responder
 from aura_core.student.prompts import TRANSCRIBE, Prompt
+from aura_core.train_config import AugmentationConfig, LoraConfig, Phase, TrainConfig
 
 
 class Killed(BaseException):
@@ -59,7 +59,7 @@ def test_a_run_killed_at_random_steps_ends_as_if_it_had_not_been(train_config, c
     whole = run(config, cache_uri, tmp_path / "whole")
     script = (
         "import os, signal, sys, torch\n"
-        "from aura_core.config import TrainConfig\n"
+        "from aura_core.train_config import TrainConfig\n"
         "from aura_core.distillation.run import train\n"
         "torch.set_num_threads(int(sys.argv[5]))\n"
         "def on_step(record):\n"
@@ -269,7 +269,7 @@ def test_a_student_with_any_stem_can_be_saved_and_asked(train_config, cache_uri,
 def test_the_teacher_is_never_loaded(train_config, cache_uri, tmp_path):
     script = (
         "import sys, json\n"
-        "from aura_core.config import TrainConfig\n"
+        "from aura_core.train_config import TrainConfig\n"
         "from aura_core.distillation.run import train\n"
         "config = TrainConfig.model_validate_json(sys.argv[1])\n"
         "uris = {'cache_uri': sys.argv[2], 'output_uri': sys.argv[3]}\n"

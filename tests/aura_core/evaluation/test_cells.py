@@ -1,9 +1,10 @@
 import pytest
 
-from aura_core.config import EvaluateConfig, Runtime
+from aura_core.config import EvaluateConfig
 from aura_core.evaluation.cells import is_complete, load_cell, plan_cell, plan_cells, publish_cell
 from aura_core.evaluation.predictions import Prediction
 from aura_core.pipeline import StageSpec
+from aura_core.stage_config import Runtime
 
 TASKS = {"heldout": ["transcribe", "respond"], "voice": ["transcribe"]}
 

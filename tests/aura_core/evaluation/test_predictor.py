@@ -1,11 +1,12 @@
 import pytest
 
-from aura_core.config import EvaluateConfig, Runtime
+from aura_core.config import EvaluateConfig
 from aura_core.corpus.table import write_table
 from aura_core.evaluation.cells import load_cell, plan_cell, publish_cell
 from aura_core.evaluation.predictions import Prediction
 from aura_core.evaluation.predictor import Predictor
 from aura_core.pipeline import StageSpec
+from aura_core.stage_config import Runtime
 
 
 class Shouter:

@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from aura_core.config import LoraConfig, Phase, TrainConfig
 from aura_core.models.llm import load_llm
 from aura_core.recipes import SHORT_CHATML
 from aura_core.student.assembly import new_student
 from aura_core.student.batch import Continuation, Layout, collate
+from aura_core.train_config import LoraConfig, Phase, TrainConfig
 
 PROMPT = Layout([1, 2], 0, [30, 31, 32], [Continuation([10, 11], [])])
 CLIP = Layout([1, 2], 5, [], [Continuation([10, 11], [])])

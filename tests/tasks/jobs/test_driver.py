@@ -10,10 +10,10 @@ from ray.exceptions import RayTaskError
 from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 
 from aura_core.artifacts.manifest import Manifest, write_manifest
-from aura_core.config import TrainConfig
 from aura_core.errors import AuraError
 from aura_core.pipeline import plan
 from aura_core.recipes import recipe
+from aura_core.train_config import TrainConfig
 from tasks.jobs import driver
 
 

@@ -12,7 +12,7 @@ import torch
 from piper import PiperVoice, SynthesisConfig
 
 from aura_core.artifacts.fingerprint import fingerprint
-from aura_core.config import EvaluateConfig, LoraConfig, Phase, Runtime, TrainConfig
+from aura_core.config import EvaluateConfig
 from aura_core.corpus.table import encode_audio, write_table
 from aura_core.evaluation.table import read_results
 from aura_core.models.llm import load_llm
@@ -20,8 +20,10 @@ from aura_core.models.pinned import locate
 from aura_core.models.whisper_encoder import load_whisper
 from aura_core.pipeline import StageSpec
 from aura_core.recipes import SHORT_CHATML
+from aura_core.stage_config import Runtime
 from aura_core.student.assembly import new_student
 from aura_core.student.export import save_student
+from aura_core.train_config import LoraConfig, Phase, TrainConfig
 from tasks.jobs import evaluate
 
 SENTENCES = {

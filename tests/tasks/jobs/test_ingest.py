@@ -11,12 +11,13 @@ import ray
 import soundfile
 
 from aura_core.artifacts import store
-from aura_core.config import IngestConfig, Runtime
+from aura_core.config import IngestConfig
 from aura_core.corpus.ingest_plan import PART_ITEMS
 from aura_core.corpus.table import read_table
 from aura_core.errors import AuraError
 from aura_core.pipeline import plan
 from aura_core.recipes import recipe
+from aura_core.stage_config import Runtime
 from tasks.jobs import ingest
 
 NUM_GOOD = 2 * PART_ITEMS + 10

@@ -18,11 +18,12 @@ from piper import PiperVoice, SynthesisConfig
 from aura_core.artifacts import store
 from aura_core.cache import build
 from aura_core.cache.index import open_cache
-from aura_core.config import Runtime, TeacherCacheConfig
+from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import encode_audio, write_table
 from aura_core.models.pinned import locate
 from aura_core.models.whisper_encoder import load_whisper
 from aura_core.pipeline import StageSpec
+from aura_core.stage_config import Runtime
 
 NUM_CLIPS = 40
 CONFIG = TeacherCacheConfig(shard_utterances=1, runtime=Runtime(workers=2))

@@ -1,0 +1,45 @@
+"""What every stage's config is made of: frozen models, identity apart from runtime.
+
+Everything in a stage's config except `runtime` changes its result, and so its
+fingerprint; `runtime` says only where and how fast the work is done.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# Whisper's states, and two, four or eight of them together.
+TEACHER_RATE_HZ = 50.0
+TOKEN_RATES_HZ = (25.0, 12.5, 6.25)
+
+
+def one_of(value: float, choices: Sequence[float]) -> float:
+    """Return `value`. Raises ValueError, which names the choices, if it is none of them."""
+    if value not in choices:
+        raise ValueError(f"choose one of {', '.join(map(str, choices))}")
+    return value
+
+
+class Frozen(BaseModel):
+    """Immutable, and refuses fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Runtime(Frozen):
+    """Resources of one stage; never part of its identity."""
+
+    workers: int = Field(2, ge=1, description="Ray workers")
+    cpus_per_worker: float = Field(1, gt=0)
+    gpus_per_worker: float = Field(0, ge=0)
+
+
+class StageConfig(Frozen):
+    """A stage's settings."""
+
+    runtime: Runtime = Runtime()
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that change the result, as plain JSON values."""
+        return self.model_dump(mode="json", exclude={"runtime"})

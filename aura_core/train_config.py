@@ -1,0 +1,226 @@
+"""How a LoRA is trained: the student that hears, and the text baseline."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from aura_core.stage_config import TOKEN_RATES_HZ, Frozen, StageConfig, one_of
+
+_SnrDb = Annotated[float, Field(ge=-20, le=60)]
+_GainDb = Annotated[float, Field(ge=-60, le=60)]
+
+_ADD_AT_INGEST = (
+    "add the changed audio to the manifest as utterances of its own, so that the teacher "
+    "hears it as well"
+)
+_MOVES_TIME = (
+    f"it would move the student's frames against the cached teacher states; {_ADD_AT_INGEST}"
+)
+# Augmentations one may look for, and why a training step cannot apply them.
+_REFUSED_AUGMENTATIONS = {
+    "speed": _MOVES_TIME,
+    "tempo": _MOVES_TIME,
+    "pitch": f"it needs the waveform, and the cache keeps a log-mel; {_ADD_AT_INGEST}",
+}
+
+
+class LoraConfig(Frozen):
+    """PEFT LoRA on the first `blocks` blocks of the LLM, and a slimmer one above them."""
+
+    rank: int = Field(128, ge=1)
+    alpha: int = Field(128, ge=1)
+    blocks: int | None = Field(4, ge=1, description="none: every block")
+    upper_rank: int = Field(0, ge=0, description="rank above `blocks`; learns from CE only")
+    upper_alpha: int = Field(16, ge=1)
+    positions: Literal["audio", "all"] = Field(
+        "audio", description="audio: off at text positions; all: can be merged into the weights"
+    )
+    targets: tuple[str, ...] = (
+        "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
+    )  # fmt: skip
+
+
+class AudioEmbeddingConfig(Frozen):
+    """Log-mel (100 Hz) to LLM embeddings: a stem (50 Hz), stacking to the token rate, linear."""
+
+    stem: Literal["teacher", "random", "patch"] = Field(
+        "teacher",
+        description="teacher: Whisper's convolutions, started from the teacher's; random: the "
+        "same shape from scratch; patch: none, the linear map sees patches of the log-mel",
+    )
+    token_rate_hz: float = 12.5
+
+    @field_validator("token_rate_hz")
+    @classmethod
+    def _is_a_whole_stack(cls, value: float) -> float:
+        return one_of(value, TOKEN_RATES_HZ)
+
+
+class DistillationConfig(Frozen):
+    """How student states are pulled towards the teacher's."""
+
+    layer_map: dict[int, int] | Literal["evenly_spaced", "most_similar"] = Field(
+        "evenly_spaced",
+        description="{student block: teacher layer}, 1-based; most_similar: by CKA of the "
+        "untrained student's states and the teacher's",
+    )
+    layer_weights: dict[int, Annotated[float, Field(ge=0)]] | None = Field(
+        None, description="{student block: weight in the mean over blocks}; none: all alike"
+    )
+    time_map: Literal["stack", "mean", "interpolate"] = Field(
+        "stack", description="what a position learns of the teacher states it spans"
+    )
+    loss: Literal["cosine", "mse", "smooth_l1", "cka"] = Field(
+        "cosine", description="against standardised states; cka: without heads"
+    )
+    attention: Literal["bidirectional", "causal", "chunked"] = "bidirectional"
+    chunk_positions: int | None = Field(
+        None, ge=2, description="audio positions of a chunk, which see each other: streaming"
+    )
+
+    @model_validator(mode="after")
+    def _chunks_if_chunked(self) -> "DistillationConfig":
+        if (self.attention == "chunked") != (self.chunk_positions is not None):
+            raise ValueError("attention chunked and chunk_positions go together: set both or none")
+        return self
+
+    @model_validator(mode="after")
+    def _weighs_what_is_mapped(self) -> "DistillationConfig":
+        if not isinstance(self.layer_map, dict):
+            if self.layer_weights is not None:
+                raise ValueError("layer_weights name blocks: give layer_map as {block: layer} too")
+            return self
+        if not self.layer_map:
+            raise ValueError("layer_map is empty: to train without it, set every phase's distil=0")
+        if self.layer_weights is not None and (
+            set(self.layer_weights) != set(self.layer_map) or not any(self.layer_weights.values())
+        ):
+            raise ValueError("layer_weights give each block of layer_map a weight, one above zero")
+        return self
+
+
+class AugmentationConfig(Frozen):
+    """Random changes to the student's log-mel in training; all off by default.
+
+    The cached teacher states are those of the clean audio, so nothing here moves time.
+    """
+
+    noise_probability: float = Field(0.0, ge=0, le=1, description="share of clips with noise")
+    noise_snr_db: tuple[_SnrDb, _SnrDb] = Field(
+        (5.0, 30.0), description="range of the SNR over the whole clip"
+    )
+    gain_db: tuple[_GainDb, _GainDb] = Field((0.0, 0.0), description="range of the level change")
+    time_masks: int = Field(0, ge=0, description="SpecAugment: masks per clip")
+    max_time_mask_frames: int = Field(
+        70, ge=1, description="frames of 10 ms; never more than a fifth of the clip"
+    )
+    freq_masks: int = Field(0, ge=0, description="SpecAugment: masks per clip")
+    max_freq_mask_bins: int = Field(15, ge=1, lt=80, description="mel bins, of 80 or 128")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keeps_the_targets_valid(cls, data: Any) -> Any:
+        for name, reason in _REFUSED_AUGMENTATIONS.items():
+            if isinstance(data, Mapping) and name in data:
+                raise ValueError(f"{name} is no augmentation of a training step: {reason}")
+        return data
+
+    @field_validator("noise_snr_db", "gain_db")
+    @classmethod
+    def _is_a_range(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] > value[1]:
+            raise ValueError(f"a range is [low, high], not [{value[0]:g}, {value[1]:g}]")
+        return value
+
+
+class Phase(Frozen):
+    """A stretch of training with fixed loss weights.
+
+    Without cross-entropy only the adapted blocks run, on audio alone.
+    """
+
+    name: str
+    steps: int = Field(ge=1)
+    batch_utterances: int = Field(24, ge=1)
+    ce: float = Field(1.0, ge=0)
+    distil: float = Field(1.0, ge=0)
+    distil_end: float | None = Field(
+        None, ge=0, description="its weight at the phase's end, reached linearly; none: constant"
+    )
+    ctc: float = Field(0.0, ge=0, description="CTC on audio positions of the last adapted block")
+    moments: float = Field(
+        0.0, ge=0, description="mean and spread there, against those of the LLM's text states"
+    )
+    learning_rate: float = Field(1e-3, gt=0)
+    upper_learning_rate: float | None = Field(
+        None, gt=0, description="LoRA above the adapted blocks; none: the same rate"
+    )
+    warmup_steps: int = Field(10, ge=0)
+
+    @model_validator(mode="after")
+    def _has_a_loss(self) -> "Phase":
+        if self.ce == self.distil == self.ctc == self.moments == 0:
+            raise ValueError(f"phase {self.name!r} has no loss: give one of them a weight")
+        if self.distil == 0 and self.distil_end is not None:
+            raise ValueError(f"phase {self.name!r}: distil_end without a distil to start from")
+        return self
+
+    def distil_weight(self, step: int) -> float:
+        """Weight of distillation at a step of the phase, counted from 0."""
+        if self.distil_end is None:
+            return self.distil
+        return self.distil + (self.distil_end - self.distil) * step / max(1, self.steps - 1)
+
+
+class TrainConfig(StageConfig):
+    """A LoRA of the LLM: the student (audio in), or the text baseline (transcript in).
+
+    In a run the student starts from the text baseline's LLM, so both name the same one.
+    """
+
+    input: Literal["audio", "text"]
+    llm: str = "pinned:smollm2-135m-instruct"
+    chat_template: str | None = Field(None, description="Jinja; none: the tokenizer's own")
+    lora: LoraConfig = LoraConfig()
+    audio_embedding: AudioEmbeddingConfig = AudioEmbeddingConfig()
+    distillation: DistillationConfig = DistillationConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    phases: tuple[Phase, ...]
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 where the hardware multiplies it, else fp32"
+    )
+    seed: int = 0
+    checkpoint_every_steps: int = Field(50, ge=1)
+
+    @model_validator(mode="after")
+    def _adapts_where_it_has_input(self) -> "TrainConfig":
+        if self.input == "text" and self.lora.positions == "audio":
+            raise ValueError("a text student has no audio positions: set lora.positions to all")
+        return self
+
+    @model_validator(mode="after")
+    def _aligns_what_is_heard(self) -> "TrainConfig":
+        for phase in self.phases:
+            if self.input == "text" and (phase.distil or phase.ctc or phase.moments):
+                raise ValueError(
+                    f"phase {phase.name!r}: a text student has no audio positions to align: set "
+                    "distil, ctc and moments to 0"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _maps_adapted_blocks(self) -> "TrainConfig":
+        layer_map, blocks = self.distillation.layer_map, self.lora.blocks
+        if isinstance(layer_map, dict) and blocks is not None and max(layer_map) != blocks:
+            raise ValueError(
+                f"distillation.layer_map ends at block {max(layer_map)}, but lora.blocks is "
+                f"{blocks}: the last adapted block must be mapped, and none above it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _augments_what_is_heard(self) -> "TrainConfig":
+        if self.input == "text" and self.augmentation != AugmentationConfig():
+            raise ValueError("augmentation changes audio, and a text student hears none")
+        return self
