@@ -1,6 +1,6 @@
 """What a run is: one frozen model per stage, and what they must agree on."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -94,6 +94,30 @@ class ReportConfig(StageConfig):
     samples: int = Field(20, ge=1)
 
 
+# Names of what is compared anyway.
+_RIVALS = ("aura", "cascade", "text", "asr")
+_VariantName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class AblationConfig(Frozen):
+    """Students beside `distil`, trained on the same cache and compared in the same table."""
+
+    variants: dict[_VariantName, tuple[str, ...]] = Field(
+        {}, description="name -> what differs from `distil`, as [lora.rank=64, phases.*.distil=0]"
+    )
+    seeds: tuple[int, ...] = Field(
+        (), description="`distil` and every variant are trained with each; none: distil.seed"
+    )
+
+    @model_validator(mode="after")
+    def _has_names_of_its_own(self) -> "AblationConfig":
+        if taken := set(self.variants) & set(_RIVALS):
+            raise ValueError(f"variant {min(taken)!r}: choose another name, that one is taken")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds {list(self.seeds)}: name each once")
+        return self
+
+
 class Config(Frozen):
     """One run of the pipeline."""
 
@@ -101,6 +125,7 @@ class Config(Frozen):
     teacher_cache: TeacherCacheConfig = TeacherCacheConfig()
     text_lora: TrainConfig
     distil: TrainConfig
+    ablation: AblationConfig = AblationConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     report: ReportConfig = ReportConfig()
 
@@ -126,4 +151,11 @@ class Config(Frozen):
             )
         if (self.text_lora.input, self.distil.input) != ("text", "audio"):
             raise ValueError("text_lora.input is text and distil.input is audio")
+        return self
+
+    @model_validator(mode="after")
+    def _trains_its_own_seed(self) -> "Config":
+        seeds, own = self.ablation.seeds, self.distil.seed
+        if seeds and own not in seeds:
+            raise ValueError(f"ablation.seeds {list(seeds)} leave out distil.seed {own}")
         return self

@@ -1,5 +1,6 @@
 """What a run would have to do, stage by stage, before anything is started."""
 
+from aura_core.ablation import students
 from aura_core.artifacts.manifest import Manifest
 from aura_core.config import Config
 from aura_core.train_config import TrainConfig
@@ -8,7 +9,7 @@ _AFTER_INGEST = "known once ingest is done"
 
 
 def forecast(config: Config, ingest: Manifest | None) -> dict[str, str]:
-    """Return a line about the work of each stage.
+    """Return a line about the work of each stage, and of each student of an ablation.
 
     Args:
         config: of the run.
@@ -18,7 +19,7 @@ def forecast(config: Config, ingest: Manifest | None) -> dict[str, str]:
         "ingest": _ingest(config),
         "teacher_cache": _teacher_cache(config, ingest),
         "text_lora": _training(config.text_lora, ingest),
-        "distil": _training(config.distil, ingest),
+        **{name: _training(each, ingest) for name, each in students(config).items()},
         "evaluate": _evaluate(config, ingest),
         "report": "one HTML page",
     }

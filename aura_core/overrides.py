@@ -1,4 +1,7 @@
-"""What a user lays over a config: `stage.key=value` assignments, or a YAML or JSON text."""
+"""What a user lays over a config: `stage.key=value` assignments, or a YAML or JSON text.
+
+In a path a list is indexed by number; `*` stands for all of its items.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +14,7 @@ from aura_core.errors import AuraError
 
 
 def override(config: Config, assignments: Sequence[str]) -> Config:
-    """Apply `stage.key=value` assignments; values are YAML, lists are indexed by number.
+    """Apply `stage.key=value` assignments; values are YAML.
 
     Raises:
         AuraError: on a malformed assignment, an unknown key or a value that does not fit.
@@ -53,22 +56,26 @@ def _parsed(text: str, source: str) -> Any:
         raise AuraError(f"{source}: neither YAML nor JSON ({problem})") from error
 
 
-def _assign(data: Any, path: Sequence[str], value: Any, assignment: str) -> None:
-    node = data
-    for i, part in enumerate(path):
-        last = i == len(path) - 1
-        if isinstance(node, list | tuple) and part.isdigit() and int(part) < len(node):
-            key: Any = int(part)
-        elif isinstance(node, dict) and (part in node or last):
-            key = part
-        else:
-            raise AuraError(f"--set {assignment}: no setting {'.'.join(path[: i + 1])}")
+def _assign(
+    node: Any, path: Sequence[str], value: Any, assignment: str, done: Sequence[str] = ()
+) -> None:
+    part, *rest = path
+    last = not rest
+    if isinstance(node, list) and part == "*":
+        keys: Sequence[Any] = range(len(node))
+    elif isinstance(node, list) and part.isdigit() and int(part) < len(node):
+        keys = [int(part)]
+    elif isinstance(node, dict) and (part in node or last):
+        keys = [part]
+    else:
+        raise AuraError(f"--set {assignment}: no setting {'.'.join([*done, part])}")
+    for key in keys:
         if last:
             node[key] = value
         else:
             if isinstance(node[key], tuple):
                 node[key] = list(node[key])
-            node = node[key]
+            _assign(node[key], rest, value, assignment, [*done, part])
 
 
 def _merged(base: Any, over: Any) -> Any:

@@ -3,10 +3,12 @@
 Nothing here runs a stage or imports torch, so a fully cached run stays instant.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from aura_core.ablation import MAIN, students
 from aura_core.artifacts import store
 from aura_core.artifacts.fingerprint import fingerprint
 from aura_core.artifacts.manifest import read_manifest
@@ -36,10 +38,15 @@ STAGE_INPUTS: dict[str, tuple[str, ...]] = {
 }
 
 
+# Stages that read every student, not `distil` alone.
+_COMPARES = ("evaluate", "report")
+
+
 class StageSpec(BaseModel):
     """Everything a Ray driver needs to make one artifact: frozen, written as `spec.json`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str  # what the run calls it: the stage, or one of several students
     stage: str
     stage_version: int
     fingerprint: str
@@ -56,26 +63,41 @@ class StageSpec(BaseModel):
 
 
 def plan(config: Config, root: str) -> dict[str, StageSpec]:
-    """Return every stage's spec, in the order they run."""
-    root = root.rstrip("/")
+    """Return every spec by its name, in the order they run.
+
+    That is one a stage, and one for each further student of an ablation
+    (`aura_core.ablation.students`), which the stage `distil` makes as well.
+    """
+    trained = students(config)
     specs: dict[str, StageSpec] = {}
     for stage, inputs in STAGE_INPUTS.items():
-        stage_config: StageConfig = getattr(config, stage)
-        identity = {**stage_config.identity(), "pinned": pinned_content(stage_config)}
-        input_fingerprints = {name: specs[name].fingerprint for name in inputs}
-        value = fingerprint(stage, STAGE_VERSIONS[stage], identity, input_fingerprints)
-        specs[stage] = StageSpec(
-            stage=stage,
-            stage_version=STAGE_VERSIONS[stage],
-            fingerprint=value,
-            uri=store.join(root, stage, value[:12]),
-            root=root,
-            identity=identity,
-            inputs={name: specs[name].uri for name in inputs},
-            input_fingerprints=input_fingerprints,
-            runtime=stage_config.runtime,
-        )
+        made = trained if stage == MAIN else {stage: getattr(config, stage)}
+        # `distil` has its place among the inputs; the further students come after them.
+        wanted = dict.fromkeys([*inputs, *(trained if stage in _COMPARES else ())])
+        for name, stage_config in made.items():
+            read = {each: specs[each] for each in wanted}
+            specs[name] = _spec(name, stage, stage_config, read, root.rstrip("/"))
     return specs
+
+
+def _spec(
+    name: str, stage: str, config: StageConfig, inputs: Mapping[str, StageSpec], root: str
+) -> StageSpec:
+    identity = {**config.identity(), "pinned": pinned_content(config)}
+    input_fingerprints = {name: spec.fingerprint for name, spec in inputs.items()}
+    value = fingerprint(stage, STAGE_VERSIONS[stage], identity, input_fingerprints)
+    return StageSpec(
+        name=name,
+        stage=stage,
+        stage_version=STAGE_VERSIONS[stage],
+        fingerprint=value,
+        uri=store.join(root, stage, value[:12]),
+        root=root,
+        identity=identity,
+        inputs={name: spec.uri for name, spec in inputs.items()},
+        input_fingerprints=input_fingerprints,
+        runtime=config.runtime,
+    )
 
 
 def pinned_content(config: StageConfig) -> dict[str, str]:

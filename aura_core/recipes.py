@@ -2,8 +2,15 @@
 
 from collections.abc import Callable
 
-from aura_core.config import Config, DemoCorpusConfig, EvaluateConfig, IngestConfig
+from aura_core.config import (
+    AblationConfig,
+    Config,
+    DemoCorpusConfig,
+    EvaluateConfig,
+    IngestConfig,
+)
 from aura_core.errors import AuraError
+from aura_core.stage_config import TEACHER_RATE_HZ
 from aura_core.train_config import LoraConfig, Phase, TrainConfig
 
 # SmolLM2's own template without its default system prompt: 20 positions fewer per sample.
@@ -21,6 +28,26 @@ def demo() -> Config:
 def demo_long() -> Config:
     """The demo's assistant, trained until it hears its voice: 25 to 45 minutes on two cores."""
     return _assistant(text_steps=80, align_steps=700, learn_steps=400)
+
+
+def ablation() -> Config:
+    """AuRA, AuRA without distillation and a bridge, three seeds each: two hours on two cores."""
+    base = _assistant(text_steps=80, align_steps=300, learn_steps=100)
+    distillation = base.distil.distillation.model_copy(update={"time_map": "mean"})
+    return base.model_copy(
+        update={
+            # At the teacher's own rate, so that a bridge may stack states as bridges do.
+            "teacher_cache": base.teacher_cache.model_copy(update={"rate_hz": TEACHER_RATE_HZ}),
+            "distil": base.distil.model_copy(update={"distillation": distillation}),
+            "ablation": AblationConfig(
+                variants={
+                    "no_distillation": ("phases.*.distil=0",),
+                    "bridge": ("phases.*.distil=0", "audio_embedding.stem=encoder"),
+                },
+                seeds=(0, 1, 2),
+            ),
+        }
+    )
 
 
 def _assistant(*, text_steps: int, align_steps: int, learn_steps: int) -> Config:
@@ -102,6 +129,7 @@ def smoke() -> Config:
 RECIPES: dict[str, Callable[[], Config]] = {
     "demo": demo,
     "demo-long": demo_long,
+    "ablation": ablation,
     "smoke": smoke,
 }
 

@@ -44,10 +44,11 @@ class LoraConfig(Frozen):
 class AudioEmbeddingConfig(Frozen):
     """Log-mel (100 Hz) to LLM embeddings: a stem (50 Hz), stacking to the token rate, linear."""
 
-    stem: Literal["teacher", "random", "patch"] = Field(
+    stem: Literal["teacher", "random", "patch", "encoder"] = Field(
         "teacher",
         description="teacher: Whisper's convolutions, started from the teacher's; random: the "
-        "same shape from scratch; patch: none, the linear map sees patches of the log-mel",
+        "same shape from scratch; patch: none, the linear map sees patches of the log-mel; "
+        "encoder: a bridge, an MLP on the frozen encoder's last states, without distillation",
     )
     token_rate_hz: float = 12.5
 
@@ -206,6 +207,23 @@ class TrainConfig(StageConfig):
                 raise ValueError(
                     f"phase {phase.name!r}: a text student has no audio positions to align: set "
                     "distil, ctc and moments to 0"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _is_a_bridge_or_distilled(self) -> "TrainConfig":
+        if self.audio_embedding.stem != "encoder":
+            return self
+        if self.augmentation != AugmentationConfig():
+            raise ValueError(
+                "a bridge hears the cached states of the clean audio: switch augmentation off, or "
+                "choose another audio_embedding.stem"
+            )
+        for phase in self.phases:
+            if phase.distil:
+                raise ValueError(
+                    f"phase {phase.name!r}: a bridge is given the encoder's states and has none "
+                    "to learn: set distil to 0, or choose another audio_embedding.stem"
                 )
         return self
 

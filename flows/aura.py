@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from prefect import flow
 
 from aura_core.errors import AuraError
-from aura_core.pipeline import STAGE_INPUTS, StageSpec, is_complete, plan
+from aura_core.pipeline import StageSpec, is_complete, plan
 from flows.request import choose_stages, load_config, resolve_root
-from tasks.stages import distil, evaluate, ingest, report, teacher_cache, text_lora
+from tasks.stages import STAGE_TASKS
 
 log = logging.getLogger("aura")
 
@@ -43,23 +43,22 @@ def aura(
     require_inputs(specs, wanted)
 
     last = ""
-    for stage in (ingest, teacher_cache, text_lora, distil, evaluate, report):
-        if stage.name in wanted:
-            last = stage(specs[stage.name], where=launch)
+    for spec in specs.values():
+        if spec.stage in wanted:
+            last = STAGE_TASKS[spec.stage](spec, where=launch)
     log.info("artifact %s", last)
     return last
 
 
 def require_inputs(specs: Mapping[str, StageSpec], wanted: Sequence[str]) -> None:
     """Raise AuraError if a wanted stage reads an artifact that is neither there nor wanted."""
-    for stage in wanted:
-        for name in STAGE_INPUTS[stage]:
-            if (
-                name not in wanted
-                and not is_complete(specs[name])
-                and not is_complete(specs[stage])
-            ):
+    for spec in specs.values():
+        if spec.stage not in wanted or is_complete(spec):
+            continue
+        for name in spec.inputs:
+            needed = specs[name]
+            if needed.stage not in wanted and not is_complete(needed):
                 raise AuraError(
-                    f"{stage} reads {specs[name].uri}, which is not there: run stage {name} first "
-                    "(aura/full-pipeline makes every stage)"
+                    f"{spec.stage} reads {needed.uri}, which is not there: run stage "
+                    f"{needed.stage} first (aura/full-pipeline makes every stage)"
                 )

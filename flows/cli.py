@@ -83,15 +83,15 @@ def run(
     """
     specs = selection.plan()
     stages = choose_stages(until, only=None)
+    wanted = {name: spec for name, spec in specs.items() if spec.stage in stages}
     if dry_run:
-        statuses = explain_stages({stage: specs[stage] for stage in stages})
         work = forecast(selection.load(), read_manifest(specs["ingest"].uri))
-        out.print(display.work_table(statuses, work))
+        out.print(display.work_table(explain_stages(wanted), work))
         return
     with display.stage_lines(err):
-        if all(is_complete(specs[stage]) for stage in stages):
-            for stage in stages:
-                log.info("hit  %s %s", stage, specs[stage].fingerprint[:12])
+        if all(map(is_complete, wanted.values())):
+            for name, spec in wanted.items():
+                log.info("hit  %s %s", name, spec.fingerprint[:12])
         else:
             local_prefect.run_flow(**selection.flow_parameters, until=until, launch=launch)
     last = specs[stages[-1]]
@@ -128,7 +128,7 @@ def results(
     uri = newest_artifact(resolve_root(root), "evaluate")
     rows = read_results(uri)
     if as_json:
-        print(json.dumps([row.model_dump() for row in rows], indent=2))
+        print(json.dumps([row.model_dump(exclude_none=True) for row in rows], indent=2))
     else:
         out.print(display.result_table(rows, title=store.join(uri, "results.json")))
 

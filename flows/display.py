@@ -51,7 +51,7 @@ def status_table(statuses: Sequence[StageStatus]) -> Table:
     for status in statuses:
         state = "[green]hit[/]" if status.hit else "[yellow]miss[/]"
         table.add_row(
-            status.spec.stage, status.spec.fingerprint[:12], state, escape(_reason(status))
+            status.spec.name, status.spec.fingerprint[:12], state, escape(_reason(status))
         )
     return table
 
@@ -63,8 +63,8 @@ def work_table(statuses: Sequence[StageStatus], work: Mapping[str, str]) -> Tabl
         table.add_column(name, overflow="fold")
     for status in statuses:
         spec = status.spec
-        state, todo = ("[green]hit[/]", "") if status.hit else ("[cyan]run[/]", work[spec.stage])
-        table.add_row(spec.stage, spec.fingerprint[:12], state, escape(todo))
+        state, todo = ("[green]hit[/]", "") if status.hit else ("[cyan]run[/]", work[spec.name])
+        table.add_row(spec.name, spec.fingerprint[:12], state, escape(todo))
     return table
 
 
@@ -75,6 +75,9 @@ def result_table(rows: Sequence[Row], title: str) -> Table:
         table.add_column(name)
     for name in ("value", "95% interval", "n"):
         table.add_column(name, justify="right")
+    several = any(row.by_seed for row in rows)
+    if several:
+        table.add_column("by seed")
     for row in sorted(rows, key=lambda row: (row.task, row.metric, row.model)):
         table.add_row(
             row.task,
@@ -83,6 +86,7 @@ def result_table(rows: Sequence[Row], title: str) -> Table:
             _figure(row.value),
             f"{_figure(row.ci_low)} to {_figure(row.ci_high)}",
             str(row.n),
+            *([" ".join(map(_figure, row.by_seed or ()))] if several else []),
         )
     return table
 

@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import task_run
 
 from aura_core.artifacts.manifest import require_manifest
-from aura_core.pipeline import StageSpec, is_complete
+from aura_core.pipeline import STAGE_INPUTS, StageSpec, is_complete
 from tasks.launch import StageCrashError, launch
 
 log = logging.getLogger("aura")
@@ -25,7 +25,7 @@ log = logging.getLogger("aura")
 
 def make_artifact(spec: StageSpec, where: str) -> str:
     """Make sure the stage's artifact is there; return its URI."""
-    name = f"{spec.stage} {spec.fingerprint[:12]}"
+    name = f"{spec.name} {spec.fingerprint[:12]}"
     if is_complete(spec):
         log.info("hit  %s", name)
         return spec.uri
@@ -47,7 +47,7 @@ def _progress(spec: StageSpec) -> Callable[[float], None] | None:
     artifact = create_progress_artifact(
         progress=0.0,
         key=f"{spec.stage.replace('_', '-')}-progress",
-        description=f"{spec.stage} {spec.fingerprint[:12]}",
+        description=f"{spec.name} {spec.fingerprint[:12]}",
     )
 
     def show(percent: float) -> None:
@@ -73,7 +73,7 @@ def is_crash(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
 
 def _run_name() -> str:
     spec: StageSpec = task_run.parameters["spec"]
-    return f"{spec.stage} {spec.fingerprint[:12]}"
+    return f"{spec.name} {spec.fingerprint[:12]}"
 
 
 def _stage_task(name: str) -> Task[..., str]:
@@ -89,9 +89,4 @@ def _stage_task(name: str) -> Task[..., str]:
     )
 
 
-ingest = _stage_task("ingest")
-teacher_cache = _stage_task("teacher_cache")
-text_lora = _stage_task("text_lora")
-distil = _stage_task("distil")
-evaluate = _stage_task("evaluate")
-report = _stage_task("report")
+STAGE_TASKS = {stage: _stage_task(stage) for stage in STAGE_INPUTS}

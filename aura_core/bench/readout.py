@@ -11,6 +11,7 @@ from aura_core.distillation.trainer import Trainer, new_trainer
 from aura_core.evaluation import wer
 from aura_core.evaluation.bootstrap import Floats
 from aura_core.models.whisper_encoder import log_mel
+from aura_core.student.audio_embedding import EncoderFrames
 from aura_core.student.batch import Layout, collate
 from aura_core.train_config import TrainConfig
 
@@ -42,7 +43,9 @@ def _spell(trainer: Trainer, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     objective, chat = trainer.objective, trainer.chat
     embedding = objective.student.audio_embedding
     assert embedding is not None
-    mels = [log_mel(decode_audio(row["audio"]["bytes"]), embedding.stem.num_mels) for row in rows]
+    stem = embedding.stem
+    assert not isinstance(stem, EncoderFrames), "a bridge hears no log-mel"
+    mels = [log_mel(decode_audio(row["audio"]["bytes"]), stem.num_mels) for row in rows]
     layouts = [
         Layout(chat.prefix, int(embedding.num_tokens(torch.tensor(len(mel)))), [], [])
         for mel in mels

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from whisper.model import Whisper
@@ -107,7 +109,20 @@ def batches(
 
 def prepare(row: Mapping[str, Any], teacher: Whisper, config: TeacherCacheConfig) -> Clip:
     """Decode a row's audio and make its log-mel."""
-    audio = decode_audio(row["audio"]["bytes"])
+    return clip_of(decode_audio(row["audio"]["bytes"]), row, teacher, config)
+
+
+def clip_of(
+    audio: NDArray[np.float32],
+    row: Mapping[str, Any],
+    teacher: Whisper,
+    config: TeacherCacheConfig,
+) -> Clip:
+    """Make the log-mel of samples at 16 kHz.
+
+    Raises:
+        AuraError: naming the row's id, if they are longer than the teacher's window.
+    """
     mel = log_mel(audio, teacher.dims.n_mels)
     window = 2 * teacher.dims.n_audio_ctx
     if len(mel) > window:

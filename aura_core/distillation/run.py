@@ -15,7 +15,7 @@ from aura_core.distillation.checkpoint import (
     save_checkpoint,
 )
 from aura_core.distillation.trainer import new_trainer
-from aura_core.student.export import save_student
+from aura_core.student.export import save_encoder, save_student
 from aura_core.train_config import TrainConfig
 
 METRICS = "metrics.jsonl"
@@ -39,7 +39,8 @@ def train(
     Raises:
         AuraError: if the config does not fit the LLM or the cache, or the loss diverges.
     """
-    trainer = new_trainer(config, open_cache(cache_uri), text_lora_uri)
+    cache = open_cache(cache_uri)
+    trainer = new_trainer(config, cache, text_lora_uri)
     # Before a checkpoint is restored: a resumed run measures the same.
     before = trainer.similarity()
     records = restore_checkpoint(output_uri, trainer)
@@ -54,6 +55,8 @@ def train(
     with tempfile.TemporaryDirectory(prefix="aura-") as scratch:
         folder = Path(scratch)
         save_student(trainer.objective.student, config, folder, text_lora_uri)
+        if config.audio_embedding.stem == "encoder":
+            save_encoder(cache, folder)
         (folder / METRICS).write_text("".join(json.dumps(record) + "\n" for record in records))
         if before is not None:
             matrices = {"before": before, "after": trainer.similarity()}

@@ -31,6 +31,7 @@ from aura_core.student.assembly import (
     num_adapted_blocks,
     upper_pattern,
 )
+from aura_core.student.audio_embedding import EncoderFrames, Stem, new_stem
 from aura_core.student.export import ADAPTER
 from aura_core.student.prompts import ChatFormat
 from aura_core.student.student import Student
@@ -238,12 +239,13 @@ def new_trainer(
     llm.to(dtype=compute_dtype(config.precision, device))  # type: ignore[call-arg]
     chat = ChatFormat(tokenizer, config.chat_template)
     hears = config.input == "audio"
-    student = new_student(config, llm, cache.stem() if hears else None).to(device)
+    stem = (lambda: _stem(config, cache)) if hears else None
+    student = new_student(config, llm, stem).to(device)
     data = TrainingSet(
         cache, chat, student.audio_embedding, cache.layers, config.augmentation, config.seed
     )
     layer_map: Mapping[int, int] = {}
-    group = _states_per_position(cache, student)
+    group = _states_per_position(config, cache) if hears else 1
     if hears:
         blocks = num_adapted_blocks(llm, config.lora)
         layer_map = resolve_layer_map(
@@ -267,15 +269,21 @@ def new_trainer(
     return Trainer(config, objective.to(device), data)
 
 
-def _states_per_position(cache: TeacherCache, student: Student) -> int:
+def _stem(config: TrainConfig, cache: TeacherCache) -> Stem:
+    kind = config.audio_embedding.stem
+    if kind == "encoder":
+        return EncoderFrames(cache.width, cache.codec.rate_hz)
+    return new_stem(kind, cache.stem())
+
+
+def _states_per_position(config: TrainConfig, cache: TeacherCache) -> int:
     """Teacher states of the cache that make one audio position of the student.
 
     Raises:
         AuraError: if the cache has fewer states than the student has positions.
     """
-    if student.audio_embedding is None:
-        return 1
-    group, rest = divmod(student.audio_embedding.stride, pooling(cache.codec.rate_hz))
+    wanted = pooling(config.audio_embedding.token_rate_hz)
+    group, rest = divmod(wanted, pooling(cache.codec.rate_hz))
     if rest:
         raise AuraError(
             f"{cache.uri} holds {cache.codec.rate_hz:g} states a second, fewer than the student's "

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from aura_core.cache.index import Fetched, Sample, TeacherCache
 from aura_core.distillation.augment import augment
-from aura_core.student.audio_embedding import AudioEmbedding
+from aura_core.student.audio_embedding import AudioEmbedding, EncoderFrames
 from aura_core.student.batch import Batch, Continuation, Layout, collate
 from aura_core.student.prompts import TRANSCRIBE, ChatFormat
 from aura_core.train_config import AugmentationConfig
@@ -51,6 +51,8 @@ class TrainingSet:
         self.cache = cache
         self.chat = chat
         self._audio_embedding = audio_embedding
+        is_bridge = audio_embedding and isinstance(audio_embedding.stem, EncoderFrames)
+        self._heard_layer = max(cache.layers) if is_bridge else None
         self.layers = sorted(layers)
         self._augmentation = augmentation
         self._seed = seed
@@ -80,12 +82,15 @@ class TrainingSet:
         `with_text` adds instructions and responses; without it a clip is its audio alone.
         `step`, counted from 0 over all phases, is what the draws of augmentation depend on.
         """
-        decoded = (self.cache.decode(each, self.layers) for each in fetched)
-        samples = [self._augmented(sample, step) for sample in decoded]
-        layouts = [self._layout(sample, with_text=with_text) for sample in samples]
-        mels = None if self._audio_embedding is None else [s.log_mel for s in samples]
+        heard = self.layers if self._heard_layer is None else [*self.layers, self._heard_layer]
+        samples = [self.cache.decode(each, heard) for each in fetched]
+        features = [self._features(sample, step) for sample in samples]
+        layouts = [
+            self._layout(sample, len(each), with_text=with_text)
+            for sample, each in zip(samples, features, strict=True)
+        ]
         return TrainBatch(
-            batch=collate(layouts, mels),
+            batch=collate(layouts, features if self._audio_embedding else None),
             teacher={
                 layer: pad_sequence([s.layers[layer] for s in samples], batch_first=True)
                 for layer in self.layers
@@ -97,17 +102,18 @@ class TrainingSet:
             keys=[s.key for s in samples],
         )
 
-    def _augmented(self, sample: Sample, step: int) -> Sample:
-        mel = augment(
+    def _features(self, sample: Sample, step: int) -> Tensor:
+        """What the student hears: the log-mel, or a bridge the encoder's last states."""
+        if self._heard_layer is not None:
+            return sample.layers[self._heard_layer]
+        return augment(
             sample.log_mel, self._augmentation, seed=self._seed, step=step, key=sample.key
         )
-        return replace(sample, log_mel=mel)
 
-    def _layout(self, sample: Sample, *, with_text: bool) -> Layout:
+    def _layout(self, sample: Sample, num_frames: int, *, with_text: bool) -> Layout:
         num_audio = 0
         if self._audio_embedding is not None:
-            frames = torch.tensor(sample.log_mel.shape[0])
-            num_audio = int(self._audio_embedding.num_tokens(frames))
+            num_audio = int(self._audio_embedding.num_tokens(torch.tensor(num_frames)))
         return Layout(
             prefix=self.chat.prefix,
             num_audio_tokens=num_audio,

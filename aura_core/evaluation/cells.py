@@ -4,10 +4,11 @@ A cell is addressed by what its predictions depend on, no more: a new split, tas
 or model runs only its own cells, and a retrained student leaves the cascade's alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aura_core.ablation import AURA, MAIN, by_model
 from aura_core.artifacts import store
 from aura_core.artifacts.fingerprint import fingerprint
 from aura_core.artifacts.manifest import (
@@ -25,7 +26,7 @@ from aura_core.pipeline import StageSpec
 CELL_VERSION = 1
 NAME = "predictions.jsonl"
 
-# Model -> the stages its predictions depend on.
+# The stages a model's predictions depend on; the students of an ablation are all like `aura`.
 MODEL_INPUTS: dict[str, tuple[str, ...]] = {
     "asr": ("ingest",),
     "aura": ("ingest", "distil"),
@@ -44,6 +45,7 @@ class Cell:
     identity: dict[str, Any]
     inputs: dict[str, str]  # role -> fingerprint
     root: str
+    student: str | None = None  # the input it is loaded from, if it is one
 
     @property
     def fingerprint(self) -> str:
@@ -63,33 +65,56 @@ class Cell:
     @property
     def label(self) -> str:
         """A name for people, and for the copy of its predictions in the evaluation."""
-        return f"{self.model}.{self.split}.{self.task}"
+        _, _, further = (self.student or MAIN).partition(f"{MAIN}.")
+        model = further.replace(".", "-seed-") or self.model
+        return f"{model}.{self.split}.{self.task}"
 
 
 def plan_cells(
     spec: StageSpec, config: EvaluateConfig, tasks_by_split: Mapping[str, Sequence[str]]
 ) -> list[Cell]:
     """Every cell of an evaluation; those of `asr`, which the cascade's are made from, first."""
-    models = [*(["asr"] if "cascade" in config.models else []), *config.models]
+    models = {"asr": ["asr"]} if "cascade" in config.models else {}
+    models |= compared(config, spec.input_fingerprints)
+    trained = spec.input_fingerprints
     return [
-        plan_cell(spec, config, model, split, task)
-        for model in models
+        plan_cell(spec, config, model, split, task, name if name in trained else None)
+        for model, names in models.items()
+        for name in names
         for split, tasks in tasks_by_split.items()
         for task in (["transcribe"] if model == "asr" else tasks)
     ]
 
 
-def plan_cell(spec: StageSpec, config: EvaluateConfig, model: str, split: str, task: str) -> Cell:
-    """The cell of one (model, split, task)."""
-    identity = {"model": model, "split": split, "task": task, "max_items": config.max_items}
-    inputs = {stage: spec.input_fingerprints[stage] for stage in MODEL_INPUTS[model]}
+def compared(config: EvaluateConfig, inputs: Iterable[str]) -> dict[str, list[str]]:
+    """What is compared: each model, and the students it stands for or itself."""
+    trained = by_model(inputs)
+    models = [*config.models, *(model for model in trained if model != AURA)]
+    return {model: trained.get(model, [model]) for model in models}
+
+
+def plan_cell(
+    spec: StageSpec,
+    config: EvaluateConfig,
+    model: str,
+    split: str,
+    task: str,
+    student: str | None = None,
+) -> Cell:
+    """The cell of one (model, split, task); `student` names the input a student comes from."""
+    # What a student is called in an ablation does not change what it says.
+    kind = model if student is None else AURA
+    identity = {"model": kind, "split": split, "task": task, "max_items": config.max_items}
+    inputs = {stage: spec.input_fingerprints[stage] for stage in MODEL_INPUTS[kind]}
+    if student:
+        inputs[MAIN] = spec.input_fingerprints[student]
     if model == "asr":
         identity["asr"] = spec.identity["pinned"]["asr"]
     else:
         identity["max_new_tokens"] = config.max_new_tokens
     if model == "cascade":
         inputs["transcripts"] = plan_cell(spec, config, "asr", split, "transcribe").fingerprint
-    return Cell(model, split, task, identity, inputs, spec.root)
+    return Cell(model, split, task, identity, inputs, spec.root, student)
 
 
 def is_complete(cell: Cell) -> bool:

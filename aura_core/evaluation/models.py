@@ -7,7 +7,7 @@ from typing import Protocol
 
 from aura_core.evaluation.items import Item
 from aura_core.evaluation.transcriber import Spelling, Transcriber
-from aura_core.models.whisper_encoder import load_whisper, log_mel
+from aura_core.models.whisper_encoder import load_whisper
 from aura_core.student.inference import Responder, load_responder
 from aura_core.student.prompts import Prompt
 
@@ -18,7 +18,6 @@ BATCH_ITEMS = 32
 class Sources:
     """Where the models come from."""
 
-    distil_uri: str
     text_lora_uri: str
     asr: str
     spelling: Spelling
@@ -75,6 +74,16 @@ def load_model(name: str, sources: Sources) -> Model:
     return MODELS[name](sources)
 
 
+def load_hearing(distil_uri: str, sources: Sources) -> Model:
+    """Load a student: speech into its LLM, no transcript between."""
+    student = load_responder(distil_uri)
+
+    def prompt(item: Item) -> Prompt:
+        return Prompt(item.instruction, input_features=student.listen(item.audio))
+
+    return PromptedLlm(student, prompt, sources.max_new_tokens)
+
+
 def predict(model: Model, items: Sequence[Item]) -> list[str]:
     """Answer any number of items, in batches of like length; answers keep the items' order."""
     order = sorted(range(len(items)), key=lambda i: items[i].duration_s, reverse=True)
@@ -88,16 +97,6 @@ def predict(model: Model, items: Sequence[Item]) -> list[str]:
 
 def _asr(sources: Sources) -> Model:
     return Asr(_transcriber(sources.asr, sources.spelling))
-
-
-def _aura(sources: Sources) -> Model:
-    """Speech into the distilled LLM."""
-    student = load_responder(sources.distil_uri)
-
-    def prompt(item: Item) -> Prompt:
-        return Prompt(item.instruction, log_mel=log_mel(item.audio, student.num_mels))
-
-    return PromptedLlm(student, prompt, sources.max_new_tokens)
 
 
 def _cascade(sources: Sources) -> Model:
@@ -124,7 +123,6 @@ def _text(sources: Sources) -> Model:
 
 MODELS: dict[str, Callable[[Sources], Model]] = {
     "asr": _asr,
-    "aura": _aura,
     "cascade": _cascade,
     "text": _text,
 }

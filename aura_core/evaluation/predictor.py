@@ -6,13 +6,23 @@ import torch
 
 from aura_core.config import EvaluateConfig
 from aura_core.corpus.table import read_table
-from aura_core.evaluation.cells import Cell, is_complete, load_cell, plan_cell, publish_cell
+from aura_core.evaluation.cells import (
+    Cell,
+    compared,
+    is_complete,
+    load_cell,
+    plan_cell,
+    publish_cell,
+)
 from aura_core.evaluation.items import Item, load_items, with_transcripts
 from aura_core.evaluation.latency import Timing, measure
-from aura_core.evaluation.models import Model, Sources, load_model, predict
+from aura_core.evaluation.models import Model, Sources, load_hearing, load_model, predict
 from aura_core.evaluation.predictions import Prediction
 from aura_core.evaluation.transcriber import Spelling
 from aura_core.pipeline import StageSpec
+
+# An ablation has many students, and each is asked for all its cells in a row.
+_KEPT_MODELS = 4
 
 
 class Predictor:
@@ -34,7 +44,7 @@ class Predictor:
         answers = self._known_answers(cell, items)
         unanswered = [item for item in items if item.id not in answers]
         if unanswered:
-            new = predict(self._model(cell.model), unanswered)
+            new = predict(self._model(cell.student or cell.model), unanswered)
             answers |= {item.id: answer for item, answer in zip(unanswered, new, strict=True)}
         predictions = [
             Prediction(
@@ -49,10 +59,16 @@ class Predictor:
         return len(predictions)
 
     def measure_latency(self, splits: list[str], task: str, threads: int) -> list[Timing]:
-        """Time the compared models on clips spread over the splits, with so many CPU threads."""
+        """Time the compared models on clips spread over the splits, with so many CPU threads.
+
+        Of the students that differ in their seed only, one is timed.
+        """
         torch.set_num_threads(threads)
-        items = self._clips(splits, task)
-        return measure({name: self._model(name) for name in self.config.models}, items)
+        timed = {
+            model: self._model(names[0])
+            for model, names in compared(self.config, self.spec.inputs).items()
+        }
+        return measure(timed, self._clips(splits, task))
 
     def _known_answers(self, cell: Cell, items: list[Item]) -> dict[str, str]:
         """What the cascade's LLM has already answered, as the model `text`.
@@ -74,8 +90,14 @@ class Predictor:
         return [c[i] for i in range(per_split) for c in columns if i < len(c)][:wanted]
 
     def _model(self, name: str) -> Model:
+        """A model, or the student of an input."""
         if name not in self._models:
-            self._models[name] = load_model(name, self._sources)
+            if len(self._models) >= _KEPT_MODELS:
+                self._models.pop(next(iter(self._models)))
+            student = self.spec.inputs.get(name)
+            self._models[name] = (
+                load_hearing(student, self._sources) if student else load_model(name, self._sources)
+            )
         return self._models[name]
 
     def _transcripts(self, split: str) -> dict[str, str]:
@@ -86,7 +108,6 @@ class Predictor:
     def _sources(self) -> Sources:
         table = read_table(self.spec.inputs["ingest"], columns=["text"])
         return Sources(
-            distil_uri=self.spec.inputs["distil"],
             text_lora_uri=self.spec.inputs["text_lora"],
             asr=self.config.asr,
             spelling=Spelling.of(table.column("text").to_pylist()),

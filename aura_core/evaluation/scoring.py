@@ -6,24 +6,43 @@ import numpy as np
 
 from aura_core.evaluation import bootstrap, meaning, wer
 from aura_core.evaluation.bootstrap import Floats
-from aura_core.evaluation.cells import Cell
 from aura_core.evaluation.predictions import Prediction
 from aura_core.evaluation.table import Row
 
 Ratio = tuple[Floats, Floats]
 
 
-def score(cell: Cell, predictions: Sequence[Prediction], samples: int, seed: int) -> list[Row]:
-    """Every metric of one cell; `samples` and `seed` are the bootstrap's."""
-    references = [prediction.reference for prediction in predictions]
-    outputs = [prediction.prediction for prediction in predictions]
+def score(
+    model: str,
+    split: str,
+    task: str,
+    by_seed: Sequence[Sequence[Prediction]],
+    samples: int,
+    seed: int,
+) -> list[Row]:
+    """Every metric of a model on a task of a split.
+
+    Args:
+        model, split, task: what is scored.
+        by_seed: the same utterances' predictions, one sequence for each seed of training.
+        samples, seed: the bootstrap's.
+    """
+    scored = [_counts(task, predictions) for predictions in by_seed]
     rows = []
-    for metric, (above, below) in SCORERS[cell.task](references, outputs).items():
+    for metric in scored[0]:
+        above, below = (np.stack([counts[metric][i] for counts in scored]) for i in range(2))
         estimate = bootstrap.ratio(above, below, samples, seed)
         if estimate is not None:
-            task = f"{cell.task}/{cell.split}"
-            rows.append(_row(cell.model, task, metric, estimate, len(predictions)))
+            row = _row(model, f"{task}/{split}", metric, estimate, len(by_seed[0]))
+            seeds = (above.sum(axis=1) / below.sum(axis=1)).tolist() if len(by_seed) > 1 else None
+            rows.append(row.model_copy(update={"by_seed": seeds}))
     return rows
+
+
+def _counts(task: str, predictions: Sequence[Prediction]) -> dict[str, Ratio]:
+    references = [prediction.reference for prediction in predictions]
+    outputs = [prediction.prediction for prediction in predictions]
+    return SCORERS[task](references, outputs)
 
 
 def score_latency(model: str, ttft_ms: Sequence[float], samples: int, seed: int) -> list[Row]:

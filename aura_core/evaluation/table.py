@@ -13,7 +13,9 @@ NAME = "results.json"
 class Row(BaseModel):
     """One figure with its 95% interval.
 
-    `task` is `<task>/<split>`, or `latency`; `n` counts utterances.
+    `task` is `<task>/<split>`, or `latency`; `n` counts utterances. A model trained with
+    several seeds has a figure of each; `value` is that of all together, and the interval is
+    over seeds and utterances.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,6 +26,7 @@ class Row(BaseModel):
     ci_low: float
     ci_high: float
     n: int
+    by_seed: list[float] | None = None
 
 
 class Results(BaseModel):
@@ -35,7 +38,7 @@ class Results(BaseModel):
 
 def write_results(evaluate_uri: str, rows: Sequence[Row]) -> None:
     """Publish the rows of an evaluation."""
-    text = Results(rows=list(rows)).model_dump_json(indent=2)
+    text = Results(rows=list(rows)).model_dump_json(indent=2, exclude_none=True)
     store.write_text(store.join(evaluate_uri, NAME), text + "\n")
 
 

@@ -35,6 +35,7 @@ class Figure:
     model: str
     value: str
     interval: str
+    seeds: str  # the figure of each seed, if there are several
     position: float
     low: float
     high: float
@@ -62,6 +63,8 @@ class Section:
 
 MODELS: dict[str, ModelLabel] = {
     "aura": ModelLabel("aura", "AuRA", "speech → LLM"),
+    "no_distillation": ModelLabel("no_distillation", "No distillation", "AuRA without a teacher"),
+    "bridge": ModelLabel("bridge", "Bridge", "speech → ASR encoder → MLP → LLM"),
     "cascade": ModelLabel("cascade", "Cascade", "speech → ASR → LLM"),
     "text": ModelLabel("text", "Text in", "upper bound: the true transcript → LLM"),
     "asr": ModelLabel("asr", "ASR alone", "speech → ASR"),
@@ -155,6 +158,7 @@ def _figure(row: Row, metric: Metric, top: float, better: Row | None, rows: list
         model=row.model,
         value=format_value(row.value, metric),
         interval=f"{low}\u2009-\u2009{high}".replace("-", "\u2013"),
+        seeds=" ".join(format_value(value, metric) for value in row.by_seed or ()),
         position=round(row.value / top, 4),
         low=round(row.ci_low / top, 4),
         high=round(row.ci_high / top, 4),

@@ -1,16 +1,16 @@
 """Putting a student together from its config: LLM, LoRA, audio embedding."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from peft import LoraConfig as PeftLoraConfig
 from peft import PeftModel, get_peft_model
-from torch import Tensor, nn
+from torch import nn
 from transformers import PreTrainedModel
 
 from aura_core.errors import AuraError
-from aura_core.student.audio_embedding import AudioEmbedding, Stem, new_stem
+from aura_core.student.audio_embedding import AudioEmbedding, Stem
 from aura_core.student.student import Student
 from aura_core.train_config import LoraConfig, TrainConfig
 
@@ -63,22 +63,18 @@ def merge_adapter(llm: PreTrainedModel, adapter: Path) -> PreTrainedModel:
 
 
 def new_student(
-    config: TrainConfig, llm: PreTrainedModel, stem: Mapping[str, Tensor] | None
+    config: TrainConfig, llm: PreTrainedModel, stem: Callable[[], Stem] | None
 ) -> Student:
     """An untrained student around `llm`.
 
     Args:
         config: its LoRA and audio embedding; the random start depends on `config.seed` only.
         llm: the base model; its weights are frozen.
-        stem: the teacher's convolutions and positions, needed for audio input.
+        stem: makes the audio embedding's stem; None for a student that reads.
     """
     torch.manual_seed(config.seed)
     adapted = get_peft_model(llm, peft_config(llm, config.lora))
-    embedding = None
-    if config.input == "audio":
-        if stem is None:
-            raise AuraError("an audio student needs the shape of the teacher's stem")
-        embedding = new_audio_embedding(config, llm, new_stem(config.audio_embedding.stem, stem))
+    embedding = None if stem is None else new_audio_embedding(config, llm, stem())
     return assemble_student(config, adapted, embedding)
 
 

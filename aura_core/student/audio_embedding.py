@@ -1,4 +1,4 @@
-"""The student's ear: log-mel frames to LLM embeddings."""
+"""The student's ear: log-mel frames, or, for a bridge, an encoder's states, to LLM embeddings."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from torch.nn import functional
 from aura_core.padding import valid_positions
 
 # Whisper's second convolution halves the 100 Hz of the log-mel.
-STEM_RATE_HZ = 50.0
+_HALVED_HZ = 50.0
 
 
 class ConvStem(nn.Module):
@@ -18,6 +18,8 @@ class ConvStem(nn.Module):
     "Robust Speech Recognition via Large-Scale Weak Supervision" (Radford et al., 2022),
     section 2.2. The parameters have the names they have there.
     """
+
+    rate_hz = _HALVED_HZ
 
     def __init__(self, num_mels: int, width: int, max_frames: int) -> None:
         super().__init__()
@@ -35,9 +37,15 @@ class ConvStem(nn.Module):
         x = functional.gelu(self.conv2(x)).transpose(1, 2)
         return x + self.positional_embedding[: x.shape[1]]
 
+    def num_frames(self, num_mel_frames: Tensor) -> Tensor:
+        """Frames that come out for so many of the log-mel, int64 [batch]."""
+        return (num_mel_frames + 1) // 2
+
 
 class MelPairs(nn.Module):
     """No stem at all: two log-mel frames side by side, so that the linear map sees patches."""
+
+    rate_hz = _HALVED_HZ
 
     def __init__(self, num_mels: int) -> None:
         super().__init__()
@@ -49,19 +57,48 @@ class MelPairs(nn.Module):
         whole = functional.pad(log_mel, (0, 0, 0, log_mel.shape[1] % 2))
         return whole.reshape(len(whole), -1, self.width)
 
+    def num_frames(self, num_mel_frames: Tensor) -> Tensor:
+        """Frames that come out for so many of the log-mel, int64 [batch]."""
+        return (num_mel_frames + 1) // 2
 
-Stem = ConvStem | MelPairs
+
+class EncoderFrames(nn.Module):
+    """The states of an encoder in series, as they are: the student is then a bridge."""
+
+    def __init__(self, width: int, rate_hz: float) -> None:
+        super().__init__()
+        self.width = width
+        self.rate_hz = rate_hz
+
+    def forward(self, states: Tensor, _num_frames: Tensor) -> Tensor:
+        """[batch, frames, width] -> the same."""
+        return states
+
+    def num_frames(self, num_frames: Tensor) -> Tensor:
+        """Frames that come out for so many, int64 [batch]."""
+        return num_frames
+
+
+Stem = ConvStem | MelPairs | EncoderFrames
 
 
 class AudioEmbedding(nn.Module):
-    """A stem, its frames stacked to the token rate, LayerNorm, a linear map, RMSNorm."""
+    """A stem, its frames stacked to the token rate, LayerNorm, a linear map, RMSNorm.
+
+    A bridge has an MLP of two layers in the place of the linear map.
+    """
 
     def __init__(self, stem: Stem, llm_width: int, token_rate_hz: float) -> None:
         super().__init__()
-        self.stride = round(STEM_RATE_HZ / token_rate_hz)
+        self.stride = round(stem.rate_hz / token_rate_hz)
         self.stem = stem
-        self.norm = nn.LayerNorm(stem.width * self.stride)
-        self.project = nn.Linear(stem.width * self.stride, llm_width)
+        width = stem.width * self.stride
+        self.norm = nn.LayerNorm(width)
+        self.project: nn.Module = (
+            nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, llm_width))
+            if isinstance(stem, EncoderFrames)
+            else nn.Linear(width, llm_width)
+        )
         # Without it the output grows to many times a token's size, and the blocks' own
         # contributions drown in the residual stream.
         self.output_norm = nn.RMSNorm(llm_width)
@@ -70,30 +107,31 @@ class AudioEmbedding(nn.Module):
         """Start the output at the root mean square of the LLM's token embeddings."""
         nn.init.constant_(self.output_norm.weight, embedding_rms)
 
-    def num_tokens(self, num_mel_frames: Tensor) -> Tensor:
-        """Audio positions of clips with so many log-mel frames (int64 [batch])."""
-        num_frames = (num_mel_frames + 1) // 2
-        return (num_frames + self.stride - 1) // self.stride
+    def num_tokens(self, num_feature_frames: Tensor) -> Tensor:
+        """Audio positions of clips with so many frames of features (int64 [batch])."""
+        return (self.stem.num_frames(num_feature_frames) + self.stride - 1) // self.stride
 
-    def forward(self, log_mel: Tensor, num_mel_frames: Tensor) -> Tensor:
+    def forward(self, features: Tensor, num_feature_frames: Tensor) -> Tensor:
         """Embed a padded batch.
 
         Args:
-            log_mel: float [batch, frames_100hz, num_mels], zero where padded.
-            num_mel_frames: int64 [batch], the valid frames of each clip.
+            features: float [batch, frames, channels], zero where padded: log-mel at 100 Hz, or
+                a bridge's encoder states.
+            num_feature_frames: int64 [batch], the valid frames of each clip.
 
         Returns:
             float [batch, tokens, llm_width]; a clip's values do not depend on its batch.
         """
-        x = self.stem(log_mel, num_mel_frames)
-        x = x * valid_positions((num_mel_frames + 1) // 2, x.shape[1])[:, :, None]
+        x = self.stem(features, num_feature_frames)
+        num_frames = self.stem.num_frames(num_feature_frames)
+        x = x * valid_positions(num_frames, x.shape[1])[:, :, None]
         x = functional.pad(x, (0, 0, 0, -x.shape[1] % self.stride))
         x = x.reshape(x.shape[0], x.shape[1] // self.stride, -1)
         return torch.as_tensor(self.output_norm(self.project(self.norm(x)).float()))
 
 
-def new_stem(kind: str, teacher_stem: Mapping[str, Tensor]) -> Stem:
-    """Return the stem a config asks for, untrained.
+def new_stem(kind: str, teacher_stem: Mapping[str, Tensor]) -> ConvStem | MelPairs:
+    """Return the stem on log-mel that a config asks for, untrained.
 
     Args:
         kind: "teacher", "random" or "patch".
@@ -108,12 +146,12 @@ def new_stem(kind: str, teacher_stem: Mapping[str, Tensor]) -> Stem:
     return stem
 
 
-def stem_like(weights: Mapping[str, Tensor], token_rate_hz: float) -> Stem:
-    """Return a stem that the saved weights of an `AudioEmbedding` fit into."""
+def stem_like(weights: Mapping[str, Tensor], token_rate_hz: float) -> ConvStem | MelPairs:
+    """Return a stem on log-mel that the saved weights of an `AudioEmbedding` fit into."""
     own = {n.removeprefix("stem."): tensor for n, tensor in weights.items() if n[:5] == "stem."}
     if own:
         return _conv_stem_like(own)
-    frames = 2 * round(STEM_RATE_HZ / token_rate_hz)
+    frames = 2 * round(_HALVED_HZ / token_rate_hz)
     return MelPairs(weights["norm.weight"].numel() // frames)
 
 

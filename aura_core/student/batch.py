@@ -42,8 +42,8 @@ class Batch:
     is_audio: Tensor
     branch: Tensor
     labels: Tensor
-    log_mel: Tensor | None = None
-    num_mel_frames: Tensor | None = None
+    input_features: Tensor | None = None  # float32 [batch, frames, channels]: what is heard
+    num_feature_frames: Tensor | None = None  # int64 [batch]
 
     def to(self, device: torch.device) -> Self:
         """Move every tensor to `device`."""
@@ -55,12 +55,12 @@ class Batch:
         return replace(self, **moved)
 
 
-def collate(layouts: Sequence[Layout], log_mels: Sequence[Tensor] | None = None) -> Batch:
+def collate(layouts: Sequence[Layout], features: Sequence[Tensor] | None = None) -> Batch:
     """Lay samples out and pad them.
 
     Args:
         layouts: one per sample.
-        log_mels: float [frames_100hz, num_mels] per sample, or None for text only.
+        features: what is heard of each, float [frames, channels], or None for text only.
     """
     rows = [_row(layout) for layout in layouts]
     ids, audio, branch, labels = (
@@ -72,12 +72,12 @@ def collate(layouts: Sequence[Layout], log_mels: Sequence[Tensor] | None = None)
         branch=pad_sequence(branch, batch_first=True, padding_value=PADDING),
         labels=pad_sequence(labels, batch_first=True, padding_value=IGNORE),
     )
-    if log_mels is None:
+    if features is None:
         return batch
     return replace(
         batch,
-        log_mel=pad_sequence([mel.float() for mel in log_mels], batch_first=True),
-        num_mel_frames=torch.tensor([mel.shape[0] for mel in log_mels]),
+        input_features=pad_sequence([each.float() for each in features], batch_first=True),
+        num_feature_frames=torch.tensor([len(each) for each in features]),
     )
 
 

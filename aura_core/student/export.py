@@ -1,22 +1,16 @@
-"""A trained student on disk: PEFT adapters, audio embedding, config."""
+"""A trained student on disk: PEFT adapters, audio embedding, config, a bridge's encoder."""
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
-import torch
-from peft import PeftModel
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from aura_core.artifacts import store
-from aura_core.models.llm import load_llm
-from aura_core.precision import compute_dtype
-from aura_core.student.assembly import (
-    assemble_student,
-    merge_adapter,
-    new_audio_embedding,
-)
-from aura_core.student.audio_embedding import stem_like
-from aura_core.student.prompts import ChatFormat
+from aura_core.artifacts.manifest import require_manifest
+from aura_core.cache import codec as codecs
+from aura_core.cache.index import TeacherCache
 from aura_core.student.student import Student
 from aura_core.train_config import TrainConfig
 
@@ -24,12 +18,16 @@ ADAPTER = "adapter"
 TEXT_ADAPTER = "text_adapter"
 AUDIO_EMBEDDING = "audio_embedding.safetensors"
 TRAIN_CONFIG = "train_config.json"
+ENCODER = "encoder.json"
+ENCODER_CODEC = "encoder_codec.safetensors"
 
 
 def save_student(
     student: Student, config: TrainConfig, folder: Path, text_lora_uri: str | None = None
 ) -> None:
     """Write the adapter, the audio embedding (if any) and the config into `folder`.
+
+    A bridge needs its encoder as well: `save_encoder`.
 
     `text_lora_uri` names the text LoRA whose LLM the student started from; its adapter is
     copied, so that the folder needs nothing beside the LLM.
@@ -46,29 +44,12 @@ def save_student(
     (folder / TRAIN_CONFIG).write_text(config.model_dump_json(indent=2) + "\n")
 
 
-def load_student(uri: str) -> tuple[Student, ChatFormat]:
-    """Load a student saved by `save_student` for inference, with its chat format.
-
-    LoRA is merged, in fp32 and rounded once; a gated one stays beside the weights.
-    """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    with store.local_folder(uri) as folder:
-        config = TrainConfig.model_validate_json((folder / TRAIN_CONFIG).read_text())
-        llm, tokenizer = load_llm(config.llm, torch.float32)
-        if (folder / TEXT_ADAPTER).exists():
-            llm = merge_adapter(llm, folder / TEXT_ADAPTER)
-        adapted = (
-            PeftModel.from_pretrained(llm, folder / ADAPTER)
-            if config.lora.positions == "audio"
-            else merge_adapter(llm, folder / ADAPTER)
-        )
-        adapted.to(dtype=compute_dtype(config.precision, device))  # type: ignore[call-arg]
-        embedding = None
-        if config.input == "audio":
-            weights = load_file(folder / AUDIO_EMBEDDING)
-            stem = stem_like(weights, config.audio_embedding.token_rate_hz)
-            embedding = new_audio_embedding(config, llm, stem)
-            embedding.load_state_dict(weights)
-    student = assemble_student(config, adapted, embedding)
-    student.eval().to(device)
-    return student, ChatFormat(tokenizer, config.chat_template)
+def save_encoder(cache: TeacherCache, folder: Path) -> None:
+    """Write which encoder a bridge hears with, and how its states are stored."""
+    identity = dict(require_manifest(cache.uri).identity)
+    identity.pop("pinned", None)
+    layer = max(cache.layers)
+    settings = {**identity, "layers": [layer]}
+    (folder / ENCODER).write_text(json.dumps(settings, indent=2) + "\n")
+    codec = replace(cache.codec, layers={layer: cache.codec.layers[layer]})
+    (folder / ENCODER_CODEC).write_bytes(codecs.to_bytes(codec))

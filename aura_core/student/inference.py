@@ -1,29 +1,41 @@
 """Ask a trained student: prompts in, answers out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from peft import PeftModel
+from safetensors.torch import load_file
+from torch import Tensor
 
+from aura_core.artifacts import store
+from aura_core.models.llm import load_llm
+from aura_core.precision import compute_dtype
+from aura_core.student.assembly import assemble_student, merge_adapter, new_audio_embedding
+from aura_core.student.audio_embedding import EncoderFrames, Stem, stem_like
 from aura_core.student.batch import Batch, Continuation, Layout, collate
 from aura_core.student.decoding import decode_greedy
-from aura_core.student.export import load_student
+from aura_core.student.ears import Ear, LogMelEar, load_encoder
+from aura_core.student.export import ADAPTER, AUDIO_EMBEDDING, TEXT_ADAPTER, TRAIN_CONFIG
 from aura_core.student.prompts import ChatFormat, Prompt
 from aura_core.student.student import Student
+from aura_core.train_config import TrainConfig
 
 
 class Responder:
-    """A student and its chat format; answers greedily."""
+    """A student with its chat format and its ear, if it has one; answers greedily."""
 
-    def __init__(self, student: Student, chat: ChatFormat) -> None:
+    def __init__(self, student: Student, chat: ChatFormat, ear: Ear | None) -> None:
         self._student = student
         self._chat = chat
+        self._ear = ear
 
-    @property
-    def num_mels(self) -> int:
-        """Mel bands of the log-mel this student hears."""
-        embedding = self._student.audio_embedding
-        assert embedding is not None, "a text LLM hears nothing"
-        return embedding.stem.num_mels
+    def listen(self, audio: NDArray[np.float32]) -> Tensor:
+        """What the student is given of a clip, samples at 16 kHz: float32 [frames, channels]."""
+        assert self._ear is not None, "a text LLM hears nothing"
+        return self._ear(audio)
 
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
         """Answer a batch of prompts, all with audio or all with text."""
@@ -41,15 +53,15 @@ class Responder:
 
     def _batch(self, prompts: Sequence[Prompt]) -> Batch:
         layouts = [self._layout(prompt) for prompt in prompts]
-        mels = [prompt.log_mel for prompt in prompts if prompt.log_mel is not None]
+        heard = [each for prompt in prompts if (each := prompt.input_features) is not None]
         device = next(self._student.parameters()).device
-        return collate(layouts, mels or None).to(device)
+        return collate(layouts, heard or None).to(device)
 
     def _layout(self, prompt: Prompt) -> Layout:
         num_audio = 0
-        if prompt.log_mel is not None:
+        if prompt.input_features is not None:
             assert self._student.audio_embedding is not None, "a text LLM was given audio"
-            frames = torch.tensor(prompt.log_mel.shape[0])
+            frames = torch.tensor(len(prompt.input_features))
             num_audio = int(self._student.audio_embedding.num_tokens(frames))
         return Layout(
             prefix=self._chat.prefix,
@@ -62,3 +74,41 @@ class Responder:
 def load_responder(uri: str) -> Responder:
     """Load the student of a `distil` or `text_lora` artifact."""
     return Responder(*load_student(uri))
+
+
+def load_student(uri: str) -> tuple[Student, ChatFormat, Ear | None]:
+    """Load a student saved by `save_student` for inference, with its chat format and its ear.
+
+    LoRA is merged, in fp32 and rounded once; a gated one stays beside the weights.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with store.local_folder(uri) as folder:
+        config = TrainConfig.model_validate_json((folder / TRAIN_CONFIG).read_text())
+        llm, tokenizer = load_llm(config.llm, torch.float32)
+        if (folder / TEXT_ADAPTER).exists():
+            llm = merge_adapter(llm, folder / TEXT_ADAPTER)
+        adapted = (
+            PeftModel.from_pretrained(llm, folder / ADAPTER)
+            if config.lora.positions == "audio"
+            else merge_adapter(llm, folder / ADAPTER)
+        )
+        adapted.to(dtype=compute_dtype(config.precision, device))  # type: ignore[call-arg]
+        embedding, ear = None, None
+        if config.input == "audio":
+            weights = load_file(folder / AUDIO_EMBEDDING)
+            ear, stem = _ear_and_stem(folder, config, weights, device)
+            embedding = new_audio_embedding(config, llm, stem)
+            embedding.load_state_dict(weights)
+    student = assemble_student(config, adapted, embedding)
+    student.eval().to(device)
+    return student, ChatFormat(tokenizer, config.chat_template), ear
+
+
+def _ear_and_stem(
+    folder: Path, config: TrainConfig, weights: Mapping[str, Tensor], device: torch.device
+) -> tuple[Ear, Stem]:
+    encoder = load_encoder(folder, device)
+    if encoder is None:
+        stem = stem_like(weights, config.audio_embedding.token_rate_hz)
+        return LogMelEar(stem.num_mels), stem
+    return encoder, EncoderFrames(encoder.teacher.dims.n_audio_state, encoder.codec.rate_hz)

@@ -13,10 +13,10 @@ _PLACEHOLDER = "\u241aaudio\u241a"
 
 @dataclass(frozen=True)
 class Prompt:
-    """One question about one utterance: its log-mel, or its text for a text-only LLM."""
+    """One question about one utterance: what is heard of it, or its text for a text-only LLM."""
 
     instruction: str
-    log_mel: Tensor | None = None
+    input_features: Tensor | None = None  # float [frames, channels]
     text: str | None = None
 
 

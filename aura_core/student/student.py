@@ -59,11 +59,11 @@ class Student(nn.Module):
     def embed(self, batch: Batch) -> Tensor:
         """Input embeddings [batch, length, width]: tokens, and audio where the batch has it."""
         embedded: Tensor = self.decoder.embed_tokens(batch.input_ids)
-        if self.audio_embedding is None or batch.log_mel is None:
+        if self.audio_embedding is None or batch.input_features is None:
             return embedded
-        assert batch.num_mel_frames is not None
-        audio = self.audio_embedding(batch.log_mel, batch.num_mel_frames)
-        num_tokens = self.audio_embedding.num_tokens(batch.num_mel_frames)
+        assert batch.num_feature_frames is not None
+        audio = self.audio_embedding(batch.input_features, batch.num_feature_frames)
+        num_tokens = self.audio_embedding.num_tokens(batch.num_feature_frames)
         picked = audio[valid_positions(num_tokens, audio.shape[1])]
         return embedded.masked_scatter(batch.is_audio[:, :, None], picked.to(embedded.dtype))
 

@@ -62,7 +62,7 @@ def run(spec: StageSpec) -> driver.Outcome:
             ),
         )
         done = _in_background(trainer.fit)
-        _show(progress, sum(phase.steps for phase in config.phases), spec.stage, done)
+        _show(progress, sum(phase.steps for phase in config.phases), spec.name, done)
         done.result()
     return _outcome(spec)
 
@@ -132,9 +132,16 @@ def _train(loop_config: dict[str, Any]) -> None:
 
 def _outcome(spec: StageSpec) -> driver.Outcome:
     from aura_core.distillation.run import METRICS, SIMILARITY, read_metrics
-    from aura_core.student.export import ADAPTER, AUDIO_EMBEDDING, TEXT_ADAPTER, TRAIN_CONFIG
+    from aura_core.student.export import (
+        ADAPTER,
+        AUDIO_EMBEDDING,
+        ENCODER,
+        ENCODER_CODEC,
+        TEXT_ADAPTER,
+        TRAIN_CONFIG,
+    )
 
-    names = [METRICS, SIMILARITY, TRAIN_CONFIG, AUDIO_EMBEDDING]
+    names = [METRICS, SIMILARITY, TRAIN_CONFIG, AUDIO_EMBEDDING, ENCODER, ENCODER_CODEC]
     for folder in (ADAPTER, TEXT_ADAPTER):
         names += [f"{folder}/{name}" for name in store.list_names(store.join(spec.uri, folder))]
     files = [str(Path(name)) for name in names if store.exists(store.join(spec.uri, name))]

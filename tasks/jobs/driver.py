@@ -147,7 +147,7 @@ def _parse_spec_uri() -> str:
 
 
 def _make(spec: StageSpec, run: Run, ray_signals: _Signals | None) -> None:
-    name = f"{spec.stage} {spec.fingerprint[:12]}"
+    name = f"{spec.name} {spec.fingerprint[:12]}"
     if read_manifest(spec.uri) is not None:
         log.info("%s: hit", name)
         return

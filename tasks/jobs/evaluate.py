@@ -32,7 +32,7 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     _make_cells(workers, missing)
     timings = _measure_latency(workers, config, tasks)
     files, rows = _score(spec, config, cells)
-    for model in config.models:
+    for model in cell_plan.compared(config, spec.inputs):
         ttft_ms = [timing.ttft_ms for timing in timings if timing.model == model]
         rows += scoring.score_latency(model, ttft_ms, config.bootstrap_samples, config.seed)
     latency.write_timings(store.join(spec.uri, LATENCY), timings)
@@ -87,13 +87,21 @@ def _score(
     spec: StageSpec, config: EvaluateConfig, cells: Sequence[Cell]
 ) -> tuple[list[str], list[table.Row]]:
     files, rows = [], []
-    for cell in cells:
-        found = cell_plan.load_cell(cell)
-        path = f"predictions/{cell.label}.jsonl"
-        predictions.write_predictions(store.join(spec.uri, path), found)
-        files.append(path)
-        rows += scoring.score(cell, found, config.bootstrap_samples, config.seed)
+    for (model, split, task), seeds in _by_row(cells).items():
+        found = [cell_plan.load_cell(cell) for cell in seeds]
+        for cell, answers in zip(seeds, found, strict=True):
+            files.append(f"predictions/{cell.label}.jsonl")
+            predictions.write_predictions(store.join(spec.uri, files[-1]), answers)
+        rows += scoring.score(model, split, task, found, config.bootstrap_samples, config.seed)
     return files, rows
+
+
+def _by_row(cells: Sequence[Cell]) -> dict[tuple[str, str, str], list[Cell]]:
+    """The cells of each (model, split, task): one a seed."""
+    grouped: dict[tuple[str, str, str], list[Cell]] = {}
+    for cell in cells:
+        grouped.setdefault((cell.model, cell.split, cell.task), []).append(cell)
+    return grouped
 
 
 if __name__ == "__main__":

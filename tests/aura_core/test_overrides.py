@@ -37,6 +37,11 @@ def test_override_replaces_whole_lists_and_mappings(config):
     assert changed.evaluate.models == ("text",)
 
 
+def test_a_star_reaches_every_item_of_a_list(config):
+    changed = override(config, ["distil.phases.*.distil=0.5"])
+    assert [phase.distil for phase in changed.distil.phases] == [0.5, 0.5]
+
+
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
@@ -44,6 +49,13 @@ def test_override_replaces_whole_lists_and_mappings(config):
         ("distil.lora.rnak.x=3", "no setting distil.lora.rnak"),
         ("distil.lora.rnak=3", "distil.lora.rnak: Extra inputs"),
         ("distil.phases.9.steps=3", "no setting distil.phases.9"),
+        ("distil.phases.*.x.y=3", r"no setting distil.phases.\*.x"),
+        ("distil.*.rank=3", r"no setting distil.\*"),
+        ("distil.audio_embedding.stem=encoder", "a bridge is given the encoder's states"),
+        ("ablation.variants={aura: []}", "'aura': choose another name"),
+        ("ablation.variants={A b: []}", "ablation.variants.A b.*: String should match"),
+        ("ablation.seeds=[1, 2]", "leave out distil.seed 0"),
+        ("ablation.seeds=[0, 0]", "name each once"),
         ("distil.lora.rank=0", "distil.lora.rank: .*greater than or equal to 1"),
         ("distil.lora.rank=many", "distil.lora.rank: .*valid integer"),
         ("text_lora.lora.positions=audio", "text_lora: .*no audio positions"),

@@ -22,7 +22,7 @@ def cache_uri(tmp_path_factory) -> str:
     teacher = load_whisper(config.teacher)
     publish_manifest(
         uri, build.make_cache(teacher, ingest_uri, uri, config), stage="teacher_cache",
-        stage_version=1, fingerprint="0" * 64, identity={}, inputs={}, provenance={},
+        stage_version=1, fingerprint="0" * 64, identity=config.identity(), inputs={}, provenance={},
     )  # fmt: skip
     return uri
 

@@ -4,12 +4,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 from aura_core.artifacts import store
 from aura_core.cache.index import open_cache
+from aura_core.corpus.table import decode_audio, read_table
 from aura_core.distillation.checkpoint import FOLDER
 from aura_core.distillation.run import SIMILARITY, read_metrics, train
 from aura_core.distillation.trainer import new_trainer, rate_share
@@ -112,7 +114,7 @@ def test_a_saved_student_answers_and_its_answer_does_not_depend_on_the_batch(
     run(train_config, cache_uri, tmp_path)
     responder = load_responder(str(tmp_path))
     cache = open_cache(cache_uri)
-    prompts = [Prompt(TRANSCRIBE, log_mel=cache.read(i).log_mel) for i in range(4)]
+    prompts = [Prompt(TRANSCRIBE, input_features=cache.read(i).log_mel) for i in range(4)]
     together = responder.generate(prompts, 6)
     assert together == [responder.generate([prompt], 6)[0] for prompt in prompts]
 
@@ -262,8 +264,23 @@ def test_a_student_with_any_stem_can_be_saved_and_asked(train_config, cache_uri,
     ear = train_config.audio_embedding.model_copy(update={"stem": stem})
     config = train_config.model_copy(update={"audio_embedding": ear})
     run(config, cache_uri, tmp_path)
-    prompt = Prompt(TRANSCRIBE, log_mel=open_cache(cache_uri).read(0).log_mel)
+    prompt = Prompt(TRANSCRIBE, input_features=open_cache(cache_uri).read(0).log_mel)
     assert len(load_responder(str(tmp_path)).generate([prompt], 3)) == 1
+
+
+def test_a_bridge_is_asked_with_the_states_it_was_trained_on(train_config, cache_uri, tmp_path):
+    ear = train_config.audio_embedding.model_copy(update={"stem": "encoder"})
+    phases = tuple(phase.model_copy(update={"distil": 0}) for phase in train_config.phases)
+    changes = {"audio_embedding": ear, "phases": phases}
+    losses = run(train_config.model_copy(update=changes), cache_uri, tmp_path)
+    assert len(losses) == 5
+    bridge, cache = load_responder(str(tmp_path)), open_cache(cache_uri)
+    for row in read_table(str(Path(cache_uri).parent / "ingest")).to_pylist():
+        heard = bridge.listen(decode_audio(row["audio"]["bytes"]))
+        cached = cache.read(cache.column("id").index(row["id"])).layers[4]
+        # Alone and in a batch bf16 and int8 may round differently.
+        assert torch.cosine_similarity(heard, cached, dim=-1).min() > 0.999
+        assert len(bridge.generate([Prompt(TRANSCRIBE, input_features=heard)], 3)) == 1
 
 
 def test_the_teacher_is_never_loaded(train_config, cache_uri, tmp_path):

@@ -38,11 +38,11 @@ def test_augmentation_changes_what_the_student_hears_and_nothing_else(training_s
     assert noisy.num_states.equal(clean.num_states)
     for field in fields(clean.batch):
         same = getattr(noisy.batch, field.name).equal(getattr(clean.batch, field.name))
-        assert same == (field.name != "log_mel"), field.name
-    differs = (noisy.batch.log_mel != clean.batch.log_mel).any(dim=2)
+        assert same == (field.name != "input_features"), field.name
+    differs = (noisy.batch.input_features != clean.batch.input_features).any(dim=2)
     assert all(differs[i, : clean.num_states[i]].any() for i in range(len(INDICES)))
-    for i, frames in enumerate(clean.batch.num_mel_frames):
-        assert not noisy.batch.log_mel[i, frames:].any()
+    for i, frames in enumerate(clean.batch.num_feature_frames):
+        assert not noisy.batch.input_features[i, frames:].any()
 
 
 def test_a_clip_is_augmented_by_its_step_whatever_the_batch(training_set):
@@ -50,6 +50,6 @@ def test_a_clip_is_augmented_by_its_step_whatever_the_batch(training_set):
     batch = load(data, INDICES, with_text=False, step=7).batch
     alone = load(data, [3], with_text=False, step=7).batch
     later = load(data, [3], with_text=False, step=8).batch
-    frames = alone.num_mel_frames[0]
-    assert alone.log_mel[0].equal(batch.log_mel[1, :frames])
-    assert not alone.log_mel.equal(later.log_mel)
+    frames = alone.num_feature_frames[0]
+    assert alone.input_features[0].equal(batch.input_features[1, :frames])
+    assert not alone.input_features.equal(later.input_features)

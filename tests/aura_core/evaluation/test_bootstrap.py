@@ -30,6 +30,16 @@ def test_without_a_denominator_there_is_no_metric():
     assert bootstrap.ratio(np.zeros(3), np.zeros(3), samples=100, seed=0) is None
 
 
+def test_seeds_that_disagree_widen_the_interval_and_seeds_that_agree_do_not():
+    errors, words = np.tile([0.0, 1.0], 50), np.ones((3, 100))
+    alone = bootstrap.ratio(errors, words[0], samples=500, seed=0)
+    alike = bootstrap.ratio(np.stack([errors] * 3), words, samples=500, seed=0)
+    apart = bootstrap.ratio(np.stack([errors, 0 * errors, errors * 2]), words, 500, seed=0)
+    assert alike == pytest.approx(alone)
+    assert apart.value == pytest.approx(0.5)
+    assert apart.high - apart.low > 2 * (alone.high - alone.low)
+
+
 def test_resamples_without_a_denominator_are_left_out():
     above, below = np.array([1.0, 0.0, 0.0]), np.array([2.0, 0.0, 0.0])
     estimate = bootstrap.ratio(above, below, samples=100, seed=0)

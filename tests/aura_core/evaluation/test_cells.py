@@ -12,6 +12,7 @@ TASKS = {"heldout": ["transcribe", "respond"], "voice": ["transcribe"]}
 def make_spec(root="root", **fingerprints):
     inputs = {"ingest": "i" * 64, "text_lora": "t" * 64, "distil": "d" * 64} | fingerprints
     return StageSpec(
+        name="evaluate",
         stage="evaluate",
         stage_version=1,
         fingerprint="e" * 64,
@@ -48,6 +49,18 @@ def test_a_new_split_leaves_the_other_cells_alone():
 def test_a_retrained_student_changes_its_own_cells_only():
     before, after = addresses(make_spec()), addresses(make_spec(distil="x" * 64))
     assert {label.split(".")[0] for label in changed(before, after)} == {"aura"}
+
+
+def test_every_student_of_an_ablation_has_cells_of_its_own_and_a_name_changes_nothing():
+    others = {"distil.aura.1": "e" * 64, "distil.bridge.0": "f" * 64}
+    tasks = {"heldout": ["transcribe"]}
+    labels = addresses(make_spec(**others), tasks=tasks)
+    assert labels.items() >= addresses(make_spec(), tasks=tasks).items()
+    assert {"aura-seed-1.heldout.transcribe", "bridge-seed-0.heldout.transcribe"} < labels.keys()
+    renamed = addresses(make_spec(**{"distil.ponte.0": "f" * 64}), tasks=tasks)
+    assert renamed["ponte-seed-0.heldout.transcribe"] == labels["bridge-seed-0.heldout.transcribe"]
+    cells = plan_cells(make_spec(**others), EvaluateConfig(), tasks)
+    assert {c.model for c in cells} == {"asr", "aura", "cascade", "text", "bridge"}
 
 
 def test_another_asr_changes_the_cascade_and_not_the_text_model():

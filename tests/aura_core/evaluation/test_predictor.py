@@ -24,6 +24,7 @@ class Shouter:
 def predictor(tmp_path, row):
     write_table(str(tmp_path / "ingest"), [row("one", "turn it on"), row("two", "turn it off")])
     spec = StageSpec(
+        name="evaluate",
         stage="evaluate",
         stage_version=1,
         fingerprint="e" * 64,

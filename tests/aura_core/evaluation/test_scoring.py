@@ -1,17 +1,16 @@
 import pytest
 
 from aura_core.evaluation import scoring
-from aura_core.evaluation.cells import Cell
 from aura_core.evaluation.predictions import Prediction
 
 
 def score(task, pairs):
-    cell = Cell("aura", "heldout", task, {}, {}, "root")
     predictions = [
         Prediction(id=str(i), reference=reference, prediction=prediction)
         for i, (reference, prediction) in enumerate(pairs)
     ]
-    return {row.metric: row for row in scoring.score(cell, predictions, samples=100, seed=0)}
+    rows = scoring.score("aura", "heldout", task, [predictions], samples=100, seed=0)
+    return {row.metric: row for row in rows}
 
 
 def test_transcripts_get_a_wer():
@@ -20,6 +19,13 @@ def test_transcripts_get_a_wer():
     row = rows["wer"]
     assert (row.model, row.task, row.value, row.n) == ("aura", "transcribe/heldout", 0.25, 2)
     assert row.ci_low <= 0.25 <= row.ci_high
+
+
+def test_several_seeds_make_one_row_with_a_figure_of_each():
+    right, wrong = ([Prediction(id="a", reference="a b", prediction=text)] for text in ("a b", "a"))
+    (row,) = scoring.score("aura", "heldout", "transcribe", [right, wrong], samples=100, seed=0)
+    assert (row.value, row.n, row.by_seed) == (0.25, 1, [0.0, 0.5])
+    assert (row.ci_low, row.ci_high) == (0.0, 0.5)
 
 
 def test_meanings_get_exact_match_slot_f1_and_intent_accuracy():

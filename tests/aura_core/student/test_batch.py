@@ -37,8 +37,8 @@ def test_a_prompt_without_a_response_has_no_labels():
 def test_padding_is_marked():
     batch = collate([layout(), layout(num_audio_tokens=1)], [torch.ones(24, 8), torch.ones(8, 8)])
     assert batch.branch[1, -2:].tolist() == [PADDING, PADDING]
-    assert batch.num_mel_frames.tolist() == [24, 8]
-    assert float(batch.log_mel[1, 8:].abs().sum()) == 0
+    assert batch.num_feature_frames.tolist() == [24, 8]
+    assert float(batch.input_features[1, 8:].abs().sum()) == 0
 
 
 def test_text_stands_where_the_audio_would():

@@ -4,6 +4,7 @@ import torch
 from aura_core.models.llm import load_llm
 from aura_core.recipes import SHORT_CHATML
 from aura_core.student.assembly import new_student
+from aura_core.student.audio_embedding import new_stem
 from aura_core.student.batch import Continuation, Layout, collate
 from aura_core.train_config import LoraConfig, Phase, TrainConfig
 
@@ -32,7 +33,7 @@ def student(stem, positions, *, scrambled):
         phases=(Phase(name="learn", steps=1),),
     )
     llm, _ = load_llm(config.llm, torch.float32)
-    made = new_student(config, llm, stem)
+    made = new_student(config, llm, lambda: new_stem("teacher", stem))
     if scrambled:
         for name, parameter in made.llm.named_parameters():
             if "lora_B" in name:

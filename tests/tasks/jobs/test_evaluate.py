@@ -22,6 +22,7 @@ from aura_core.pipeline import StageSpec
 from aura_core.recipes import SHORT_CHATML
 from aura_core.stage_config import Runtime
 from aura_core.student.assembly import new_student
+from aura_core.student.audio_embedding import new_stem
 from aura_core.student.export import save_student
 from aura_core.train_config import LoraConfig, Phase, TrainConfig
 from tasks.jobs import evaluate
@@ -39,6 +40,7 @@ def root(tmp_path_factory):
     write_table(str(folder / "ingest"), utterances())
     stem = load_whisper("pinned:whisper-tiny.en").encoder.state_dict()
     names = ("conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "positional_embedding")
+    ear = {name: stem[name] for name in names}
     for stage, listens_to in (("text_lora", "text"), ("distil", "audio")):
         config = TrainConfig(
             input=listens_to,
@@ -53,7 +55,8 @@ def root(tmp_path_factory):
             phases=(Phase(name="none", steps=1, distil=0),),
         )
         llm, _ = load_llm(config.llm, torch.float32)
-        student = new_student(config, llm, {name: stem[name] for name in names})
+        hears = listens_to == "audio"
+        student = new_student(config, llm, (lambda: new_stem("teacher", ear)) if hears else None)
         save_student(student, config, folder / stage)
     return folder
 
@@ -95,6 +98,7 @@ def make_spec(root, **settings):
     inputs = {stage: fingerprint(stage, 1, {}, {}) for stage in ("ingest", "text_lora", "distil")}
     value = fingerprint("evaluate", 1, identity, inputs)
     return StageSpec(
+        name="evaluate",
         stage="evaluate",
         stage_version=1,
         fingerprint=value,

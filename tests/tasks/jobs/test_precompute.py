@@ -57,6 +57,7 @@ def row(number: int, audio: np.ndarray) -> dict:
 
 def write_spec(uri: str, ingest_uri: str) -> str:
     spec = StageSpec(
+        name="teacher_cache",
         stage="teacher_cache",
         stage_version=1,
         fingerprint="a" * 64,

@@ -39,6 +39,7 @@ def spec(tmp_path):
                      files=[]),
         )  # fmt: skip
     made = StageSpec(
+        name="report",
         stage="report", stage_version=1, fingerprint="1" * 64,
         uri=store.join(root, "report", "1" * 12), root=root,
         identity={"samples": 20, "pinned": {}}, inputs=inputs,

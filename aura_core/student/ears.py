@@ -1,0 +1,64 @@
+"""From samples to what a student is given of them: a log-mel, or an encoder's states."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from whisper.model import Whisper
+
+from aura_core.cache import codec as codecs
+from aura_core.cache.build import as_configured
+from aura_core.cache.codec import Codec
+from aura_core.cache.encode import clip_of, teacher_states
+from aura_core.cache.record import layer_name
+from aura_core.config import TeacherCacheConfig
+from aura_core.models.whisper_encoder import load_whisper, log_mel
+from aura_core.student.export import ENCODER, ENCODER_CODEC
+
+
+@dataclass(frozen=True)
+class LogMelEar:
+    """Whisper's log-mel."""
+
+    num_mels: int
+
+    def __call__(self, audio: NDArray[np.float32]) -> Tensor:
+        """Samples at 16 kHz -> float32 [frames_100hz, num_mels]."""
+        return log_mel(audio, self.num_mels)
+
+
+@dataclass(frozen=True)
+class EncoderEar:
+    """The frozen encoder of a bridge: its last states, as the cache it was trained on has them."""
+
+    teacher: Whisper
+    config: TeacherCacheConfig
+    codec: Codec
+
+    @torch.inference_mode()
+    def __call__(self, audio: NDArray[np.float32]) -> Tensor:
+        """Samples at 16 kHz, at most 30 s -> float32 [positions, width], standardised."""
+        clip = clip_of(audio, {"id": "asked about"}, self.teacher, self.config)
+        [(layer, states)] = teacher_states(self.teacher, [clip], self.config)
+        lengths = torch.tensor([clip.num_frames], device=states.device)
+        encoded = self.codec.encode(layer, states, lengths)
+        stored = {layer_name(layer): encoded.stored}
+        if encoded.steps is not None:
+            stored[f"{layer_name(layer)}.scale"] = encoded.steps
+        return self.codec.decode(stored, layer, clip.num_frames).cpu()
+
+
+Ear = LogMelEar | EncoderEar
+
+
+def load_encoder(folder: Path, device: torch.device) -> EncoderEar | None:
+    """Load what `aura_core.student.export.save_encoder` wrote; None if `folder` is no bridge's."""
+    if not (folder / ENCODER).exists():
+        return None
+    config = TeacherCacheConfig.model_validate_json((folder / ENCODER).read_text())
+    teacher = as_configured(load_whisper(config.teacher, str(device)), config)
+    codec = codecs.from_bytes((folder / ENCODER_CODEC).read_bytes()).to(device)
+    return EncoderEar(teacher, config, codec)
