@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from aura_core.stage_config import TOKEN_RATES_HZ, Frozen, StageConfig, one_of
+from aura_core.stage_config import TOKEN_RATES_HZ, Frozen, Runtime, StageConfig, one_of
 
 _SnrDb = Annotated[float, Field(ge=-20, le=60)]
 _GainDb = Annotated[float, Field(ge=-60, le=60)]
@@ -180,6 +180,8 @@ class TrainConfig(StageConfig):
     In a run the student starts from the text baseline's LLM, so both name the same one.
     """
 
+    # On a CPU threads share the weights, processes would each have their own.
+    runtime: Runtime = Runtime(workers=1, cpus_per_worker=2)
     input: Literal["audio", "text"]
     llm: str = "pinned:smollm2-135m-instruct"
     chat_template: str | None = Field(None, description="Jinja; none: the tokenizer's own")

@@ -132,7 +132,7 @@ def _limit(trainer: Trainer, phase: Phase) -> Iterator[float]:
 
 def _online(trainer: Trainer, phase: Phase, states: States) -> Iterator[float]:
     def step(data: TrainBatch) -> None:
-        trainer.update(replace(data, teacher=states(data)), phase, 0)
+        trainer.update([replace(data, teacher=states(data))], phase, 0)
 
     return _timed(step, _batches(trainer, phase))
 

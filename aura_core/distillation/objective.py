@@ -1,6 +1,6 @@
 """What a training step minimises: cross-entropy, distillation and the rest, each weighted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,8 @@ from aura_core.student.student import Student
 from aura_core.time_map import group_frames
 from aura_core.train_config import DistillationConfig, Phase
 
+PARTS = ("ce", "distil", "ctc", "moments")
+
 
 @dataclass(frozen=True)
 class Losses:
@@ -28,6 +30,12 @@ class Losses:
     distil_blocks: dict[int, Tensor]
     ctc: Tensor | None
     moments: Tensor | None
+
+    def scalars(self) -> dict[str, Tensor]:
+        """Every loss that was computed, by its name: `loss` is the total, `distil.4` a block's."""
+        parts = {"loss": self.total, **{name: getattr(self, name) for name in PARTS}}
+        blocks = {f"distil.{block}": loss for block, loss in self.distil_blocks.items()}
+        return {name: loss for name, loss in {**parts, **blocks}.items() if loss is not None}
 
 
 class Objective(nn.Module):
@@ -57,8 +65,32 @@ class Objective(nn.Module):
         self._config = config
         self.states_per_position = states_per_position
 
-    def forward(self, data: TrainBatch, phase: Phase, step: int) -> Losses:
-        """Compute the losses of one batch at a step of the phase, counted from 0."""
+    def weights(self, data: TrainBatch) -> Tensor:
+        """What each of `PARTS` is a mean over: float64 [4], tokens, targets, clips, positions.
+
+        CKA and the moments are statistics of the batch they are given and no means over it:
+        of several micro-batches each counts by its positions.
+        """
+        tokens = (data.batch.labels != IGNORE).sum()
+        clips = len(data.keys)
+        positions = data.batch.is_audio.sum()
+        by_value = self._config.loss in ("mse", "smooth_l1") and self._config.time_map == "stack"
+        targets = data.num_states.sum() if by_value else positions
+        counts = [float(each) for each in (tokens, targets, clips, positions)]
+        return torch.tensor(counts, dtype=torch.float64)
+
+    def forward(
+        self, data: TrainBatch, phase: Phase, step: int, shares: Sequence[float] = (1, 1, 1, 1)
+    ) -> Losses:
+        """Compute the losses of one batch.
+
+        Args:
+            data: the batch.
+            phase: weighs the losses.
+            step: of the phase, counted from 0.
+            shares: what each of `PARTS` is multiplied with, where the batch is one of several
+                whose losses are added up.
+        """
         adapted = max(self.layer_map, default=None)
         hidden = self.student(
             data.batch,
@@ -71,6 +103,11 @@ class Objective(nn.Module):
         distil = self._weighted(blocks) if blocks else None
         ctc = self._ctc(data, audio) if phase.ctc else None
         moments = self._moments(data, audio) if phase.moments else None
+        ce, distil, ctc, moments = (
+            None if loss is None else share * loss
+            for share, loss in zip(shares, (ce, distil, ctc, moments), strict=True)
+        )
+        blocks = {block: shares[1] * loss for block, loss in blocks.items()}
         weights = (phase.ce, phase.distil_weight(step), phase.ctc, phase.moments)
         parts = zip(weights, (ce, distil, ctc, moments), strict=True)
         total = torch.stack([weight * loss for weight, loss in parts if loss is not None]).sum()

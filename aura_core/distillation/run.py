@@ -34,7 +34,8 @@ def train(
 
     Only the teacher cache is read: the teacher itself is never loaded. With `text_lora_uri`
     the LLM starts with that text LoRA merged. `on_step` gets each step's record, the same
-    that ends up in `metrics.jsonl`.
+    that ends up in `metrics.jsonl`. In a `torch.distributed` process group every process calls
+    this and does its part of each step; the first one writes.
 
     Raises:
         AuraError: if the config does not fit the LLM or the cache, or the loss diverges.
@@ -50,8 +51,10 @@ def train(
         record["elapsed_s"] = before_s + time.perf_counter() - started
         records.append(record)
         on_step(record)
-        if trainer.step % config.checkpoint_every_steps == 0:
+        if trainer.workers.is_first and trainer.step % config.checkpoint_every_steps == 0:
             save_checkpoint(output_uri, trainer, records)
+    if not trainer.workers.is_first:
+        return
     with tempfile.TemporaryDirectory(prefix="aura-") as scratch:
         folder = Path(scratch)
         save_student(trainer.objective.student, config, folder, text_lora_uri)

@@ -4,12 +4,14 @@ import math
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from aura_core.artifacts import store
 from aura_core.cache.codec import pooling
@@ -17,6 +19,7 @@ from aura_core.cache.index import Fetched, TeacherCache
 from aura_core.distillation.heads import CtcHead, distillation_heads
 from aura_core.distillation.layer_map import resolve_layer_map
 from aura_core.distillation.objective import Losses, Objective
+from aura_core.distillation.parallel import Share, Workers, pieces, shares_of_mean
 from aura_core.distillation.probe import Similarity, state_similarity
 from aura_core.distillation.sampler import endless_batches
 from aura_core.distillation.token_states import TokenStates, token_states
@@ -64,6 +67,17 @@ class Trainer:
         self.step = 0
         self._first_loss: float | None = None
         self.data = data
+        self.workers = Workers.of_this_process()
+        self._parallel: nn.Module = (
+            DistributedDataParallel(
+                objective,
+                # A phase without cross-entropy does not reach the LoRA above.
+                find_unused_parameters=True,
+                broadcast_buffers=False,
+            )
+            if self.workers.count > 1
+            else objective
+        )
         lower, upper = self._at_both_rates()
         self.optimizer = torch.optim.AdamW(
             [{"params": lower}, {"params": upper}], betas=_BETAS, weight_decay=0.0, fused=True
@@ -118,67 +132,101 @@ class Trainer:
                 seed=self.config.seed * len(self.config.phases) + here.phase_index,
                 skip=here.step_in_phase,
             )
-            wanted = islice(batches, phase.steps - here.step_in_phase)
+            own = map(self.workers.share, batches)
+            wanted = islice(own, phase.steps - here.step_in_phase)
             # One thread, which only waits for storage: what computes here has the cores.
-            fetched = read_ahead(wanted, self.data.fetch, threads=1, depth=_BATCHES_AHEAD)
+            fetched = read_ahead(wanted, self._fetch, threads=1, depth=_BATCHES_AHEAD)
             while True:
                 asked = time.perf_counter()
-                batch = next(fetched, None)
-                if batch is None:
+                clips = next(fetched, None)
+                if clips is None:
                     break
-                yield self._train(self._position(), batch, time.perf_counter() - asked)
+                yield self._train(self._position(), clips, time.perf_counter() - asked)
+
+    def _fetch(self, share: Share) -> tuple[Share, list[Fetched]]:
+        return share, self.data.fetch(share.indices)
 
     def _train(
-        self, here: Position, fetched: Sequence[Fetched], data_wait_s: float
+        self, here: Position, clips: tuple[Share, list[Fetched]], data_wait_s: float
     ) -> dict[str, Any]:
+        share_of_batch, fetched = clips
         started = time.perf_counter() - data_wait_s
         phase = here.phase
         share = rate_share(phase, here.step_in_phase)
         rates = (phase.learning_rate, phase.upper_learning_rate or phase.learning_rate)
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = share * rate
-        data = self.data.assemble(fetched, with_text=phase.ce > 0, step=self.step)
-        losses, norm = self.update(data, phase, here.step_in_phase)
+        batches = [
+            self.data.assemble(piece, with_text=phase.ce > 0, step=self.step)
+            for piece in pieces(fetched, self.config.runtime.micro_batch_utterances)
+        ]
+        losses, norm = self.update(batches, phase, here.step_in_phase, counts=share_of_batch.counts)
         self.step += 1
         return {
             "step": self.step,
             "phase": phase.name,
-            **_scalars(losses),
+            **losses,
             "learning_rate": share * phase.learning_rate,
-            "gradient_norm": float(norm),
-            "samples_per_s": len(fetched) / (time.perf_counter() - started),
+            "gradient_norm": norm,
+            "samples_per_s": share_of_batch.of / (time.perf_counter() - started),
             "data_wait_s": data_wait_s,
         }
 
-    def update(self, data: TrainBatch, phase: Phase, step: int) -> tuple[Losses, Tensor]:
-        """Forward, backward and the optimiser's step on one batch.
+    def update(
+        self, batches: Sequence[TrainBatch], phase: Phase, step: int, *, counts: bool = True
+    ) -> tuple[dict[str, Any], float]:
+        """Forward, backward and the optimiser's step on this worker's part of a batch.
 
         Args:
-            data: the batch.
+            batches: one, or several micro-batches whose gradients are added up.
             phase: weighs the losses.
             step: of the phase, counted from 0.
+            counts: False for a worker that only takes part because all must.
 
         Returns:
-            The losses, and the norm of the gradient before it was clipped.
+            The losses of all workers' parts together, and the norm of the gradient before it was
+            clipped.
 
         Raises:
             AuraError: if the loss is not finite or explodes, or memory is too small.
         """
-        try:
-            with self.autocast():
-                losses = self.objective(data.to(self.device), phase, step)
-            self._check_loss(losses.total.item(), phase, step, data.keys)
-            losses.total.backward()
-        except torch.OutOfMemoryError as error:
-            raise AuraError(
-                f"step {self.step + 1} ({phase.name}): out of memory with {len(data.keys)} clips "
-                f"of up to {max(data.num_states.tolist())} teacher states; lower the phase's "
-                "batch_utterances"
-            ) from error
+        weights = [counts * self.objective.weights(data) for data in batches]
+        total = self.workers.sum(torch.stack(weights).sum(dim=0).to(self.device))
+        summed: dict[str, Tensor] = {}
+        for number, (data, weight) in enumerate(zip(batches, weights, strict=True), start=1):
+            shares = shares_of_mean(weight, total.cpu(), self.workers).tolist()
+            with self._reduced_if(number == len(batches)):
+                losses = self._accumulate(data, phase, step, shares)
+            for name, loss in losses.scalars().items():
+                summed[name] = summed.get(name, torch.zeros_like(loss)) + loss.detach()
+        found = self.workers.sum(torch.stack(list(summed.values()))) / self.workers.count
+        record = dict(zip(summed, found.tolist(), strict=True))
+        self._check_loss(record["loss"], phase, step, [k for b in batches for k in b.keys])
         norm = nn.utils.clip_grad_norm_(self.trainable.values(), _CLIP_NORM)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return losses, norm
+        return _nested(record), float(norm)
+
+    def _accumulate(
+        self, data: TrainBatch, phase: Phase, step: int, shares: Sequence[float]
+    ) -> Losses:
+        try:
+            with self.autocast():
+                losses: Losses = self._parallel(data.to(self.device), phase, step, shares)
+            torch.autograd.backward(losses.total)
+        except torch.OutOfMemoryError as error:
+            raise AuraError(
+                f"step {self.step + 1} ({phase.name}): out of memory with {len(data.keys)} clips "
+                f"of up to {max(data.num_states.tolist())} teacher states; set "
+                f"runtime.micro_batch_utterances below {len(data.keys)}"
+            ) from error
+        return losses
+
+    def _reduced_if(self, last: bool) -> AbstractContextManager[None]:
+        """Let the workers' gradients be averaged, after the last micro-batch only."""
+        if last or not isinstance(self._parallel, DistributedDataParallel):
+            return nullcontext()
+        return self._parallel.no_sync()
 
     def _check_loss(self, loss: float, phase: Phase, step: int, keys: Sequence[str]) -> None:
         """Raise AuraError if the loss is not finite, or many times what the phase began with."""
@@ -315,10 +363,7 @@ def _ctc_head(config: TrainConfig, tokens: TokenStates | None) -> CtcHead | None
     return CtcHead(tokens)
 
 
-def _scalars(losses: Losses) -> dict[str, Any]:
-    parts = {name: getattr(losses, name) for name in ("ce", "distil", "ctc", "moments")}
-    return {
-        "loss": losses.total.item(),
-        **{name: loss.item() for name, loss in parts.items() if loss is not None},
-        "distil_blocks": {str(b): loss.item() for b, loss in losses.distil_blocks.items()},
-    }
+def _nested(losses: Mapping[str, float]) -> dict[str, Any]:
+    """A record's losses, with those of the blocks together under `distil_blocks`."""
+    blocks = {name.removeprefix("distil."): v for name, v in losses.items() if "." in name}
+    return {name: v for name, v in losses.items() if "." not in name} | {"distil_blocks": blocks}

@@ -51,7 +51,7 @@ def run(spec: StageSpec) -> driver.Outcome:
             _train,
             train_loop_config={"spec": spec.model_dump_json(), "progress": progress},
             scaling_config=ScalingConfig(
-                num_workers=1,
+                num_workers=spec.runtime.workers,
                 use_gpu=spec.runtime.gpus_per_worker > 0,
                 resources_per_worker=_resources(spec),
             ),
@@ -82,11 +82,10 @@ def _in_background(work: Callable[[], Any]) -> "Future[Any]":
 
 
 def _resources(spec: StageSpec) -> dict[str, float]:
-    # One training worker takes what the stage's workers would take together.
-    cpus = spec.runtime.workers * spec.runtime.cpus_per_worker
+    wanted = {"CPU": spec.runtime.cpus_per_worker}
     if spec.runtime.gpus_per_worker:
-        return {"CPU": cpus, "GPU": spec.runtime.gpus_per_worker}
-    return {"CPU": cpus}
+        wanted["GPU"] = spec.runtime.gpus_per_worker
+    return wanted
 
 
 def _show(progress: Any, total: int, name: str, done: "Future[Any]") -> None:
@@ -114,9 +113,13 @@ def _train(loop_config: dict[str, Any]) -> None:
     config = driver.spec_config(spec, TrainConfig)
     torch.set_num_threads(max(1, int(_resources(spec)["CPU"])))
     progress = loop_config["progress"]
+    is_first = ray.train.get_context().get_world_rank() == 0
+    if torch.cuda.is_available():
+        torch.cuda.set_device(ray.train.torch.get_device())
 
     def report(record: dict[str, Any]) -> None:
-        progress.put.remote(record)
+        if is_first:
+            progress.put.remote(record)
         # Every report is a round trip to Ray Train's controller.
         if record["step"] % config.checkpoint_every_steps == 0:
             ray.train.report({key: v for key, v in record.items() if isinstance(v, int | float)})

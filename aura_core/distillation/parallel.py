@@ -1,0 +1,75 @@
+"""Several workers on one run: which utterances are whose, and sums over all of them.
+
+A step is the same step whatever the number of workers: the same utterances, each trained on by
+one worker, and losses that are means over all of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Share:
+    """A worker's utterances of a batch of `of`."""
+
+    indices: list[int]
+    of: int
+    counts: bool = True  # False: it has none, and trains on another's only to take part
+
+
+@dataclass(frozen=True)
+class Workers:
+    """This worker's place among those of its process group; alone without one."""
+
+    rank: int = 0
+    count: int = 1
+
+    @classmethod
+    def of_this_process(cls) -> "Workers":
+        """What `torch.distributed` says, if it is initialised."""
+        if not dist.is_available() or not dist.is_initialized():
+            return cls()
+        return cls(dist.get_rank(), dist.get_world_size())
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this worker writes what all have made."""
+        return self.rank == 0
+
+    def share(self, batch: Sequence[int]) -> Share:
+        """This worker's utterances of a batch, of like lengths as everyone's."""
+        own = list(batch[self.rank :: self.count])
+        return Share(own or list(batch[:1]), len(batch), counts=bool(own))
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Add up a tensor over the workers; gradients do not pass."""
+        total = values.detach().clone()
+        if self.count > 1:
+            dist.all_reduce(total)
+        return total
+
+
+def pieces(items: Sequence[Item], size: int | None) -> list[Sequence[Item]]:
+    """Cut a worker's utterances into micro-batches of at most `size`; None leaves them whole."""
+    size = size or max(1, len(items))
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def shares_of_mean(weights: Tensor, total: Tensor, workers: Workers) -> Tensor:
+    """What a mean over some items counts for in the mean over all, float [...].
+
+    Times the number of workers, because DistributedDataParallel averages their gradients.
+
+    Args:
+        weights: float [...], the items behind each mean here.
+        total: the same, of all micro-batches and workers.
+        workers: how many average.
+    """
+    return workers.count * weights / torch.clamp(total, min=1)

@@ -1,0 +1,101 @@
+"""Two real gloo processes, and micro-batches, against one worker with whole batches."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from aura_core.distillation.parallel import Share, Workers, pieces
+from aura_core.distillation.run import read_metrics, train
+from aura_core.distillation.sampler import epoch_batches
+from aura_core.stage_config import Runtime
+from aura_core.train_config import Phase
+
+WORKER = """
+import sys
+import torch
+import torch.distributed as dist
+from aura_core.distillation.run import train
+from aura_core.train_config import TrainConfig
+config, cache_uri, output_uri, meeting, rank = sys.argv[1:]
+torch.set_num_threads(1)
+dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=int(rank), world_size=2)
+train(
+    TrainConfig.model_validate_json(config),
+    cache_uri=cache_uri, output_uri=output_uri, on_step=lambda record: None,
+)
+dist.destroy_process_group()
+"""
+
+
+@pytest.fixture
+def config(train_config):
+    # Batches of 5 of 6 clips: the last of an epoch has one clip, and so none for a second worker.
+    phases = (
+        Phase(name="align", steps=3, batch_utterances=5, ce=0, ctc=0.3, warmup_steps=0),
+        Phase(name="learn", steps=2, batch_utterances=4, warmup_steps=1),
+    )
+    return train_config.model_copy(update={"phases": phases})
+
+
+@pytest.fixture
+def alone(config, cache_uri, tmp_path):
+    train(config, cache_uri=cache_uri, output_uri=str(tmp_path / "alone"), on_step=lambda _: None)
+    return read_metrics(str(tmp_path / "alone"))
+
+
+def assert_same_steps(found, expected):
+    assert [record["step"] for record in found] == [1, 2, 3, 4, 5]
+    for ours, theirs in zip(found, expected, strict=True):
+        names = {"loss", "distil", "ctc", "ce", "gradient_norm"} & theirs.keys()
+        values, wanted = ([record[name] for name in sorted(names)] for record in (ours, theirs))
+        assert values == pytest.approx(wanted, rel=1e-4)
+        assert ours["distil_blocks"] == pytest.approx(theirs["distil_blocks"], rel=1e-4)
+
+
+def test_two_workers_take_the_steps_of_one(config, alone, cache_uri, tmp_path):
+    output = str(tmp_path / "two")
+    arguments = [config.model_dump_json(), cache_uri, output, str(tmp_path / "meeting")]
+    workers = [
+        subprocess.Popen([sys.executable, "-c", WORKER, *arguments, str(rank)]) for rank in range(2)
+    ]
+    assert [worker.wait(timeout=240) for worker in workers] == [0, 0]
+    assert_same_steps(read_metrics(output), alone)
+
+
+def test_micro_batches_add_up_to_the_batch(config, alone, cache_uri, tmp_path):
+    runtime = Runtime(micro_batch_utterances=2)
+    train(
+        config.model_copy(update={"runtime": runtime}),
+        cache_uri=cache_uri,
+        output_uri=str(tmp_path / "micro"),
+        on_step=lambda _: None,
+    )
+    assert_same_steps(read_metrics(str(tmp_path / "micro")), alone)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_every_utterance_is_trained_on_once_an_epoch_whatever_the_number_of_workers(count):
+    lengths = [float(i % 5) for i in range(23)]
+    seen: list[int] = []
+    for batch in epoch_batches(lengths, 4, seed=0, epoch=0):
+        shares = [Workers(rank, count).share(batch) for rank in range(count)]
+        assert all(share.of == len(batch) for share in shares)
+        seen += [i for share in shares if share.counts for i in share.indices]
+    assert sorted(seen) == list(range(23))
+
+
+def test_a_worker_without_an_utterance_takes_part_and_does_not_count():
+    assert Workers(1, 2).share([7]) == Share([7], of=1, counts=False)
+
+
+def test_without_a_process_group_a_worker_is_alone():
+    assert Workers.of_this_process() == Workers(0, 1)
+    total = Workers().sum(torch.tensor([1.0, 2.0]))
+    assert total.tolist() == [1.0, 2.0]
+
+
+def test_pieces_keep_the_order_and_lose_nothing():
+    assert pieces([1, 2, 3, 4, 5], 2) == [[1, 2], [3, 4], [5]]
+    assert pieces([1, 2, 3], None) == [[1, 2, 3]]
