@@ -75,6 +75,24 @@ class TeacherCacheConfig(StageConfig):
         return 0.0 if self.padding == "trim" else float(self.padding.removesuffix("s"))
 
 
+class TargetsConfig(StageConfig):
+    """What the text LLM says to the transcripts, for the student to learn from; off by default.
+
+    It answers greedily. The transcript and the given response need no such stage.
+    """
+
+    self_generated: bool = Field(False, description="let it answer every transcript itself")
+    instruction: str = Field("", description="after the transcript; none: that alone is the turn")
+    max_new_tokens: int = Field(64, ge=1, description="an answer that is longer is left out")
+    top_k: int = Field(0, ge=0, description="logits kept of every answer's tokens; 0: none")
+    part_utterances: int = Field(256, ge=1)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether there is anything to make."""
+        return self.self_generated or self.top_k > 0
+
+
 class EvaluateConfig(StageConfig):
     """What is measured: every model on every split and task."""
 
@@ -124,6 +142,7 @@ class Config(Frozen):
     ingest: IngestConfig = IngestConfig()
     teacher_cache: TeacherCacheConfig = TeacherCacheConfig()
     text_lora: TrainConfig
+    targets: TargetsConfig = TargetsConfig()
     distil: TrainConfig
     ablation: AblationConfig = AblationConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
@@ -151,6 +170,20 @@ class Config(Frozen):
             )
         if (self.text_lora.input, self.distil.input) != ("text", "audio"):
             raise ValueError("text_lora.input is text and distil.input is audio")
+        return self
+
+    @model_validator(mode="after")
+    def _has_the_targets_it_learns_from(self) -> "Config":
+        reader = self.text_lora
+        if reader.targets.self_generated or any(phase.kl for phase in reader.phases):
+            raise ValueError("text_lora makes the targets: it cannot learn from them")
+        if any(phase.kl for phase in self.distil.phases) and not self.targets.top_k:
+            raise ValueError("a phase of distil has a kl: set targets.top_k to the logits to keep")
+        if self.distil.targets.self_generated and not self.targets.self_generated:
+            raise ValueError(
+                "distil.targets weighs self_generated answers: set targets.self_generated to make "
+                "them"
+            )
         return self
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ def forecast(config: Config, ingest: Manifest | None) -> dict[str, str]:
         "ingest": _ingest(config),
         "teacher_cache": _teacher_cache(config, ingest),
         "text_lora": _training(config.text_lora, ingest),
+        "targets": f"what {config.text_lora.llm} says to every transcript",
         **{name: _training(each, ingest) for name, each in students(config).items()},
         "evaluate": _evaluate(config, ingest),
         "report": "one HTML page",

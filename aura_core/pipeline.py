@@ -22,6 +22,7 @@ STAGE_VERSIONS = {
     "ingest": 1,
     "teacher_cache": 3,
     "text_lora": 2,
+    "targets": 1,
     "distil": 4,
     "evaluate": 1,
     "report": 1,
@@ -32,7 +33,8 @@ STAGE_INPUTS: dict[str, tuple[str, ...]] = {
     "ingest": (),
     "teacher_cache": ("ingest",),
     "text_lora": ("teacher_cache",),
-    "distil": ("teacher_cache", "text_lora"),
+    "targets": ("teacher_cache", "text_lora"),
+    "distil": ("teacher_cache", "text_lora", "targets"),
     "evaluate": ("ingest", "text_lora", "distil"),
     "report": ("ingest", "teacher_cache", "text_lora", "distil", "evaluate"),
 }
@@ -70,7 +72,7 @@ def plan(config: Config, root: str) -> dict[str, StageSpec]:
     """
     trained = students(config)
     specs: dict[str, StageSpec] = {}
-    for stage, inputs in STAGE_INPUTS.items():
+    for stage, inputs in stage_inputs(config).items():
         made = trained if stage == MAIN else {stage: getattr(config, stage)}
         # `distil` has its place among the inputs; the further students come after them.
         wanted = dict.fromkeys([*inputs, *(trained if stage in _COMPARES else ())])
@@ -78,6 +80,16 @@ def plan(config: Config, root: str) -> dict[str, StageSpec]:
             read = {each: specs[each] for each in wanted}
             specs[name] = _spec(name, stage, stage_config, read, root.rstrip("/"))
     return specs
+
+
+def stage_inputs(config: Config) -> dict[str, tuple[str, ...]]:
+    """`STAGE_INPUTS` without what the config does not use."""
+    unused = () if config.targets.is_used else ("targets",)
+    return {
+        stage: tuple(name for name in inputs if name not in unused)
+        for stage, inputs in STAGE_INPUTS.items()
+        if stage not in unused
+    }
 
 
 def _spec(

@@ -135,16 +135,35 @@ class AugmentationConfig(Frozen):
         return value
 
 
+class TargetWeights(Frozen):
+    """What a token of each kind of answer counts for; zero leaves the kind out."""
+
+    transcript: float = Field(1.0, ge=0)
+    response: float = Field(1.0, ge=0, description="where the utterance has one")
+    self_generated: float = Field(
+        0.0, ge=0, description="the text LLM's own answer (targets.self_generated)"
+    )
+
+    @model_validator(mode="after")
+    def _keeps_some(self) -> "TargetWeights":
+        if not any((self.transcript, self.response, self.self_generated)):
+            raise ValueError("give one kind of answer a weight")
+        return self
+
+
 class Phase(Frozen):
     """A stretch of training with fixed loss weights.
 
-    Without cross-entropy only the adapted blocks run, on audio alone.
+    Without cross-entropy and KL only the adapted blocks run, on audio alone.
     """
 
     name: str
     steps: int = Field(ge=1)
     batch_utterances: int = Field(24, ge=1)
     ce: float = Field(1.0, ge=0)
+    kl: float = Field(
+        0.0, ge=0, description="towards the text LLM's logits on the answers (targets.top_k)"
+    )
     distil: float = Field(1.0, ge=0)
     distil_end: float | None = Field(
         None, ge=0, description="its weight at the phase's end, reached linearly; none: constant"
@@ -161,11 +180,16 @@ class Phase(Frozen):
 
     @model_validator(mode="after")
     def _has_a_loss(self) -> "Phase":
-        if self.ce == self.distil == self.ctc == self.moments == 0:
+        if not any((self.ce, self.kl, self.distil, self.ctc, self.moments)):
             raise ValueError(f"phase {self.name!r} has no loss: give one of them a weight")
         if self.distil == 0 and self.distil_end is not None:
             raise ValueError(f"phase {self.name!r}: distil_end without a distil to start from")
         return self
+
+    @property
+    def answers(self) -> bool:
+        """Whether the LLM answers, all blocks of it, or audio alone goes through the first."""
+        return bool(self.ce or self.kl)
 
     def distil_weight(self, step: int) -> float:
         """Weight of distillation at a step of the phase, counted from 0."""
@@ -189,6 +213,7 @@ class TrainConfig(StageConfig):
     audio_embedding: AudioEmbeddingConfig = AudioEmbeddingConfig()
     distillation: DistillationConfig = DistillationConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
+    targets: TargetWeights = TargetWeights()
     phases: tuple[Phase, ...]
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where the hardware multiplies it, else fp32"

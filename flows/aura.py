@@ -41,11 +41,12 @@ def aura(
     specs = plan(config, resolve_root(root))
     wanted = choose_stages(until, only)
     require_inputs(specs, wanted)
+    todo = [spec for spec in specs.values() if spec.stage in wanted]
+    if not todo:
+        raise AuraError(f"{', '.join(wanted)}: this config makes none (see {wanted[0]} in --help)")
 
-    last = ""
-    for spec in specs.values():
-        if spec.stage in wanted:
-            last = STAGE_TASKS[spec.stage](spec, where=launch)
+    for spec in todo:
+        last = STAGE_TASKS[spec.stage](spec, where=launch)
     log.info("artifact %s", last)
     return last
 

@@ -94,7 +94,7 @@ def run(
                 log.info("hit  %s %s", name, spec.fingerprint[:12])
         else:
             local_prefect.run_flow(**selection.flow_parameters, until=until, launch=launch)
-    last = specs[stages[-1]]
+    last = list(wanted.values())[-1]
     if last.stage == "report":
         out.print("report:", store.join(last.uri, REPORT_NAME))
     else:

@@ -20,6 +20,7 @@ JOBS: Mapping[str, str] = {
     "ingest": "ingest",
     "teacher_cache": "precompute",
     "text_lora": "distill",
+    "targets": "targets",
     "distil": "distill",
     "evaluate": "evaluate",
     "report": "report",

@@ -1,4 +1,4 @@
-"""Distances between student states and teacher states, masked to valid positions."""
+"""Distances: student states and teacher states, and the answers' tokens and logits."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,37 @@ from torch import Tensor
 from torch.nn import functional
 
 from aura_core.distillation.similarity import linear_cka
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+    """Mean cross-entropy of float [tokens, vocabulary] and int64 [tokens], by `weights`."""
+    if weights is None:
+        return functional.cross_entropy(logits, labels)
+    return _weighted_mean(functional.cross_entropy(logits, labels, reduction="none"), weights)
+
+
+def kl_to_top(
+    logits: Tensor, top_ids: Tensor, top_logprobs: Tensor, weights: Tensor | None
+) -> Tensor:
+    """Mean KL divergence of the student from the text LLM, whose tail is left out.
+
+    The text LLM's probabilities are scaled to sum to one over its likeliest tokens; the
+    student's are those over its whole vocabulary.
+
+    Args:
+        logits: the student's, float [tokens, vocabulary].
+        top_ids: the text LLM's likeliest tokens, int64 [tokens, top_k].
+        top_logprobs: their log-probabilities, float [tokens, top_k].
+        weights: float [tokens], or None.
+    """
+    wanted = top_logprobs.log_softmax(dim=-1)
+    found = logits.log_softmax(dim=-1).gather(-1, top_ids)
+    divergence = (wanted.exp() * (wanted - found)).sum(dim=-1)
+    return divergence.mean() if weights is None else _weighted_mean(divergence, weights)
+
+
+def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    return (values * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
 
 
 def cosine_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:

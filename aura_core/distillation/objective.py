@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from aura_core.distillation.heads import CtcHead
-from aura_core.distillation.losses import LOSSES, moment_loss
+from aura_core.distillation.losses import LOSSES, cross_entropy, kl_to_top, moment_loss
 from aura_core.distillation.token_states import TokenStates
 from aura_core.distillation.training_set import TrainBatch
 from aura_core.padding import valid_positions
@@ -17,7 +16,7 @@ from aura_core.student.student import Student
 from aura_core.time_map import group_frames
 from aura_core.train_config import DistillationConfig, Phase
 
-PARTS = ("ce", "distil", "ctc", "moments")
+PARTS = ("ce", "kl", "distil", "ctc", "moments")
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,7 @@ class Losses:
 
     total: Tensor
     ce: Tensor | None
+    kl: Tensor | None
     distil: Tensor | None
     distil_blocks: dict[int, Tensor]
     ctc: Tensor | None
@@ -66,21 +66,22 @@ class Objective(nn.Module):
         self.states_per_position = states_per_position
 
     def weights(self, data: TrainBatch) -> Tensor:
-        """What each of `PARTS` is a mean over: float64 [4], tokens, targets, clips, positions.
+        """What each of `PARTS` is a mean over, float64 [parts]: tokens, positions, clips.
 
         CKA and the moments are statistics of the batch they are given and no means over it:
         of several micro-batches each counts by its positions.
         """
-        tokens = (data.batch.labels != IGNORE).sum()
+        labelled = (data.batch.labels != IGNORE).sum()
+        tokens = labelled if data.token_weights is None else data.token_weights.sum()
         clips = len(data.keys)
         positions = data.batch.is_audio.sum()
         by_value = self._config.loss in ("mse", "smooth_l1") and self._config.time_map == "stack"
         targets = data.num_states.sum() if by_value else positions
-        counts = [float(each) for each in (tokens, targets, clips, positions)]
+        counts = [float(each) for each in (tokens, tokens, targets, clips, positions)]
         return torch.tensor(counts, dtype=torch.float64)
 
     def forward(
-        self, data: TrainBatch, phase: Phase, step: int, shares: Sequence[float] = (1, 1, 1, 1)
+        self, data: TrainBatch, phase: Phase, step: int, shares: Sequence[float] | None = None
     ) -> Losses:
         """Compute the losses of one batch.
 
@@ -89,29 +90,31 @@ class Objective(nn.Module):
             phase: weighs the losses.
             step: of the phase, counted from 0.
             shares: what each of `PARTS` is multiplied with, where the batch is one of several
-                whose losses are added up.
+                whose losses are added up; None is 1.
         """
         adapted = max(self.layer_map, default=None)
         hidden = self.student(
             data.batch,
             blocks=tuple(self.layer_map),
-            stop_after=None if phase.ce else adapted,
+            stop_after=None if phase.answers else adapted,
         )
         audio = {block: audio_states(data.batch, h) for block, h in hidden.blocks.items()}
-        ce = self._cross_entropy(data, hidden.last) if phase.ce else None
+        ce, kl = self._answer_losses(data, hidden.last, phase)
         blocks = self.distillation(data, audio) if phase.distil else {}
         distil = self._weighted(blocks) if blocks else None
         ctc = self._ctc(data, audio) if phase.ctc else None
         moments = self._moments(data, audio) if phase.moments else None
-        ce, distil, ctc, moments = (
-            None if loss is None else share * loss
-            for share, loss in zip(shares, (ce, distil, ctc, moments), strict=True)
+        share = dict(zip(PARTS, shares or [1.0] * len(PARTS), strict=True))
+        found = {"ce": ce, "kl": kl, "distil": distil, "ctc": ctc, "moments": moments}
+        parts = {name: share[name] * loss for name, loss in found.items() if loss is not None}
+        weights = {name: getattr(phase, name) for name in PARTS}
+        weights["distil"] = phase.distil_weight(step)
+        total = torch.stack([weights[name] * loss for name, loss in parts.items()]).sum()
+        return Losses(
+            total=total,
+            distil_blocks={block: share["distil"] * loss for block, loss in blocks.items()},
+            **{name: parts.get(name) for name in PARTS},
         )
-        blocks = {block: shares[1] * loss for block, loss in blocks.items()}
-        weights = (phase.ce, phase.distil_weight(step), phase.ctc, phase.moments)
-        parts = zip(weights, (ce, distil, ctc, moments), strict=True)
-        total = torch.stack([weight * loss for weight, loss in parts if loss is not None]).sum()
-        return Losses(total, ce, distil, blocks, ctc, moments)
 
     @torch.no_grad()
     def spell(self, batch: Batch) -> list[list[int]]:
@@ -125,10 +128,21 @@ class Objective(nn.Module):
         hidden = self.student(batch, blocks=(adapted,), stop_after=adapted).blocks[adapted]
         return self.ctc_head.spell(audio_states(batch, hidden), batch.is_audio.sum(dim=1))
 
-    def _cross_entropy(self, data: TrainBatch, last: Tensor) -> Tensor:
+    def _answer_losses(
+        self, data: TrainBatch, last: Tensor, phase: Phase
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Cross-entropy and KL at the tokens to learn, each a mean by their weights."""
+        if not phase.answers:
+            return None, None
         labelled = data.batch.labels != IGNORE
         logits = self.student.logits(last[labelled]).float()
-        return functional.cross_entropy(logits, data.batch.labels[labelled])
+        labels, weights = data.batch.labels[labelled], data.token_weights
+        ce = cross_entropy(logits, labels, weights) if phase.ce else None
+        if not phase.kl:
+            return ce, None
+        assert data.top_ids is not None, "the config asks for logits that were not made"
+        assert data.top_logprobs is not None
+        return ce, kl_to_top(logits, data.top_ids, data.top_logprobs, weights)
 
     def distillation(self, data: TrainBatch, audio: Mapping[int, Tensor]) -> dict[int, Tensor]:
         """Return each mapped block's loss, given its audio states [batch, positions, width]."""

@@ -16,6 +16,7 @@ from aura_core.distillation.checkpoint import (
 )
 from aura_core.distillation.trainer import new_trainer
 from aura_core.student.export import save_encoder, save_student
+from aura_core.targets.table import open_targets
 from aura_core.train_config import TrainConfig
 
 METRICS = "metrics.jsonl"
@@ -28,12 +29,14 @@ def train(
     cache_uri: str,
     output_uri: str,
     text_lora_uri: str | None = None,
+    targets_uri: str | None = None,
     on_step: Callable[[dict[str, Any]], None],
 ) -> None:
     """Train a student and publish it at `output_uri`, going on from its newest checkpoint.
 
     Only the teacher cache is read: the teacher itself is never loaded. With `text_lora_uri`
-    the LLM starts with that text LoRA merged. `on_step` gets each step's record, the same
+    the LLM starts with that text LoRA merged; `targets_uri` holds what it has said to the
+    transcripts. `on_step` gets each step's record, the same
     that ends up in `metrics.jsonl`. In a `torch.distributed` process group every process calls
     this and does its part of each step; the first one writes.
 
@@ -41,7 +44,8 @@ def train(
         AuraError: if the config does not fit the LLM or the cache, or the loss diverges.
     """
     cache = open_cache(cache_uri)
-    trainer = new_trainer(config, cache, text_lora_uri)
+    targets = open_targets(targets_uri) if targets_uri else None
+    trainer = new_trainer(config, cache, text_lora_uri, targets)
     # Before a checkpoint is restored: a resumed run measures the same.
     before = trainer.similarity()
     records = restore_checkpoint(output_uri, trainer)

@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from aura_core.artifacts import store
 from aura_core.cache.codec import pooling
 from aura_core.cache.index import Fetched, TeacherCache
+from aura_core.distillation.answers import Answers
 from aura_core.distillation.heads import CtcHead, distillation_heads
 from aura_core.distillation.layer_map import resolve_layer_map
 from aura_core.distillation.objective import Losses, Objective
@@ -38,6 +39,7 @@ from aura_core.student.audio_embedding import EncoderFrames, Stem, new_stem
 from aura_core.student.export import ADAPTER
 from aura_core.student.prompts import ChatFormat
 from aura_core.student.student import Student
+from aura_core.targets.table import Targets
 from aura_core.train_config import Phase, TrainConfig
 
 _BETAS = (0.9, 0.98)
@@ -157,7 +159,7 @@ class Trainer:
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = share * rate
         batches = [
-            self.data.assemble(piece, with_text=phase.ce > 0, step=self.step)
+            self.data.assemble(piece, with_text=phase.answers, step=self.step)
             for piece in pieces(fetched, self.config.runtime.micro_batch_utterances)
         ]
         losses, norm = self.update(batches, phase, here.step_in_phase, counts=share_of_batch.counts)
@@ -272,11 +274,15 @@ def rate_share(phase: Phase, step: int) -> float:
 
 
 def new_trainer(
-    config: TrainConfig, cache: TeacherCache, text_lora_uri: str | None = None
+    config: TrainConfig,
+    cache: TeacherCache,
+    text_lora_uri: str | None = None,
+    targets: Targets | None = None,
 ) -> Trainer:
     """Build an untrained run from a config and a teacher cache; the teacher is not loaded.
 
-    With `text_lora_uri` the LLM is the one that text LoRA has taught the language of the task.
+    With `text_lora_uri` the LLM is the one that text LoRA has taught the language of the task;
+    `targets` are what that LLM has said to the transcripts.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(config.seed)
@@ -290,7 +296,13 @@ def new_trainer(
     stem = (lambda: _stem(config, cache)) if hears else None
     student = new_student(config, llm, stem).to(device)
     data = TrainingSet(
-        cache, chat, student.audio_embedding, cache.layers, config.augmentation, config.seed
+        cache,
+        chat,
+        student.audio_embedding,
+        cache.layers,
+        Answers(chat, config.targets, targets),
+        config.augmentation,
+        config.seed,
     )
     layer_map: Mapping[int, int] = {}
     group = _states_per_position(config, cache) if hears else 1

@@ -9,10 +9,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from aura_core.cache.index import Fetched, Sample, TeacherCache
+from aura_core.distillation.answers import Answer, Answers
 from aura_core.distillation.augment import augment
 from aura_core.student.audio_embedding import AudioEmbedding, EncoderFrames
-from aura_core.student.batch import Batch, Continuation, Layout, collate
-from aura_core.student.prompts import TRANSCRIBE, ChatFormat
+from aura_core.student.batch import Batch, Layout, collate
+from aura_core.student.prompts import ChatFormat
 from aura_core.train_config import AugmentationConfig
 
 
@@ -25,6 +26,10 @@ class TrainBatch:
     num_states: Tensor  # int64 [batch], the teacher's, at the cache's rate
     transcripts: list[list[int]]
     keys: list[str]
+    # Of every token to learn, in the order of the labels; None where all count alike.
+    token_weights: Tensor | None = None  # float32 [tokens]
+    top_ids: Tensor | None = None  # int64 [tokens, top_k]
+    top_logprobs: Tensor | None = None  # float32 [tokens, top_k]
 
     def to(self, device: torch.device) -> "TrainBatch":
         """Move every tensor to `device`."""
@@ -33,6 +38,11 @@ class TrainBatch:
             batch=self.batch.to(device),
             teacher={layer: states.to(device) for layer, states in self.teacher.items()},
             num_states=self.num_states.to(device),
+            **{
+                name: value.to(device)
+                for name in ("token_weights", "top_ids", "top_logprobs")
+                if (value := getattr(self, name)) is not None
+            },
         )
 
 
@@ -45,11 +55,13 @@ class TrainingSet:
         chat: ChatFormat,
         audio_embedding: AudioEmbedding | None,
         layers: Sequence[int],
+        answers: Answers,
         augmentation: AugmentationConfig,
         seed: int,
     ) -> None:
         self.cache = cache
         self.chat = chat
+        self._answers = answers
         self._audio_embedding = audio_embedding
         is_bridge = audio_embedding and isinstance(audio_embedding.stem, EncoderFrames)
         self._heard_layer = max(cache.layers) if is_bridge else None
@@ -85,10 +97,13 @@ class TrainingSet:
         heard = self.layers if self._heard_layer is None else [*self.layers, self._heard_layer]
         samples = [self.cache.decode(each, heard) for each in fetched]
         features = [self._features(sample, step) for sample in samples]
+        answers = [self._answers.of(sample) if with_text else [] for sample in samples]
         layouts = [
-            self._layout(sample, len(each), with_text=with_text)
-            for sample, each in zip(samples, features, strict=True)
+            self._layout(sample, len(heard_of_it), said)
+            for sample, heard_of_it, said in zip(samples, features, answers, strict=True)
         ]
+        together = [answer for each in answers for answer in each]
+        top_ids, top_logprobs = self._answers.top_logprobs(together)
         return TrainBatch(
             batch=collate(layouts, features if self._audio_embedding else None),
             teacher={
@@ -100,6 +115,9 @@ class TrainingSet:
             ),
             transcripts=[self.chat.text(s.text) for s in samples],
             keys=[s.key for s in samples],
+            token_weights=self._answers.token_weights(together),
+            top_ids=top_ids,
+            top_logprobs=top_logprobs,
         )
 
     def _features(self, sample: Sample, step: int) -> Tensor:
@@ -110,7 +128,7 @@ class TrainingSet:
             sample.log_mel, self._augmentation, seed=self._seed, step=step, key=sample.key
         )
 
-    def _layout(self, sample: Sample, num_frames: int, *, with_text: bool) -> Layout:
+    def _layout(self, sample: Sample, num_frames: int, answers: Sequence[Answer]) -> Layout:
         num_audio = 0
         if self._audio_embedding is not None:
             num_audio = int(self._audio_embedding.num_tokens(torch.tensor(num_frames)))
@@ -118,14 +136,5 @@ class TrainingSet:
             prefix=self.chat.prefix,
             num_audio_tokens=num_audio,
             text=[] if num_audio else self.chat.text(sample.text),
-            continuations=self._continuations(sample) if with_text else [],
+            continuations=[answer.continuation for answer in answers],
         )
-
-    def _continuations(self, sample: Sample) -> list[Continuation]:
-        pairs = [(TRANSCRIBE, sample.text)]
-        if sample.response is not None:
-            pairs.append((sample.instruction or "", sample.response))
-        return [
-            Continuation(self.chat.suffix(instruction), self.chat.response(response))
-            for instruction, response in pairs
-        ]

@@ -93,7 +93,7 @@ def _show(progress: Any, total: int, name: str, done: "Future[Any]") -> None:
         while True:
             ended = done.done()
             record = ray.get(progress.newest.remote())
-            shown = ("loss", "ce", "distil", "ctc", "samples_per_s")
+            shown = ("loss", "ce", "kl", "distil", "ctc", "samples_per_s")
             bar.set_postfix(
                 {key: f"{record[key]:.3g}" for key in shown if key in record}, refresh=False
             )
@@ -128,6 +128,7 @@ def _train(loop_config: dict[str, Any]) -> None:
         config,
         cache_uri=spec.inputs["teacher_cache"],
         text_lora_uri=spec.inputs.get("text_lora"),
+        targets_uri=spec.inputs.get("targets"),
         output_uri=spec.uri,
         on_step=report,
     )

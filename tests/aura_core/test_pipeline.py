@@ -35,12 +35,21 @@ def test_the_plan_repeats():
             "teacher_cache.layers=[4]",
             {"teacher_cache", "text_lora", "distil", "evaluate", "report"},
         ),
-        ("ingest.demo.seed=5", set(STAGE_INPUTS)),
+        ("ingest.demo.seed=5", set(STAGE_INPUTS) - {"targets"}),
         ("distil.runtime.workers=1", set()),
     ],
 )
 def test_a_change_reaches_exactly_what_lies_downstream(assignment, stages):
     assert changed_stages(assignment) == stages
+
+
+def test_targets_are_a_stage_only_where_they_are_used():
+    used = plan(override(recipe("smoke"), ["targets.top_k=4"]), "/r")
+    assert list(used) == list(STAGE_INPUTS)
+    assert used["distil"].inputs["targets"] == used["targets"].uri
+    unused = plan(recipe("smoke"), "/r")
+    assert "targets" not in unused
+    assert "targets" not in unused["distil"].inputs
 
 
 def test_the_root_is_no_part_of_the_identity():

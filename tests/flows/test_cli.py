@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from aura_core.artifacts.newest import newest_artifact
-from aura_core.pipeline import STAGE_INPUTS
-from aura_core.recipes import RECIPES
+from aura_core.pipeline import stage_inputs
+from aura_core.recipes import RECIPES, recipe
 
 AURA = Path(sys.executable).with_name("aura")
 
@@ -100,7 +100,7 @@ def test_a_run_of_hits_names_the_report_and_imports_no_torch_and_no_prefect(smok
     assert path.parent.parent == Path(smoke_root, "report")
     assert "<html" in path.read_text()[:200]
     assert [line.split()[:2] for line in result.stderr.splitlines()] == [
-        ["hit", stage] for stage in STAGE_INPUTS
+        ["hit", stage] for stage in stage_inputs(recipe("smoke"))
     ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
 from aura_core.overrides import override
-from aura_core.pipeline import STAGE_INPUTS, is_complete, plan
+from aura_core.pipeline import is_complete, plan, stage_inputs
 from aura_core.recipes import recipe
 
 
@@ -64,7 +64,7 @@ def test_the_full_pipeline_runs_every_stage_by_a_readable_name(prefect_env, depl
     assert tasks == dict.fromkeys(names, "COMPLETED")
     assert all(is_complete(spec) for spec in specs.values())
     stages = [path.split("/")[0] for path in artifacts(deployed_root)]
-    assert set(stages) >= set(STAGE_INPUTS)
+    assert set(stages) >= set(stage_inputs(recipe("smoke")))
     assert stages.count("report") == 1
     assert len(store.read_text(store.join(specs["report"].uri, "report.html"))) > 1000
     assert any("step" in line for line in lines), "the driver's output reaches the server"
@@ -87,7 +87,9 @@ def test_no_credential_is_in_an_artifact_or_in_a_log(prefect_env, deployed_root)
 def test_the_command_line_finds_all_of_it_done(tools, prefect_env, deployed_root, small):
     command = ["aura", "run", "--recipe", "smoke", "--root", deployed_root]
     command += [part for assignment in small for part in ("--set", assignment)]
-    assert tools.run(command, prefect_env, timeout_s=15).count("hit") == len(STAGE_INPUTS)
+    assert tools.run(command, prefect_env, timeout_s=15).count("hit") == len(
+        stage_inputs(recipe("smoke"))
+    )
     results = ["aura", "results", "--json", "--root", deployed_root]
     rows = json.loads(tools.run(results, prefect_env))
     assert {"aura", "cascade", "text"} <= {row["model"] for row in rows}

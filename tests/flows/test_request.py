@@ -14,7 +14,7 @@ from flows.request import choose_stages, load_config, manifest_overrides, resolv
     [
         (None, None, list(STAGE_INPUTS)),
         ("teacher_cache", None, ["ingest", "teacher_cache"]),
-        ("distil", None, ["ingest", "teacher_cache", "text_lora", "distil"]),
+        ("distil", None, ["ingest", "teacher_cache", "text_lora", "targets", "distil"]),
         ("report", None, list(STAGE_INPUTS)),
         (None, ["report", "evaluate"], ["evaluate", "report"]),
         ("evaluate", ["report", "evaluate"], ["evaluate"]),

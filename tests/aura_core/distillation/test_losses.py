@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from aura_core.distillation.losses import LOSSES, moment_loss
+from aura_core.distillation.losses import LOSSES, cross_entropy, kl_to_top, moment_loss
 
 
 @pytest.fixture
@@ -51,3 +51,29 @@ def test_moments_add_the_squared_shift_and_the_squared_excess_of_spread():
     states = torch.tensor([[[1.0], [3.0], [5.0], [99.0]]])
     valid = torch.tensor([[True, True, True, False]])
     assert float(moment_loss(states, valid)) == pytest.approx(3**2 + (2 - 1) ** 2)
+
+
+def test_weights_make_cross_entropy_a_weighted_mean():
+    logits, labels = torch.randn(5, 7), torch.tensor([0, 1, 2, 3, 4])
+    plain = cross_entropy(logits, labels, None)
+    torch.testing.assert_close(cross_entropy(logits, labels, torch.full((5,), 3.0)), plain)
+    first = cross_entropy(logits, labels, torch.tensor([1.0, 0, 0, 0, 0]))
+    torch.testing.assert_close(first, cross_entropy(logits[:1], labels[:1], None))
+
+
+def test_kl_is_zero_for_the_same_distribution_and_grows_with_the_distance():
+    logits = torch.randn(4, 6)
+    logprobs, ids = logits.log_softmax(dim=-1).sort(descending=True)
+    assert float(kl_to_top(logits, ids, logprobs, None)) == pytest.approx(0, abs=1e-6)
+    near, far = (float(kl_to_top(logits + d * torch.randn(4, 6), ids, logprobs, None))
+                 for d in (0.1, 2.0))  # fmt: skip
+    assert 0 < near < far
+
+
+def test_kl_of_some_logits_asks_for_their_mass_of_the_student():
+    teacher = torch.tensor([[-0.1, -2.4]])
+    sure = torch.tensor([[9.0, 6.7, -9.0, -9.0]])
+    elsewhere = torch.tensor([[2.0, -0.3, 9.0, 9.0]])
+    ids = torch.tensor([[0, 1]])
+    assert float(kl_to_top(sure, ids, teacher, None)) < 0.01
+    assert float(kl_to_top(elsewhere, ids, teacher, torch.ones(1))) > 5

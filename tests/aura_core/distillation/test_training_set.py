@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from aura_core.cache.index import open_cache
+from aura_core.distillation.answers import Answers
 from aura_core.distillation.training_set import TrainingSet
 from aura_core.models.llm import load_llm
 from aura_core.student.audio_embedding import AudioEmbedding, ConvStem
 from aura_core.student.prompts import ChatFormat
-from aura_core.train_config import AugmentationConfig
+from aura_core.train_config import AugmentationConfig, TargetWeights
 
 INDICES = [0, 3, 5]
 
@@ -21,7 +22,9 @@ def training_set(cache_uri):
 
     def build(augmentation: AugmentationConfig) -> TrainingSet:
         chat = ChatFormat(tokenizer)
-        return TrainingSet(open_cache(cache_uri), chat, embedding, [2, 4], augmentation, seed=0)
+        answers = Answers(chat, TargetWeights())
+        cache = open_cache(cache_uri)
+        return TrainingSet(cache, chat, embedding, [2, 4], answers, augmentation, seed=0)
 
     return build
 

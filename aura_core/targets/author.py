@@ -1,0 +1,114 @@
+"""The text LLM at work on transcripts: it answers, and says how likely an answer's tokens are."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from aura_core.config import TargetsConfig
+from aura_core.student.batch import IGNORE, Continuation, Layout, collate
+from aura_core.student.decoding import decode_greedy
+from aura_core.student.inference import load_student
+from aura_core.student.prompts import TRANSCRIBE
+
+_BATCH = 16
+
+
+class Author:
+    """The LLM of a `text_lora` artifact."""
+
+    def __init__(self, text_lora_uri: str, config: TargetsConfig) -> None:
+        self._student, self._chat, _ = load_student(text_lora_uri)
+        self._config = config
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Make the rows of a part of utterances: `key`, `text`, `instruction`, `response` each.
+
+        Raises:
+            KeyError: if a row lacks one of them.
+        """
+        made: list[dict[str, Any]] = []
+        for start in range(0, len(rows), _BATCH):
+            batch = rows[start : start + _BATCH]
+            own = self._answer(batch) if self._config.self_generated else [""] * len(batch)
+            answers = [self._answers(row, answer) for row, answer in zip(batch, own, strict=True)]
+            made += self._with_logprobs(batch, answers)
+        return made
+
+    def _answers(
+        self, row: Mapping[str, Any], own: str | None
+    ) -> list[tuple[str, str, str | None]]:
+        """Kind, instruction and response of everything an utterance is asked."""
+        asked: list[tuple[str, str, str | None]] = [("transcript", TRANSCRIBE, row["text"])]
+        if row["response"] is not None:
+            asked.append(("response", row["instruction"] or "", row["response"]))
+        if self._config.self_generated:
+            asked.append(("self_generated", self._config.instruction, own))
+        return asked
+
+    def _answer(self, rows: Sequence[Mapping[str, Any]]) -> list[str | None]:
+        """The LLM's own words to each transcript; None where it did not end, or said nothing."""
+        suffix = self._chat.suffix(self._config.instruction)
+        layouts = [
+            Layout(self._chat.prefix, 0, self._chat.text(row["text"]), [Continuation(suffix, [])])
+            for row in rows
+        ]
+        limit = self._config.max_new_tokens
+        found = decode_greedy(
+            self._student,
+            collate(layouts).to(next(self._student.parameters()).device),
+            end_ids=[self._chat.end_id],
+            max_new_tokens=limit,
+        )
+        texts = [self._chat.decode(ids) if len(ids) < limit else "" for ids in found]
+        return [text or None for text in texts]
+
+    @torch.inference_mode()
+    def _with_logprobs(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        answers: Sequence[Sequence[tuple[str, str, str | None]]],
+    ) -> list[dict[str, Any]]:
+        said = [
+            [
+                Continuation(self._chat.suffix(instruction), self._chat.response(response))
+                for _, instruction, response in each
+                if response is not None
+            ]
+            for each in answers
+        ]
+        top = iter(self._top(rows, said) if self._config.top_k else [])
+        made = []
+        for row, each in zip(rows, answers, strict=True):
+            for kind, _, response in each:
+                ids, logprobs = next(top, ([], [])) if response is not None else ([], [])
+                made.append(
+                    {
+                        "key": row["key"],
+                        "kind": kind,
+                        "response": response,
+                        "top_ids": ids,
+                        "top_logprobs": logprobs,
+                    }
+                )
+        return made
+
+    def _top(
+        self, rows: Sequence[Mapping[str, Any]], said: Sequence[Sequence[Continuation]]
+    ) -> list[tuple[list[int], list[float]]]:
+        """The most likely tokens, and their log-probabilities, at every token of every answer."""
+        layouts = [
+            Layout(self._chat.prefix, 0, self._chat.text(row["text"]), each)
+            for row, each in zip(rows, said, strict=True)
+        ]
+        batch = collate(layouts).to(next(self._student.parameters()).device)
+        states = self._student(batch).last[batch.labels != IGNORE]
+        logprobs = self._student.logits(states).float().log_softmax(dim=-1)
+        values, ids = logprobs.topk(self._config.top_k, dim=-1)
+        lengths = [len(answer.response) for each in said for answer in each]
+        return [
+            (one.flatten().tolist(), other.flatten().tolist())
+            for one, other in zip(
+                torch.split(ids.cpu(), lengths), torch.split(values.cpu(), lengths), strict=True
+            )
+        ]

@@ -1,0 +1,27 @@
+"""Training on real Ray, by two workers of one process group."""
+
+import logging
+
+import pytest
+import ray
+
+from aura_core.distillation.run import read_metrics
+from aura_core.pipeline import plan
+from aura_core.recipes import recipe
+from aura_core.stage_config import Runtime
+from tasks.jobs import distill
+
+
+def test_two_workers_take_the_steps_that_one_took(smoke_root, tmp_path):
+    spec = plan(recipe("smoke"), smoke_root)["distil"]
+    both = {"uri": str(tmp_path), "runtime": Runtime(workers=2, cpus_per_worker=1)}
+    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level=logging.WARNING)
+    try:
+        files, counts, _ = distill.run(spec.model_copy(update=both))
+    finally:
+        ray.shutdown()
+    assert "adapter/adapter_model.safetensors" in files
+    assert counts == {"steps": 4}
+    found, expected = read_metrics(str(tmp_path)), read_metrics(spec.uri)
+    # The smoke run may compute in bf16.
+    assert [r["loss"] for r in found] == pytest.approx([r["loss"] for r in expected], rel=0.03)
