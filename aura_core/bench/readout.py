@@ -7,7 +7,8 @@ import torch
 
 from aura_core.cache.index import TeacherCache
 from aura_core.corpus.table import decode_audio
-from aura_core.distillation.trainer import Trainer, new_trainer
+from aura_core.distillation.new_trainer import new_trainer
+from aura_core.distillation.trainer import Trainer
 from aura_core.evaluation import wer
 from aura_core.evaluation.bootstrap import Floats
 from aura_core.models.whisper_encoder import log_mel

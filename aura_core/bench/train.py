@@ -19,8 +19,9 @@ from aura_core.cache.index import TeacherCache, open_cache
 from aura_core.cache.plan import safe_key
 from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import decode_audio
+from aura_core.distillation.new_trainer import new_trainer
 from aura_core.distillation.sampler import endless_batches
-from aura_core.distillation.trainer import Trainer, new_trainer
+from aura_core.distillation.trainer import Trainer
 from aura_core.distillation.training_set import TrainBatch
 from aura_core.models.whisper_encoder import (
     encoder_states,

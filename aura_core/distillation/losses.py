@@ -10,7 +10,12 @@ from aura_core.distillation.similarity import linear_cka
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
-    """Mean cross-entropy of float [tokens, vocabulary] and int64 [tokens], by `weights`."""
+    """Mean cross-entropy of float [tokens, vocabulary] and int64 [tokens], by `weights`.
+
+    Zero where nothing is to be said.
+    """
+    if not len(labels):
+        return logits.sum()
     if weights is None:
         return functional.cross_entropy(logits, labels)
     return _weighted_mean(functional.cross_entropy(logits, labels, reduction="none"), weights)
@@ -33,7 +38,7 @@ def kl_to_top(
     wanted = top_logprobs.log_softmax(dim=-1)
     found = logits.log_softmax(dim=-1).gather(-1, top_ids)
     divergence = (wanted.exp() * (wanted - found)).sum(dim=-1)
-    return divergence.mean() if weights is None else _weighted_mean(divergence, weights)
+    return _weighted_mean(divergence, torch.ones_like(divergence) if weights is None else weights)
 
 
 def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:

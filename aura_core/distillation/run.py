@@ -14,7 +14,7 @@ from aura_core.distillation.checkpoint import (
     restore_checkpoint,
     save_checkpoint,
 )
-from aura_core.distillation.trainer import new_trainer
+from aura_core.distillation.new_trainer import new_trainer
 from aura_core.student.export import save_encoder, save_student
 from aura_core.targets.table import open_targets
 from aura_core.train_config import TrainConfig

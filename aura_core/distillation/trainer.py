@@ -13,33 +13,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from aura_core.artifacts import store
-from aura_core.cache.codec import pooling
-from aura_core.cache.index import Fetched, TeacherCache
-from aura_core.distillation.answers import Answers
-from aura_core.distillation.heads import CtcHead, distillation_heads
-from aura_core.distillation.layer_map import resolve_layer_map
+from aura_core.cache.index import Fetched
 from aura_core.distillation.objective import Losses, Objective
 from aura_core.distillation.parallel import Share, Workers, pieces, shares_of_mean
 from aura_core.distillation.probe import Similarity, state_similarity
 from aura_core.distillation.sampler import endless_batches
-from aura_core.distillation.token_states import TokenStates, token_states
+from aura_core.distillation.stopwatch import Stopwatch
 from aura_core.distillation.training_set import TrainBatch, TrainingSet
 from aura_core.errors import AuraError
-from aura_core.models.llm import load_llm
-from aura_core.precision import compute_dtype
 from aura_core.read_ahead import read_ahead
 from aura_core.student.assembly import (
-    merge_adapter,
-    new_student,
-    num_adapted_blocks,
     upper_pattern,
 )
-from aura_core.student.audio_embedding import EncoderFrames, Stem, new_stem
-from aura_core.student.export import ADAPTER
 from aura_core.student.prompts import ChatFormat
-from aura_core.student.student import Student
-from aura_core.targets.table import Targets
 from aura_core.train_config import Phase, TrainConfig
 
 _BETAS = (0.9, 0.98)
@@ -152,7 +138,7 @@ class Trainer:
         self, here: Position, clips: tuple[Share, list[Fetched]], data_wait_s: float
     ) -> dict[str, Any]:
         share_of_batch, fetched = clips
-        started = time.perf_counter() - data_wait_s
+        watch = Stopwatch(self.device)
         phase = here.phase
         share = rate_share(phase, here.step_in_phase)
         rates = (phase.learning_rate, phase.upper_learning_rate or phase.learning_rate)
@@ -162,20 +148,31 @@ class Trainer:
             self.data.assemble(piece, with_text=phase.answers, step=self.step)
             for piece in pieces(fetched, self.config.runtime.micro_batch_utterances)
         ]
-        losses, norm = self.update(batches, phase, here.step_in_phase, counts=share_of_batch.counts)
+        watch.lap("assemble")
+        losses, norm = self.update(
+            batches, phase, here.step_in_phase, counts=share_of_batch.counts, watch=watch
+        )
         self.step += 1
+        seconds = {"data_wait": data_wait_s, **watch.seconds}
         return {
             "step": self.step,
             "phase": phase.name,
             **losses,
             "learning_rate": share * phase.learning_rate,
             "gradient_norm": norm,
-            "samples_per_s": share_of_batch.of / (time.perf_counter() - started),
+            "samples_per_s": share_of_batch.of / sum(seconds.values()),
             "data_wait_s": data_wait_s,
+            "seconds": seconds,
         }
 
     def update(
-        self, batches: Sequence[TrainBatch], phase: Phase, step: int, *, counts: bool = True
+        self,
+        batches: Sequence[TrainBatch],
+        phase: Phase,
+        step: int,
+        *,
+        counts: bool = True,
+        watch: Stopwatch | None = None,
     ) -> tuple[dict[str, Any], float]:
         """Forward, backward and the optimiser's step on this worker's part of a batch.
 
@@ -184,6 +181,7 @@ class Trainer:
             phase: weighs the losses.
             step: of the phase, counted from 0.
             counts: False for a worker that only takes part because all must.
+            watch: gets the seconds of forward, backward and optimiser.
 
         Returns:
             The losses of all workers' parts together, and the norm of the gradient before it was
@@ -192,13 +190,14 @@ class Trainer:
         Raises:
             AuraError: if the loss is not finite or explodes, or memory is too small.
         """
+        watch = watch or Stopwatch(self.device)
         weights = [counts * self.objective.weights(data) for data in batches]
         total = self.workers.sum(torch.stack(weights).sum(dim=0).to(self.device))
         summed: dict[str, Tensor] = {}
         for number, (data, weight) in enumerate(zip(batches, weights, strict=True), start=1):
             shares = shares_of_mean(weight, total.cpu(), self.workers).tolist()
             with self._reduced_if(number == len(batches)):
-                losses = self._accumulate(data, phase, step, shares)
+                losses = self._accumulate(data, phase, step, shares, watch)
             for name, loss in losses.scalars().items():
                 summed[name] = summed.get(name, torch.zeros_like(loss)) + loss.detach()
         found = self.workers.sum(torch.stack(list(summed.values()))) / self.workers.count
@@ -207,15 +206,23 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(self.trainable.values(), _CLIP_NORM)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        watch.lap("optimizer")
         return _nested(record), float(norm)
 
     def _accumulate(
-        self, data: TrainBatch, phase: Phase, step: int, shares: Sequence[float]
+        self,
+        data: TrainBatch,
+        phase: Phase,
+        step: int,
+        shares: Sequence[float],
+        watch: Stopwatch,
     ) -> Losses:
         try:
             with self.autocast():
                 losses: Losses = self._parallel(data.to(self.device), phase, step, shares)
+            watch.lap("forward")
             torch.autograd.backward(losses.total)
+            watch.lap("backward")
         except torch.OutOfMemoryError as error:
             raise AuraError(
                 f"step {self.step + 1} ({phase.name}): out of memory with {len(data.keys)} clips "
@@ -271,108 +278,6 @@ def rate_share(phase: Phase, step: int) -> float:
         return (step + 1) / phase.warmup_steps
     progress = (step - phase.warmup_steps) / max(1, phase.steps - phase.warmup_steps)
     return _FINAL_RATE + (1 - _FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def new_trainer(
-    config: TrainConfig,
-    cache: TeacherCache,
-    text_lora_uri: str | None = None,
-    targets: Targets | None = None,
-) -> Trainer:
-    """Build an untrained run from a config and a teacher cache; the teacher is not loaded.
-
-    With `text_lora_uri` the LLM is the one that text LoRA has taught the language of the task;
-    `targets` are what that LLM has said to the transcripts.
-    """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.manual_seed(config.seed)
-    llm, tokenizer = load_llm(config.llm, torch.float32)
-    if text_lora_uri is not None:
-        with store.local_folder(store.join(text_lora_uri, ADAPTER)) as adapter:
-            llm = merge_adapter(llm, adapter)
-    llm.to(dtype=compute_dtype(config.precision, device))  # type: ignore[call-arg]
-    chat = ChatFormat(tokenizer, config.chat_template)
-    hears = config.input == "audio"
-    stem = (lambda: _stem(config, cache)) if hears else None
-    student = new_student(config, llm, stem).to(device)
-    data = TrainingSet(
-        cache,
-        chat,
-        student.audio_embedding,
-        cache.layers,
-        Answers(chat, config.targets, targets),
-        config.augmentation,
-        config.seed,
-    )
-    layer_map: Mapping[int, int] = {}
-    group = _states_per_position(config, cache) if hears else 1
-    if hears:
-        blocks = num_adapted_blocks(llm, config.lora)
-        layer_map = resolve_layer_map(
-            config.distillation.layer_map,
-            blocks,
-            cache.layers,
-            lambda: state_similarity(student, data, blocks, group),
-        )
-    data = data.only(layer_map.values())
-    stacked = group if config.distillation.time_map == "stack" else 1
-    tokens = _token_states(config, data, student, layer_map)
-    objective = Objective(
-        student,
-        config.distillation,
-        layer_map,
-        _heads(config, layer_map, llm, cache.width * stacked),
-        _ctc_head(config, tokens),
-        tokens,
-        group,
-    )
-    return Trainer(config, objective.to(device), data)
-
-
-def _stem(config: TrainConfig, cache: TeacherCache) -> Stem:
-    kind = config.audio_embedding.stem
-    if kind == "encoder":
-        return EncoderFrames(cache.width, cache.codec.rate_hz)
-    return new_stem(kind, cache.stem())
-
-
-def _states_per_position(config: TrainConfig, cache: TeacherCache) -> int:
-    """Teacher states of the cache that make one audio position of the student.
-
-    Raises:
-        AuraError: if the cache has fewer states than the student has positions.
-    """
-    wanted = pooling(config.audio_embedding.token_rate_hz)
-    group, rest = divmod(wanted, pooling(cache.codec.rate_hz))
-    if rest:
-        raise AuraError(
-            f"{cache.uri} holds {cache.codec.rate_hz:g} states a second, fewer than the student's "
-            "audio positions: lower distil.audio_embedding.token_rate_hz"
-        )
-    return group
-
-
-def _heads(
-    config: TrainConfig, layer_map: Mapping[int, int], llm: Any, target_width: int
-) -> nn.ModuleDict:
-    distils = any(phase.distil for phase in config.phases)
-    if not distils or config.distillation.loss == "cka":
-        return nn.ModuleDict()
-    return distillation_heads(layer_map, int(llm.config.hidden_size), target_width)
-
-
-def _token_states(
-    config: TrainConfig, data: TrainingSet, student: Student, layer_map: Mapping[int, int]
-) -> TokenStates | None:
-    if all(phase.ctc == phase.moments == 0 for phase in config.phases):
-        return None
-    return token_states(student, data.chat.prefix, data.transcripts(), max(layer_map))
-
-
-def _ctc_head(config: TrainConfig, tokens: TokenStates | None) -> CtcHead | None:
-    if tokens is None or all(phase.ctc == 0 for phase in config.phases):
-        return None
-    return CtcHead(tokens)
 
 
 def _nested(losses: Mapping[str, float]) -> dict[str, Any]:

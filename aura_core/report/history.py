@@ -49,6 +49,21 @@ class History:
             spans[name] = PhaseSpan(name, first, step)
         return list(spans.values())
 
+    def profile(self) -> dict[str, dict[str, str]]:
+        """Where a step's time goes: phase -> part -> its share of the phase, in words."""
+        found = {}
+        for phase in self.phases():
+            totals: dict[str, float] = {}
+            for record in self.records:
+                if record["phase"] == phase.name:
+                    for part, value in record.get("seconds", {}).items():
+                        totals[part] = totals.get(part, 0.0) + value
+            if whole := sum(totals.values()):
+                found[phase.name] = {
+                    part: f"{100 * value / whole:.1f} %" for part, value in totals.items()
+                }
+        return found
+
     def facts(self) -> dict[str, str]:
         """Length and speed of the run, in words; empty if it has no steps."""
         if not self.records:

@@ -45,6 +45,9 @@ def render_report(inputs: Mapping[str, str], config: ReportConfig, fingerprint: 
         "training": {
             provenance.TITLES[stage]: history.facts() for stage, history in histories.items()
         },
+        "profiles": {
+            provenance.TITLES[stage]: history.profile() for stage, history in histories.items()
+        },
         "samples": samples,
         "splits": list(dict.fromkeys(sample.split for sample in samples)),
         "stages": provenance.summarise_stages(inputs),

@@ -17,6 +17,16 @@ def test_a_run_is_read_back(report_inputs):
     }  # fmt: skip
 
 
+def test_a_profile_says_where_the_time_of_a_phase_went():
+    records = [
+        {"step": i, "phase": "align", "seconds": {"data_wait": 0.0, "forward": 1.0, "backward": b}}
+        for i, b in enumerate((2.0, 4.0))
+    ]
+    shares = {"data_wait": "0.0 %", "forward": "25.0 %", "backward": "75.0 %"}
+    assert History(records).profile() == {"align": shares}
+    assert History([{"step": 0, "phase": "align"}]).profile() == {}
+
+
 def test_blocks_are_ordered_as_numbers():
     record = {"step": 0, "phase": "p", "distil_blocks": {"10": 0.1, "9": 0.2}}
     assert list(History([record]).blocks()) == [9, 10]

@@ -1,0 +1,131 @@
+"""From a config and a teacher cache to an untrained run."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from aura_core.artifacts import store
+from aura_core.cache.codec import pooling
+from aura_core.cache.index import TeacherCache
+from aura_core.distillation.answers import Answers
+from aura_core.distillation.heads import CtcHead, distillation_heads
+from aura_core.distillation.layer_map import resolve_layer_map
+from aura_core.distillation.objective import Objective
+from aura_core.distillation.probe import state_similarity
+from aura_core.distillation.token_states import TokenStates, token_states
+from aura_core.distillation.trainer import Trainer
+from aura_core.distillation.training_set import TrainingSet
+from aura_core.errors import AuraError
+from aura_core.models.llm import load_llm
+from aura_core.precision import compute_dtype
+from aura_core.student.assembly import merge_adapter, new_student, num_adapted_blocks
+from aura_core.student.audio_embedding import EncoderFrames, Stem, new_stem
+from aura_core.student.export import ADAPTER
+from aura_core.student.prompts import ChatFormat
+from aura_core.student.student import Student
+from aura_core.targets.table import Targets
+from aura_core.train_config import TrainConfig
+
+
+def new_trainer(
+    config: TrainConfig,
+    cache: TeacherCache,
+    text_lora_uri: str | None = None,
+    targets: Targets | None = None,
+) -> Trainer:
+    """Build an untrained run from a config and a teacher cache; the teacher is not loaded.
+
+    With `text_lora_uri` the LLM is the one that text LoRA has taught the language of the task;
+    `targets` are what that LLM has said to the transcripts.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(config.seed)
+    llm, tokenizer = load_llm(config.llm, torch.float32)
+    if text_lora_uri is not None:
+        with store.local_folder(store.join(text_lora_uri, ADAPTER)) as adapter:
+            llm = merge_adapter(llm, adapter)
+    llm.to(dtype=compute_dtype(config.precision, device))  # type: ignore[call-arg]
+    chat = ChatFormat(tokenizer, config.chat_template)
+    hears = config.input == "audio"
+    stem = (lambda: _stem(config, cache)) if hears else None
+    student = new_student(config, llm, stem).to(device)
+    data = TrainingSet(
+        cache,
+        chat,
+        student.audio_embedding,
+        cache.layers,
+        Answers(chat, config.targets, targets),
+        config.augmentation,
+        config.seed,
+    )
+    layer_map: Mapping[int, int] = {}
+    group = _states_per_position(config, cache) if hears else 1
+    if hears:
+        blocks = num_adapted_blocks(llm, config.lora)
+        layer_map = resolve_layer_map(
+            config.distillation.layer_map,
+            blocks,
+            cache.layers,
+            lambda: state_similarity(student, data, blocks, group),
+        )
+    data = data.only(layer_map.values())
+    stacked = group if config.distillation.time_map == "stack" else 1
+    tokens = _token_states(config, data, student, layer_map)
+    objective = Objective(
+        student,
+        config.distillation,
+        layer_map,
+        _heads(config, layer_map, llm, cache.width * stacked),
+        _ctc_head(config, tokens),
+        tokens,
+        group,
+    )
+    return Trainer(config, objective.to(device), data)
+
+
+def _stem(config: TrainConfig, cache: TeacherCache) -> Stem:
+    kind = config.audio_embedding.stem
+    if kind == "encoder":
+        return EncoderFrames(cache.width, cache.codec.rate_hz)
+    return new_stem(kind, cache.stem())
+
+
+def _states_per_position(config: TrainConfig, cache: TeacherCache) -> int:
+    """Teacher states of the cache that make one audio position of the student.
+
+    Raises:
+        AuraError: if the cache has fewer states than the student has positions.
+    """
+    wanted = pooling(config.audio_embedding.token_rate_hz)
+    group, rest = divmod(wanted, pooling(cache.codec.rate_hz))
+    if rest:
+        raise AuraError(
+            f"{cache.uri} holds {cache.codec.rate_hz:g} states a second, fewer than the student's "
+            "audio positions: lower distil.audio_embedding.token_rate_hz"
+        )
+    return group
+
+
+def _heads(
+    config: TrainConfig, layer_map: Mapping[int, int], llm: Any, target_width: int
+) -> nn.ModuleDict:
+    distils = any(phase.distil for phase in config.phases)
+    if not distils or config.distillation.loss == "cka":
+        return nn.ModuleDict()
+    return distillation_heads(layer_map, int(llm.config.hidden_size), target_width)
+
+
+def _token_states(
+    config: TrainConfig, data: TrainingSet, student: Student, layer_map: Mapping[int, int]
+) -> TokenStates | None:
+    if all(phase.ctc == phase.moments == 0 for phase in config.phases):
+        return None
+    return token_states(student, data.chat.prefix, data.transcripts(), max(layer_map))
+
+
+def _ctc_head(config: TrainConfig, tokens: TokenStates | None) -> CtcHead | None:
+    if tokens is None or all(phase.ctc == 0 for phase in config.phases):
+        return None
+    return CtcHead(tokens)
