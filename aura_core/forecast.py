@@ -3,24 +3,29 @@
 from aura_core.ablation import students
 from aura_core.artifacts.manifest import Manifest
 from aura_core.config import Config
+from aura_core.memory import training_memory
+from aura_core.models.llm_shape import LlmShape
 from aura_core.train_config import TrainConfig
 
 _AFTER_INGEST = "known once ingest is done"
 
 
-def forecast(config: Config, ingest: Manifest | None) -> dict[str, str]:
+def forecast(
+    config: Config, ingest: Manifest | None, llm: LlmShape | None = None
+) -> dict[str, str]:
     """Return a line about the work of each stage, and of each student of an ablation.
 
     Args:
         config: of the run.
         ingest: manifest of its utterance table; without it the amount of speech is not known.
+        llm: with it, the memory of training is estimated, for clips of the mean length.
     """
     return {
         "ingest": _ingest(config),
         "teacher_cache": _teacher_cache(config, ingest),
-        "text_lora": _training(config.text_lora, ingest),
+        "text_lora": _training(config.text_lora, ingest, llm),
         "targets": f"what {config.text_lora.llm} says to every transcript",
-        **{name: _training(each, ingest) for name, each in students(config).items()},
+        **{name: _training(each, ingest, llm) for name, each in students(config).items()},
         "evaluate": _evaluate(config, ingest),
         "report": "one HTML page",
     }
@@ -49,7 +54,7 @@ def _teacher_cache(config: Config, ingest: Manifest | None) -> str:
     return f"{utterances:,} utterances ({hours:.2f} h of audio) in {shards:,} shards"
 
 
-def _training(config: TrainConfig, ingest: Manifest | None) -> str:
+def _training(config: TrainConfig, ingest: Manifest | None, llm: LlmShape | None) -> str:
     steps = sum(phase.steps for phase in config.phases)
     clips = sum(phase.steps * phase.batch_utterances for phase in config.phases)
     phases = ", ".join(f"{phase.name} {phase.steps}" for phase in config.phases)
@@ -61,10 +66,13 @@ def _training(config: TrainConfig, ingest: Manifest | None) -> str:
     if not utterances:
         return line
     line += f", {clips / utterances:.1f} epochs"
-    if config.input == "text":
+    if config.input == "audio":
+        positions = clips / utterances * seconds * config.audio_embedding.token_rate_hz
+        line += f", {positions:,.0f} audio positions"
+    if llm is None:
         return line
-    positions = clips / utterances * seconds * config.audio_embedding.token_rate_hz
-    return f"{line}, {positions:,.0f} audio positions"
+    needed = training_memory(config, llm, seconds / utterances).total
+    return f"{line}, about {needed / 1e9:.1f} GB of memory a worker"
 
 
 def _evaluate(config: Config, ingest: Manifest | None) -> str:

@@ -8,10 +8,12 @@ from aura_core.config import (
     DemoCorpusConfig,
     EvaluateConfig,
     IngestConfig,
+    TargetsConfig,
+    TeacherCacheConfig,
 )
 from aura_core.errors import AuraError
-from aura_core.stage_config import TEACHER_RATE_HZ
-from aura_core.train_config import LoraConfig, Phase, TrainConfig
+from aura_core.stage_config import TEACHER_RATE_HZ, Runtime
+from aura_core.train_config import LoraConfig, Phase, TargetWeights, TrainConfig
 
 # SmolLM2's own template without its default system prompt: 20 positions fewer per sample.
 SHORT_CHATML = (
@@ -47,6 +49,105 @@ def ablation() -> Config:
                 seeds=(0, 1, 2),
             ),
         }
+    )
+
+
+def whisper_small_qwen() -> Config:
+    """Whisper small -> Qwen2.5-1.5B-Instruct on one GPU; needs your speech (docs/recipes.md)."""
+    one_gpu = Runtime(workers=1, cpus_per_worker=8, gpus_per_worker=1, micro_batch_utterances=16)
+    return _real(
+        "hf:Qwen/Qwen2.5-1.5B-Instruct",
+        teacher="whisper:small",
+        layers=(3, 6, 9, 12),
+        lora=LoraConfig(rank=128, alpha=128, blocks=8, upper_rank=16, upper_alpha=32),
+        steps=(10_000, 10_000),
+        batch_utterances=64,
+        runtime=one_gpu,
+    )
+
+
+def whisper_large_qwen7b() -> Config:
+    """Whisper large-v3 -> Qwen2.5-7B-Instruct on eight GPUs; needs your speech, as above."""
+    eight = Runtime(workers=8, cpus_per_worker=8, gpus_per_worker=1, micro_batch_utterances=8)
+    return _real(
+        "hf:Qwen/Qwen2.5-7B-Instruct",
+        teacher="whisper:large-v3",
+        layers=(8, 16, 24, 32),
+        lora=LoraConfig(rank=256, alpha=256, blocks=12, upper_rank=32, upper_alpha=64),
+        steps=(20_000, 20_000),
+        batch_utterances=256,
+        runtime=eight,
+    )
+
+
+def _real(
+    llm: str,
+    *,
+    teacher: str,
+    layers: tuple[int, ...],
+    lora: LoraConfig,
+    steps: tuple[int, int],
+    batch_utterances: int,
+    runtime: Runtime,
+) -> Config:
+    """A config for speech of one's own on GPUs: starting points, not tuned."""
+    a_gpu_each = runtime.model_copy(update={"micro_batch_utterances": None})
+    align_steps, learn_steps = steps
+    return Config(
+        # Stands for the user's; --manifest replaces it.
+        ingest=IngestConfig(manifest="speech.jsonl", asr=teacher, runtime=Runtime(workers=16)),
+        teacher_cache=TeacherCacheConfig(teacher=teacher, layers=layers, runtime=a_gpu_each),
+        text_lora=TrainConfig(
+            runtime=runtime,
+            input="text",
+            llm=llm,
+            lora=LoraConfig(rank=16, alpha=32, blocks=None, positions="all"),
+            phases=(
+                Phase(
+                    name="text",
+                    steps=1000,
+                    batch_utterances=batch_utterances,
+                    distil=0,
+                    learning_rate=2e-4,
+                    warmup_steps=100,
+                ),
+            ),
+        ),
+        targets=TargetsConfig(
+            self_generated=True, max_new_tokens=256, top_k=16, runtime=a_gpu_each
+        ),
+        distil=TrainConfig(
+            runtime=runtime,
+            input="audio",
+            llm=llm,
+            lora=lora,
+            targets=TargetWeights(self_generated=1),
+            checkpoint_every_steps=500,
+            phases=(
+                Phase(
+                    name="align",
+                    steps=align_steps,
+                    batch_utterances=batch_utterances,
+                    ce=0,
+                    ctc=0.3,
+                    moments=0.3,
+                    learning_rate=5e-4,
+                    warmup_steps=500,
+                ),
+                Phase(
+                    name="learn",
+                    steps=learn_steps,
+                    batch_utterances=batch_utterances,
+                    kl=0.5,
+                    distil=0.3,
+                    ctc=0.3,
+                    moments=0.3,
+                    learning_rate=2e-4,
+                    warmup_steps=500,
+                ),
+            ),
+        ),
+        evaluate=EvaluateConfig(asr=teacher, max_new_tokens=256, runtime=a_gpu_each),
     )
 
 
@@ -130,6 +231,8 @@ RECIPES: dict[str, Callable[[], Config]] = {
     "demo": demo,
     "demo-long": demo_long,
     "ablation": ablation,
+    "whisper-small-qwen": whisper_small_qwen,
+    "whisper-large-qwen7b": whisper_large_qwen7b,
     "smoke": smoke,
 }
 

@@ -17,7 +17,6 @@ from aura_core.artifacts.newest import newest_artifact
 from aura_core.errors import AuraError
 from aura_core.evaluation.table import read_results
 from aura_core.explain import explain as explain_stages
-from aura_core.forecast import forecast
 from aura_core.pipeline import is_complete
 from aura_core.recipes import RECIPES
 from flows import bench_cli, cache_cli, display, local_prefect
@@ -79,13 +78,20 @@ def run(
     launch:
         `local`, or the address of a Ray cluster's dashboard to submit the stages to.
     dry_run:
-        Only show what is a hit and what there is to do: shards, steps, clips, audio positions.
+        Only show what is a hit and what there is to do: shards, steps, clips, audio positions,
+        memory.
     """
     specs = selection.plan()
     stages = choose_stages(until, only=None)
     wanted = {name: spec for name, spec in specs.items() if spec.stage in stages}
     if dry_run:
-        work = forecast(selection.load(), read_manifest(specs["ingest"].uri))
+        # Imports transformers, which nothing else here needs.
+        from aura_core.forecast import forecast
+        from aura_core.models.llm_shape import llm_shape
+
+        config = selection.load()
+        ingest = read_manifest(specs["ingest"].uri)
+        work = forecast(config, ingest, llm_shape(config.distil.llm))
         out.print(display.work_table(explain_stages(wanted), work))
         return
     with display.stage_lines(err):

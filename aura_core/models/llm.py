@@ -27,16 +27,7 @@ def load_llm(reference: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTr
         AuraError: if the reference cannot be resolved or loaded.
     """
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    parsed = parse(reference)
-    revision = None
-    if parsed.kind == "pinned":
-        source = str(_dequantised(parsed.name))
-    elif parsed.kind == "hf":
-        source, revision = parsed.name, hub_commit(parsed)
-    elif parsed.kind == "path":
-        source = str(local_path(parsed))
-    else:
-        raise AuraError(f"model {reference!r} is not an LLM: use pinned:, hf: or a local folder")
+    source, revision = source_of(reference)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
         model = AutoModelForCausalLM.from_pretrained(
@@ -47,6 +38,22 @@ def load_llm(reference: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTr
         raise AuraError(f"model {reference!r} cannot be loaded as an LLM ({reason})") from error
     model.requires_grad_(False).train(False)
     return model, tokenizer
+
+
+def source_of(reference: str) -> tuple[str, str | None]:
+    """Return what transformers loads an LLM from: a folder or a hub name, and its revision.
+
+    Raises:
+        AuraError: if the reference cannot be resolved.
+    """
+    parsed = parse(reference)
+    if parsed.kind == "pinned":
+        return str(_dequantised(parsed.name)), None
+    if parsed.kind == "hf":
+        return parsed.name, hub_commit(parsed)
+    if parsed.kind == "path":
+        return str(local_path(parsed)), None
+    raise AuraError(f"model {reference!r} is not an LLM: use pinned:, hf: or a local folder")
 
 
 def _dequantised(name: str) -> Path:

@@ -2,6 +2,7 @@ import pytest
 
 from aura_core.artifacts.manifest import Manifest
 from aura_core.forecast import forecast
+from aura_core.models.llm_shape import LlmShape
 from aura_core.overrides import override
 from aura_core.recipes import recipe
 
@@ -30,6 +31,13 @@ def test_the_work_is_counted_from_the_table_and_the_config(ingest):
         "125 steps (align 50, learn 75), 2,000 clips, 2.0 epochs, 45,000 audio positions"
     )
     assert work["evaluate"] == "aura, cascade, text on voice"
+
+
+def test_with_the_llms_shape_the_memory_is_estimated(ingest):
+    llm = LlmShape(num_blocks=30, width=576, mlp_width=1536, query_width=576, key_width=192,
+                   vocabulary=49152, tied=True)  # fmt: skip
+    work = forecast(recipe("demo"), ingest, llm)
+    assert work["distil"].endswith("GB of memory a worker")
 
 
 def test_without_a_table_it_says_what_is_not_known():

@@ -1,0 +1,28 @@
+import pytest
+
+from aura_core.ablation import students
+from aura_core.errors import AuraError
+from aura_core.pipeline import plan
+from aura_core.recipes import RECIPES, recipe
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_is_a_config_without_contradictions(name):
+    config = recipe(name)
+    assert students(config)["distil"] == config.distil
+    assert RECIPES[name].__doc__
+
+
+def test_an_unknown_recipe_names_the_known_ones():
+    with pytest.raises(AuraError, match="choose one of demo, demo-long"):
+        recipe("dmeo")
+
+
+def test_the_ablation_trains_nine_students():
+    assert len(students(recipe("ablation"))) == 9
+
+
+@pytest.mark.parametrize("name", ["whisper-small-qwen", "whisper-large-qwen7b"])
+def test_a_recipe_for_ones_own_speech_asks_for_it(name):
+    with pytest.raises(AuraError, match=r"speech\.jsonl"):
+        plan(recipe(name), "/r")
