@@ -64,5 +64,8 @@ def _phase_memory(
     blocks = llm.num_blocks if phase.answers else config.lora.blocks or llm.num_blocks
     tokens = round(clips * (heard + (TEXT_TOKENS if phase.answers else 0)))
     activations = tokens * blocks * llm.activation_bytes_per_token
+    if config.runtime.checkpoint_activations:
+        # Every block's input, and one block in full.
+        activations = tokens * (blocks * _BF16 * llm.width + llm.activation_bytes_per_token)
     learnt = clips * LEARNT_TOKENS if phase.answers else 0
     return activations, _LOGIT_COPIES * _FP32 * learnt * llm.vocabulary

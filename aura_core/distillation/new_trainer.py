@@ -51,6 +51,8 @@ def new_trainer(
     hears = config.input == "audio"
     stem = (lambda: _stem(config, cache)) if hears else None
     student = new_student(config, llm, stem).to(device)
+    if config.runtime.checkpoint_activations:
+        student.checkpoint_activations()
     data = TrainingSet(
         cache,
         chat,

@@ -218,16 +218,19 @@ class Trainer:
         watch: Stopwatch,
     ) -> Losses:
         try:
+            data = data.to(self.device)
             with self.autocast():
-                losses: Losses = self._parallel(data.to(self.device), phase, step, shares)
+                losses: Losses = self._parallel(data, phase, step, shares)
             watch.lap("forward")
-            torch.autograd.backward(losses.total)
+            with self.objective.student.recomputing(data.batch):
+                torch.autograd.backward(losses.total)
             watch.lap("backward")
         except torch.OutOfMemoryError as error:
             raise AuraError(
                 f"step {self.step + 1} ({phase.name}): out of memory with {len(data.keys)} clips "
                 f"of up to {max(data.num_states.tolist())} teacher states; set "
-                f"runtime.micro_batch_utterances below {len(data.keys)}"
+                f"runtime.micro_batch_utterances below {len(data.keys)}, or "
+                "runtime.checkpoint_activations"
             ) from error
         return losses
 

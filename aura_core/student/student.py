@@ -1,7 +1,7 @@
 """The LLM with its LoRA and, if it hears, its audio embedding."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,16 @@ class Student(nn.Module):
     def decoder(self) -> Any:
         """The stack of blocks: embeddings in, normed states out."""
         return self.causal_lm.model
+
+    def checkpoint_activations(self) -> None:
+        """Keep a block's input only, and compute the rest again in the backward pass."""
+        self.causal_lm.activation_checkpointing_enable({"use_reentrant": False})
+        # Transformers does it in training mode only; a frozen LLM has no dropout to switch on.
+        self.decoder.layers.train()
+
+    def recomputing(self, batch: Batch) -> AbstractContextManager[None]:
+        """The gate as it was in the forward pass of `batch`, for its backward pass."""
+        return self._gate.over(batch.is_audio) if self._gate else nullcontext()
 
     def embed(self, batch: Batch) -> Tensor:
         """Input embeddings [batch, length, width]: tokens, and audio where the batch has it."""

@@ -6,6 +6,8 @@ import sys
 import pytest
 import torch
 
+from aura_core.cache.index import open_cache
+from aura_core.distillation.new_trainer import new_trainer
 from aura_core.distillation.parallel import Share, Workers, pieces
 from aura_core.distillation.run import read_metrics, train
 from aura_core.distillation.sampler import epoch_batches
@@ -73,6 +75,23 @@ def test_micro_batches_add_up_to_the_batch(config, alone, cache_uri, tmp_path):
         on_step=lambda _: None,
     )
     assert_same_steps(read_metrics(str(tmp_path / "micro")), alone)
+
+
+@pytest.mark.parametrize("positions", ["audio", "all"])
+def test_activations_computed_again_give_the_same_gradients(config, cache_uri, positions):
+    lora = config.lora.model_copy(update={"positions": positions})
+    steps = []
+    for runtime in (Runtime(), Runtime(checkpoint_activations=True)):
+        changes = {"runtime": runtime, "lora": lora, "phases": config.phases[1:]}
+        trainer = new_trainer(config.model_copy(update=changes), open_cache(cache_uri))
+        first_of_block = trainer.objective.student.decoder.layers[-1].input_layernorm
+        calls: list[int] = []
+        first_of_block.register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        record = next(trainer.run())
+        steps.append((record["loss"], record["gradient_norm"], len(calls)))
+    kept, again = steps
+    assert again[:2] == pytest.approx(kept[:2], rel=1e-5)
+    assert (kept[2], again[2]) == (1, 2)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
