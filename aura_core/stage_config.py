@@ -33,6 +33,9 @@ class Runtime(Frozen):
     workers: int = Field(2, ge=1, description="Ray workers")
     cpus_per_worker: float = Field(1, gt=0)
     gpus_per_worker: float = Field(0, ge=0)
+    tensorboard: str | None = Field(
+        None, description="training: a folder for TensorBoard's event files, one folder a run in it"
+    )
     checkpoint_activations: bool = Field(
         False, description="training: compute blocks again going backward instead of keeping all"
     )

@@ -108,6 +108,7 @@ def _train(loop_config: dict[str, Any]) -> None:
     import torch
 
     from aura_core.distillation.run import train
+    from aura_core.distillation.tensorboard import TensorBoard
 
     spec = StageSpec.model_validate_json(loop_config["spec"])
     config = driver.spec_config(spec, TrainConfig)
@@ -117,9 +118,15 @@ def _train(loop_config: dict[str, Any]) -> None:
     if torch.cuda.is_available():
         torch.cuda.set_device(ray.train.torch.get_device())
 
+    name = f"{spec.name}-{spec.fingerprint[:12]}"
+    folder = spec.runtime.tensorboard if is_first else None
+    board = TensorBoard(folder, name) if folder else None
+
     def report(record: dict[str, Any]) -> None:
         if is_first:
             progress.put.remote(record)
+        if board:
+            board.write(record)
         # Every report is a round trip to Ray Train's controller.
         if record["step"] % config.checkpoint_every_steps == 0:
             ray.train.report({key: v for key, v in record.items() if isinstance(v, int | float)})
@@ -132,6 +139,8 @@ def _train(loop_config: dict[str, Any]) -> None:
         output_uri=spec.uri,
         on_step=report,
     )
+    if board:
+        board.close()
 
 
 def _outcome(spec: StageSpec) -> driver.Outcome:

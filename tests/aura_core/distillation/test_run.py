@@ -233,7 +233,9 @@ def test_out_of_memory_says_what_to_lower(train_config, cache_uri, monkeypatch):
         raise torch.OutOfMemoryError("no room")
 
     monkeypatch.setattr(trainer.objective, "forward", full)
-    with pytest.raises(AuraError, match=r"step 1 \(align\): out of memory .*micro_batch_utterances"):
+    with pytest.raises(
+        AuraError, match=r"step 1 \(align\): out of memory .*micro_batch_utterances"
+    ):
         next(trainer.run())
 
 

@@ -14,7 +14,9 @@ from tasks.jobs import distill
 
 def test_two_workers_take_the_steps_that_one_took(smoke_root, tmp_path):
     spec = plan(recipe("smoke"), smoke_root)["distil"]
-    both = {"uri": str(tmp_path), "runtime": Runtime(workers=2, cpus_per_worker=1)}
+    board = str(tmp_path / "board")
+    runtime = Runtime(workers=2, cpus_per_worker=1, tensorboard=board)
+    both = {"uri": str(tmp_path / "out"), "runtime": runtime}
     ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level=logging.WARNING)
     try:
         files, counts, _ = distill.run(spec.model_copy(update=both))
@@ -22,6 +24,9 @@ def test_two_workers_take_the_steps_that_one_took(smoke_root, tmp_path):
         ray.shutdown()
     assert "adapter/adapter_model.safetensors" in files
     assert counts == {"steps": 4}
-    found, expected = read_metrics(str(tmp_path)), read_metrics(spec.uri)
+    found, expected = read_metrics(both["uri"]), read_metrics(spec.uri)
     # The smoke run may compute in bf16.
     assert [r["loss"] for r in found] == pytest.approx([r["loss"] for r in expected], rel=0.03)
+    (run,) = (tmp_path / "board").iterdir()
+    assert run.name == f"distil-{spec.fingerprint[:12]}"
+    assert list(run.glob("events.*"))
