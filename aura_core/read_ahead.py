@@ -1,7 +1,7 @@
 """Do slow reads ahead of whoever needs them."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 def read_ahead(
     items: Iterable[Item], read: Callable[[Item], Result], *, threads: int, depth: int
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yield `read(item)` of each item in order, at most `depth` of them read in advance.
 
     An exception of `read` is raised where its result would have been. Closing the

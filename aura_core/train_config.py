@@ -198,6 +198,22 @@ class Phase(Frozen):
         return self.distil + (self.distil_end - self.distil) * step / max(1, self.steps - 1)
 
 
+class ValidationConfig(Frozen):
+    """A small evaluation in training, on clips of the cache that are kept out of it."""
+
+    utterances: int = Field(0, ge=0, description="how many; 0: none, all are trained on")
+    every_steps: int = Field(50, ge=1)
+    patience: int | None = Field(
+        None, ge=1, description="end a phase after so many evaluations without a lower loss"
+    )
+
+    @model_validator(mode="after")
+    def _has_what_it_waits_for(self) -> "ValidationConfig":
+        if self.patience is not None and not self.utterances:
+            raise ValueError("patience needs clips to validate on: set utterances")
+        return self
+
+
 class TrainConfig(StageConfig):
     """A LoRA of the LLM: the student (audio in), or the text baseline (transcript in).
 
@@ -215,6 +231,7 @@ class TrainConfig(StageConfig):
     augmentation: AugmentationConfig = AugmentationConfig()
     targets: TargetWeights = TargetWeights()
     phases: tuple[Phase, ...]
+    validation: ValidationConfig = ValidationConfig()
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where the hardware multiplies it, else fp32"
     )

@@ -31,7 +31,12 @@ def save_checkpoint(run_uri: str, trainer: Trainer, records: Sequence[dict[str, 
         tensors[f"parameter/{name}"] = parameter.detach().contiguous()
         for moment, value in trainer.optimizer.state.get(parameter, {}).items():
             tensors[f"{moment}/{name}"] = value.contiguous()
-    metadata = {"step": str(trainer.step), "records": json.dumps(list(records))}
+    metadata = {
+        "step": str(trainer.step),
+        "phase_steps": json.dumps(trainer.phase_steps),
+        "validation_losses": json.dumps(trainer.validation_losses),
+        "records": json.dumps(list(records)),
+    }
     metadata["xxh3"] = _digest(tensors, metadata)
     folder = store.join(run_uri, FOLDER)
     name = f"{trainer.step:0{_STEP_DIGITS}d}.safetensors"
@@ -99,5 +104,7 @@ def _apply(
             if f"{moment}/{name}" in tensors
         }
     trainer.step = int(metadata["step"])
+    trainer.phase_steps = json.loads(metadata["phase_steps"])
+    trainer.validation_losses = json.loads(metadata["validation_losses"])
     records: list[dict[str, Any]] = json.loads(metadata["records"])
     return records

@@ -20,6 +20,7 @@ from aura_core.distillation.probe import Similarity, state_similarity
 from aura_core.distillation.sampler import endless_batches
 from aura_core.distillation.stopwatch import Stopwatch
 from aura_core.distillation.training_set import TrainBatch, TrainingSet
+from aura_core.distillation.validation import has_stalled, split_off
 from aura_core.errors import AuraError
 from aura_core.read_ahead import read_ahead
 from aura_core.student.assembly import (
@@ -39,7 +40,10 @@ _FINAL_RATE = 0.05
 
 @dataclass(frozen=True)
 class Position:
-    """Where a step stands: its phase and its number inside the phase, from 0."""
+    """Where a step stands: its phase and its number inside the phase, from 0.
+
+    After the last step `phase_index` is the number of phases.
+    """
 
     phase_index: int
     phase: Phase
@@ -55,6 +59,15 @@ class Trainer:
         self.step = 0
         self._first_loss: float | None = None
         self.data = data
+        # A phase that no longer helps may end early.
+        self.phase_steps = [phase.steps for phase in config.phases]
+        self.validation_losses: list[float] = []
+        lengths, kept_out = data.lengths, config.validation.utterances
+        if kept_out >= len(lengths):
+            raise AuraError(
+                f"validation.utterances is {kept_out}, but the cache has {len(lengths)} in all"
+            )
+        self._trained, self._kept_out = split_off(len(lengths), kept_out, config.seed)
         self.workers = Workers.of_this_process()
         self._parallel: nn.Module = (
             DistributedDataParallel(
@@ -79,7 +92,7 @@ class Trainer:
     @property
     def total_steps(self) -> int:
         """Steps of all phases."""
-        return sum(phase.steps for phase in self.config.phases)
+        return sum(self.phase_steps)
 
     @property
     def chat(self) -> ChatFormat:
@@ -113,23 +126,62 @@ class Trainer:
         """
         while self.step < self.total_steps:
             here = self._position()
-            phase = here.phase
-            batches = endless_batches(
-                self.data.lengths,
-                phase.batch_utterances,
-                seed=self.config.seed * len(self.config.phases) + here.phase_index,
-                skip=here.step_in_phase,
-            )
-            own = map(self.workers.share, batches)
-            wanted = islice(own, phase.steps - here.step_in_phase)
+            if here.step_in_phase == 0:
+                self.validation_losses = []
+            wanted = islice(self._shares(here), here.phase.steps - here.step_in_phase)
             # One thread, which only waits for storage: what computes here has the cores.
             fetched = read_ahead(wanted, self._fetch, threads=1, depth=_BATCHES_AHEAD)
-            while True:
+            while self._position().phase_index == here.phase_index:
                 asked = time.perf_counter()
                 clips = next(fetched, None)
                 if clips is None:
                     break
-                yield self._train(self._position(), clips, time.perf_counter() - asked)
+                record = self._train(self._position(), clips, time.perf_counter() - asked)
+                yield self._validated(record, here)
+            fetched.close()
+
+    def _shares(self, here: Position) -> Iterator[Share]:
+        """What this worker trains on from a position on, step by step."""
+        lengths = self.data.lengths
+        batches = endless_batches(
+            [lengths[i] for i in self._trained],
+            here.phase.batch_utterances,
+            seed=self.config.seed * len(self.config.phases) + here.phase_index,
+            skip=here.step_in_phase,
+        )
+        return (self.workers.share([self._trained[i] for i in batch]) for batch in batches)
+
+    def _validated(self, record: dict[str, Any], here: Position) -> dict[str, Any]:
+        """Add the losses on the clips kept out, if it is time, and end a phase that has stalled."""
+        settings = self.config.validation
+        if not self._kept_out or self.step % settings.every_steps:
+            return record
+        step = self.step - sum(self.phase_steps[: here.phase_index])
+        found = self.validate(here.phase, step - 1)
+        self.validation_losses.append(found["loss"])
+        if has_stalled(self.validation_losses, settings.patience):
+            self.phase_steps[here.phase_index] = step
+        return {**record, "validation": found}
+
+    @torch.no_grad()
+    def validate(self, phase: Phase, step: int) -> dict[str, Any]:
+        """Losses of a phase at one of its steps, on the clips kept out of training."""
+        data, size = self.data.clean(), phase.batch_utterances
+        ordered = sorted(self._kept_out, key=lambda i: data.lengths[i])
+        batches = [
+            data.assemble(data.fetch(piece), with_text=phase.answers, step=self.step)
+            for piece in pieces(ordered, size)
+        ]
+        weights = [self.objective.weights(batch) for batch in batches]
+        total = torch.stack(weights).sum(dim=0)
+        summed: dict[str, float] = {}
+        for batch, weight in zip(batches, weights, strict=True):
+            shares = shares_of_mean(weight, total, Workers()).tolist()
+            with self.autocast():
+                losses = self.objective(batch.to(self.device), phase, step, shares)
+            for name, loss in losses.scalars().items():
+                summed[name] = summed.get(name, 0.0) + loss.item()
+        return _nested(summed)
 
     def _fetch(self, share: Share) -> tuple[Share, list[Fetched]]:
         return share, self.data.fetch(share.indices)
@@ -268,11 +320,13 @@ class Trainer:
 
     def _position(self) -> Position:
         remaining = self.step
-        for index, phase in enumerate(self.config.phases):
-            if remaining < phase.steps:
+        for index, (phase, steps) in enumerate(
+            zip(self.config.phases, self.phase_steps, strict=True)
+        ):
+            if remaining < steps:
                 return Position(index, phase, remaining)
-            remaining -= phase.steps
-        raise AssertionError("all steps are done")
+            remaining -= steps
+        return Position(len(self.phase_steps), self.config.phases[-1], remaining)
 
 
 def rate_share(phase: Phase, step: int) -> float:

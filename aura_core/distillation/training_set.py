@@ -75,6 +75,12 @@ class TrainingSet:
         fewer.layers = sorted(set(layers))
         return fewer
 
+    def clean(self) -> "TrainingSet":
+        """The same without augmentation."""
+        plain = copy(self)
+        plain._augmentation = AugmentationConfig()
+        return plain
+
     @property
     def lengths(self) -> list[float]:
         """Seconds of each utterance, for length buckets."""

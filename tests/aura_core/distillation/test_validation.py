@@ -1,0 +1,99 @@
+import pytest
+
+from aura_core.cache.index import open_cache
+from aura_core.distillation.new_trainer import new_trainer
+from aura_core.distillation.run import read_metrics, train
+from aura_core.distillation.validation import has_stalled, split_off
+from aura_core.errors import AuraError
+from aura_core.train_config import ValidationConfig
+
+
+def test_what_is_kept_out_is_not_trained_on_and_nothing_is_lost():
+    trained, kept_out = split_off(20, 5, seed=1)
+    assert len(kept_out) == 5
+    assert sorted([*trained, *kept_out]) == list(range(20))
+    assert split_off(20, 5, seed=1) == (trained, kept_out)
+    assert split_off(20, 5, seed=2)[1] != kept_out
+    assert split_off(4, 0, seed=0) == ([0, 1, 2, 3], [])
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "stalled"),
+    [
+        ([3.0, 2.0, 1.0], 1, False),
+        ([1.0, 2.0], 1, True),
+        ([1.0, 2.0], 2, False),
+        ([1.0, 2.0, 0.9], 2, False),
+        ([1.0, 2.0, 1.0], 2, True),
+        ([1.0, 2.0, 3.0, 4.0], None, False),
+        ([], 1, False),
+    ],
+)
+def test_a_run_has_stalled_after_so_many_evaluations_without_a_lower_loss(
+    losses, patience, stalled
+):
+    assert has_stalled(losses, patience) == stalled
+
+
+@pytest.fixture
+def validated(train_config):
+    def build(**settings):
+        validation = ValidationConfig(utterances=2, **settings)
+        return train_config.model_copy(update={"validation": validation})
+
+    return build
+
+
+def test_clips_kept_out_are_evaluated_and_never_trained_on(validated, cache_uri):
+    trainer = new_trainer(validated(every_steps=2), open_cache(cache_uri))
+    seen: list[str] = []
+    update = trainer.update
+
+    def spy(batches, *arguments, **options):
+        seen.extend(key for batch in batches for key in batch.keys)
+        return update(batches, *arguments, **options)
+
+    trainer.update = spy
+    records = list(trainer.run())
+    assert [record["step"] for record in records if "validation" in record] == [2, 4]
+    assert records[1]["validation"]["ctc"] > 0
+    assert records[3]["validation"]["ce"] > 0
+    keys = trainer.data.cache.column("key")
+    assert len(set(seen)) == len(keys) - 2
+
+
+def test_a_phase_that_has_stalled_ends_and_the_next_begins(
+    validated, cache_uri, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("aura_core.distillation.trainer.has_stalled", lambda *_: True)
+    config = validated(every_steps=2, patience=1)
+    uris = {"cache_uri": cache_uri, "output_uri": str(tmp_path)}
+    train(config, **uris, on_step=lambda _: None)
+    phases = [record["phase"] for record in read_metrics(str(tmp_path))]
+    # Of three steps the first phase took two; of two the second both.
+    assert phases == ["align", "align", "learn", "learn"]
+
+
+def test_a_cache_too_small_to_keep_clips_out_is_an_error(train_config, cache_uri):
+    config = train_config.model_copy(update={"validation": ValidationConfig(utterances=6)})
+    with pytest.raises(AuraError, match=r"validation\.utterances is 6, but the cache has 6"):
+        new_trainer(config, open_cache(cache_uri))
+
+
+def test_a_resumed_run_remembers_what_ended_early(validated, cache_uri, tmp_path, monkeypatch):
+    monkeypatch.setattr("aura_core.distillation.trainer.has_stalled", lambda *_: True)
+    config = validated(every_steps=2, patience=1)
+    uris = {"cache_uri": cache_uri, "output_uri": str(tmp_path)}
+
+    class Killed(BaseException):
+        """Stands for a machine that is gone."""
+
+    def die(record):
+        if record["step"] == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(config, **uris, on_step=die)
+    train(config, **uris, on_step=lambda _: None)
+    phases = [record["phase"] for record in read_metrics(str(tmp_path))]
+    assert phases == ["align", "align", "learn", "learn"]
