@@ -52,6 +52,6 @@ def _spell(trainer: Trainer, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         for mel in mels
     ]
     device = next(objective.parameters()).device
-    with trainer.autocast():
+    with trainer.objective.student.autocast():
         ids = objective.spell(collate(layouts, mels).to(device))
     return [chat.decode(tokens) for tokens in ids]

@@ -122,7 +122,7 @@ def _cached(trainer: Trainer, waited_s: list[float]) -> Iterator[float]:
 
 def _limit(trainer: Trainer, phase: Phase) -> Iterator[float]:
     def step(data: TrainBatch) -> None:
-        with trainer.autocast():
+        with trainer.objective.student.autocast():
             loss = trainer.objective(data, phase, 0).total
         loss.backward()
         trainer.optimizer.zero_grad(set_to_none=True)

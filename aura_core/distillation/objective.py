@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -178,3 +179,9 @@ class Objective(nn.Module):
         counts = data.batch.is_audio.sum(dim=1)
         valid = valid_positions(counts, states.shape[1])
         return moment_loss(self.token_states.standardise(states), valid)
+
+
+def nested(losses: Mapping[str, float]) -> dict[str, Any]:
+    """A record's losses, with those of the blocks together under `distil_blocks`."""
+    blocks = {name.removeprefix("distil."): v for name, v in losses.items() if "." in name}
+    return {name: v for name, v in losses.items() if "." not in name} | {"distil_blocks": blocks}

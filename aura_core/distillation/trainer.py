@@ -3,7 +3,7 @@
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from aura_core.cache.index import Fetched
-from aura_core.distillation.objective import Losses, Objective
+from aura_core.distillation.objective import Losses, Objective, nested
 from aura_core.distillation.parallel import Share, Workers, pieces, shares_of_mean
 from aura_core.distillation.probe import Similarity, state_similarity
 from aura_core.distillation.sampler import endless_batches
 from aura_core.distillation.stopwatch import Stopwatch
 from aura_core.distillation.training_set import TrainBatch, TrainingSet
-from aura_core.distillation.validation import has_stalled, split_off
+from aura_core.distillation.validation import has_stalled, split_off, validate
 from aura_core.errors import AuraError
 from aura_core.read_ahead import read_ahead
 from aura_core.student.assembly import (
@@ -109,7 +109,7 @@ class Trainer:
         if not self.objective.layer_map:
             return None
         layers = self.data.cache.layers
-        with self.autocast():
+        with self.objective.student.autocast():
             values = state_similarity(
                 self.objective.student,
                 self.data.only(layers),
@@ -157,31 +157,13 @@ class Trainer:
         if not self._kept_out or self.step % settings.every_steps:
             return record
         step = self.step - sum(self.phase_steps[: here.phase_index])
-        found = self.validate(here.phase, step - 1)
+        found = nested(
+            validate(self.objective, self.data.clean(), self._kept_out, here.phase, step - 1)
+        )
         self.validation_losses.append(found["loss"])
         if has_stalled(self.validation_losses, settings.patience):
             self.phase_steps[here.phase_index] = step
         return {**record, "validation": found}
-
-    @torch.no_grad()
-    def validate(self, phase: Phase, step: int) -> dict[str, Any]:
-        """Losses of a phase at one of its steps, on the clips kept out of training."""
-        data, size = self.data.clean(), phase.batch_utterances
-        ordered = sorted(self._kept_out, key=lambda i: data.lengths[i])
-        batches = [
-            data.assemble(data.fetch(piece), with_text=phase.answers, step=self.step)
-            for piece in pieces(ordered, size)
-        ]
-        weights = [self.objective.weights(batch) for batch in batches]
-        total = torch.stack(weights).sum(dim=0)
-        summed: dict[str, float] = {}
-        for batch, weight in zip(batches, weights, strict=True):
-            shares = shares_of_mean(weight, total, Workers()).tolist()
-            with self.autocast():
-                losses = self.objective(batch.to(self.device), phase, step, shares)
-            for name, loss in losses.scalars().items():
-                summed[name] = summed.get(name, 0.0) + loss.item()
-        return _nested(summed)
 
     def _fetch(self, share: Share) -> tuple[Share, list[Fetched]]:
         return share, self.data.fetch(share.indices)
@@ -259,7 +241,7 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         watch.lap("optimizer")
-        return _nested(record), float(norm)
+        return nested(record), float(norm)
 
     def _accumulate(
         self,
@@ -271,7 +253,7 @@ class Trainer:
     ) -> Losses:
         try:
             data = data.to(self.device)
-            with self.autocast():
+            with self.objective.student.autocast():
                 losses: Losses = self._parallel(data, phase, step, shares)
             watch.lap("forward")
             with self.objective.student.recomputing(data.batch):
@@ -312,12 +294,6 @@ class Trainer:
             (upper if re.fullmatch(above, name) else lower).append(parameter)
         return lower, upper
 
-    def autocast(self) -> torch.autocast:
-        """Mixed precision where the frozen weights are bf16; what learns stays fp32."""
-        weights = self.objective.student.causal_lm.get_input_embeddings().weight
-        bf16 = weights.dtype == torch.bfloat16
-        return torch.autocast(weights.device.type, torch.bfloat16, enabled=bf16)
-
     def _position(self) -> Position:
         remaining = self.step
         for index, (phase, steps) in enumerate(
@@ -335,9 +311,3 @@ def rate_share(phase: Phase, step: int) -> float:
         return (step + 1) / phase.warmup_steps
     progress = (step - phase.warmup_steps) / max(1, phase.steps - phase.warmup_steps)
     return _FINAL_RATE + (1 - _FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def _nested(losses: Mapping[str, float]) -> dict[str, Any]:
-    """A record's losses, with those of the blocks together under `distil_blocks`."""
-    blocks = {name.removeprefix("distil."): v for name, v in losses.items() if "." in name}
-    return {name: v for name, v in losses.items() if "." not in name} | {"distil_blocks": blocks}

@@ -3,6 +3,13 @@
 import random
 from collections.abc import Sequence
 
+import torch
+
+from aura_core.distillation.objective import Objective
+from aura_core.distillation.parallel import Workers, pieces, shares_of_mean
+from aura_core.distillation.training_set import TrainingSet
+from aura_core.train_config import Phase
+
 
 def split_off(count: int, held_out: int, seed: int) -> tuple[list[int], list[int]]:
     """Draw `held_out` of the indices below `count`; return the rest and them, ascending."""
@@ -15,3 +22,26 @@ def has_stalled(losses: Sequence[float], patience: int | None) -> bool:
     if patience is None or len(losses) <= patience:
         return False
     return min(losses[-patience:]) >= min(losses[:-patience])
+
+
+@torch.no_grad()
+def validate(
+    objective: Objective, data: TrainingSet, indices: Sequence[int], phase: Phase, step: int
+) -> dict[str, float]:
+    """Return the losses of utterances, by `Losses.scalars`, as a step of the phase has them."""
+    ordered = sorted(indices, key=lambda i: data.lengths[i])
+    batches = [
+        data.assemble(data.fetch(piece), with_text=phase.answers, step=0)
+        for piece in pieces(ordered, phase.batch_utterances)
+    ]
+    weights = [objective.weights(batch) for batch in batches]
+    total = torch.stack(weights).sum(dim=0)
+    device = next(objective.parameters()).device
+    found: dict[str, float] = {}
+    for batch, weight in zip(batches, weights, strict=True):
+        shares = shares_of_mean(weight, total, Workers()).tolist()
+        with objective.student.autocast():
+            losses = objective(batch.to(device), phase, step, shares)
+        for name, loss in losses.scalars().items():
+            found[name] = found.get(name, 0.0) + loss.item()
+    return found

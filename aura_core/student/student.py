@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from peft import PeftModel
 from torch import Tensor, nn
 
@@ -55,6 +56,12 @@ class Student(nn.Module):
     def decoder(self) -> Any:
         """The stack of blocks: embeddings in, normed states out."""
         return self.causal_lm.model
+
+    def autocast(self) -> torch.autocast:
+        """Mixed precision where the frozen weights are bf16; what learns stays fp32."""
+        weights = self.causal_lm.get_input_embeddings().weight
+        bf16 = weights.dtype == torch.bfloat16
+        return torch.autocast(weights.device.type, torch.bfloat16, enabled=bf16)
 
     def checkpoint_activations(self) -> None:
         """Keep a block's input only, and compute the rest again in the backward pass."""
