@@ -16,6 +16,8 @@ from filelock import FileLock
 from flows.local_prefect import OFFLINE
 
 os.environ.update(OFFLINE)
+# Two test processes share the cores: threads that spin while they wait would take each other's.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.pop("AURA_ROOT", None)
 S3_ACCESS_KEY = "an-access-key-to-be-kept"
 S3_SECRET_KEY = "a-secret-key-to-be-kept"

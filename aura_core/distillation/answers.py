@@ -61,7 +61,7 @@ class Answers:
         """What each token counts for, float32 [tokens]; None if all count alike."""
         if self._all_alike:
             return None
-        lengths = torch.tensor([answer.num_tokens for answer in answers])
+        lengths = torch.tensor([answer.num_tokens for answer in answers], dtype=torch.long)
         return torch.tensor([answer.weight for answer in answers]).repeat_interleave(lengths)
 
     def top_logprobs(self, answers: Sequence[Answer]) -> tuple[Tensor | None, Tensor | None]:

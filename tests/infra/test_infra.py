@@ -35,9 +35,9 @@ def test_the_deployments_differ_only_in_what_they_run():
 @pytest.mark.parametrize(
     ("name", "last", "number"),
     [
-        ("full-pipeline", "report", 6),
+        ("full-pipeline", "report", 7),
         ("teacher-cache", "teacher_cache", 2),
-        ("distill", "distil", 4),
+        ("distill", "distil", 5),
         ("evaluate", "report", 2),
     ],
 )

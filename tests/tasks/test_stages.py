@@ -4,6 +4,7 @@ import pytest
 from prefect.states import Failed
 
 from aura_core.errors import AuraError
+from aura_core.pipeline import STAGE_INPUTS
 from tasks import stages
 from tasks.launch import StageCrashError
 
@@ -17,5 +18,5 @@ def test_only_crashes_are_tried_again(error, again):
 
 
 def test_every_stage_has_a_task_of_its_name():
-    names = ["ingest", "teacher_cache", "text_lora", "distil", "evaluate", "report"]
-    assert [getattr(stages, name).name for name in names] == names
+    assert [task.name for task in stages.STAGE_TASKS.values()] == list(STAGE_INPUTS)
+    assert list(stages.STAGE_TASKS) == list(STAGE_INPUTS)

@@ -52,6 +52,7 @@ def test_a_mix_weighs_every_token_of_an_answer(chat):
     assert said(chat, found) == ["turn it on", "switch", "sure"]
     lengths = [answer.num_tokens for answer in found]
     weights = answers.token_weights(found)
+    assert answers.token_weights([]).tolist() == []
     assert weights.tolist() == [0.5] * lengths[0] + [1.0] * lengths[1] + [2.0] * lengths[2]
 
 
