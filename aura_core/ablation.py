@@ -19,9 +19,10 @@ def students(config: Config) -> dict[str, TrainConfig]:
         AuraError: naming the variant, if its settings are unknown or contradict each other.
     """
     seeds = config.ablation.seeds or (config.distil.seed,)
+    models = {AURA: config.distil}
+    models |= {name: _variant(config, name, s) for name, s in config.ablation.variants.items()}
     found = {MAIN: config.distil}
-    for variant, settings in {AURA: (), **config.ablation.variants}.items():
-        student = _variant(config, variant, settings)
+    for variant, student in models.items():
         for seed in seeds:
             if (variant, seed) != (AURA, config.distil.seed):
                 found[f"{MAIN}.{variant}.{seed}"] = student.model_copy(update={"seed": seed})

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from aura_core.cache.index import Sample
 from aura_core.student.batch import Continuation
-from aura_core.student.prompts import TRANSCRIBE, ChatFormat
+from aura_core.student.prompts import ChatFormat
+from aura_core.targets.questions import Question, questions
 from aura_core.targets.table import Target, Targets
 from aura_core.train_config import TargetWeights
 
@@ -41,20 +42,20 @@ class Answers:
     def of(self, sample: Sample) -> list[Answer]:
         """Every answer with a weight."""
         made = {t.kind: t for t in self._targets.of(sample.key)} if self._targets else {}
-        asked = [("transcript", TRANSCRIBE, sample.text)]
-        if sample.response is not None:
-            asked.append(("response", sample.instruction or "", sample.response))
+        own = None
         if self._targets and "self_generated" in made:
-            own = made["self_generated"].response
-            asked.append(("self_generated", self._targets.instruction, own))
+            said = made["self_generated"].response
+            own = Question("self_generated", self._targets.instruction, said)
         return [
             Answer(
                 Continuation(self._chat.suffix(instruction), self._chat.response(response)),
                 self._weights[kind],
                 made.get(kind),
             )
-            for kind, instruction, response in asked
-            if self._weights[kind]
+            for kind, instruction, response in questions(
+                sample.text, sample.instruction, sample.response, own
+            )
+            if response is not None and self._weights[kind]
         ]
 
     def token_weights(self, answers: Sequence[Answer]) -> Tensor | None:

@@ -23,9 +23,7 @@ from aura_core.distillation.training_set import TrainBatch, TrainingSet
 from aura_core.distillation.validation import has_stalled, split_off, validate
 from aura_core.errors import AuraError
 from aura_core.read_ahead import read_ahead
-from aura_core.student.assembly import (
-    upper_pattern,
-)
+from aura_core.student.assembly import upper_pattern
 from aura_core.student.prompts import ChatFormat
 from aura_core.train_config import Phase, TrainConfig
 
@@ -226,10 +224,11 @@ class Trainer:
         """
         watch = watch or Stopwatch(self.device)
         weights = [counts * self.objective.weights(data) for data in batches]
-        total = self.workers.sum(torch.stack(weights).sum(dim=0).to(self.device))
+        # Where the process group adds up: NCCL takes no CPU tensor.
+        total = self.workers.sum(torch.stack(weights).sum(dim=0).to(self.device)).cpu()
         summed: dict[str, Tensor] = {}
         for number, (data, weight) in enumerate(zip(batches, weights, strict=True), start=1):
-            shares = shares_of_mean(weight, total.cpu(), self.workers).tolist()
+            shares = shares_of_mean(weight, total, self.workers).tolist()
             with self._reduced_if(number == len(batches)):
                 losses = self._accumulate(data, phase, step, shares, watch)
             for name, loss in losses.scalars().items():

@@ -9,7 +9,7 @@ from aura_core.config import TargetsConfig
 from aura_core.student.batch import IGNORE, Continuation, Layout, collate
 from aura_core.student.decoding import decode_greedy
 from aura_core.student.inference import load_student
-from aura_core.student.prompts import TRANSCRIBE
+from aura_core.targets.questions import Question, questions
 
 _BATCH = 16
 
@@ -31,20 +31,15 @@ class Author:
         for start in range(0, len(rows), _BATCH):
             batch = rows[start : start + _BATCH]
             own = self._answer(batch) if self._config.self_generated else [""] * len(batch)
-            answers = [self._answers(row, answer) for row, answer in zip(batch, own, strict=True)]
-            made += self._with_logprobs(batch, answers)
+            asked = [self._questions(row, answer) for row, answer in zip(batch, own, strict=True)]
+            made += self._with_logprobs(batch, asked)
         return made
 
-    def _answers(
-        self, row: Mapping[str, Any], own: str | None
-    ) -> list[tuple[str, str, str | None]]:
-        """Kind, instruction and response of everything an utterance is asked."""
-        asked: list[tuple[str, str, str | None]] = [("transcript", TRANSCRIBE, row["text"])]
-        if row["response"] is not None:
-            asked.append(("response", row["instruction"] or "", row["response"]))
-        if self._config.self_generated:
-            asked.append(("self_generated", self._config.instruction, own))
-        return asked
+    def _questions(self, row: Mapping[str, Any], own: str | None) -> list[Question]:
+        """Everything an utterance is asked."""
+        asks_itself = self._config.self_generated
+        mine = Question("self_generated", self._config.instruction, own) if asks_itself else None
+        return questions(row["text"], row["instruction"], row["response"], mine)
 
     def _answer(self, rows: Sequence[Mapping[str, Any]]) -> list[str | None]:
         """The LLM's own words to each transcript; None where it did not end, or said nothing."""
@@ -67,7 +62,7 @@ class Author:
     def _with_logprobs(
         self,
         rows: Sequence[Mapping[str, Any]],
-        answers: Sequence[Sequence[tuple[str, str, str | None]]],
+        asked: Sequence[Sequence[Question]],
     ) -> list[dict[str, Any]]:
         said = [
             [
@@ -75,11 +70,11 @@ class Author:
                 for _, instruction, response in each
                 if response is not None
             ]
-            for each in answers
+            for each in asked
         ]
         top = iter(self._top(rows, said) if self._config.top_k else [])
         made = []
-        for row, each in zip(rows, answers, strict=True):
+        for row, each in zip(rows, asked, strict=True):
             for kind, _, response in each:
                 ids, logprobs = next(top, ([], [])) if response is not None else ([], [])
                 made.append(
