@@ -52,6 +52,31 @@ def ablation() -> Config:
     )
 
 
+def ablation_losses() -> Config:
+    """What distillation adds to cross-entropy where no CTC helps: three seeds, 80 minutes."""
+    base = ablation()
+    align, learn = base.distil.phases
+    phases = (
+        align.model_copy(update={"ctc": 0.0, "moments": 0.0}),
+        learn.model_copy(update={"ctc": 0.0, "moments": 0.0}),
+    )
+    # As many full steps as take the time of both phases, `align` running four of thirty blocks.
+    full = [f"phases=[{learn.model_copy(update={'steps': 127}).model_dump_json()}]"]
+    without = ("phases.*.ctc=0", "phases.*.moments=0")
+    return base.model_copy(
+        update={
+            "distil": base.distil.model_copy(update={"phases": phases}),
+            "ablation": AblationConfig(
+                variants={
+                    "joint": (*full, *without, "phases.*.distil=1"),
+                    "cross_entropy": (*full, *without, "phases.*.distil=0"),
+                },
+                seeds=(0, 1, 2),
+            ),
+        }
+    )
+
+
 def whisper_small_qwen() -> Config:
     """Whisper small -> Qwen2.5-1.5B-Instruct on one GPU; needs your speech (docs/recipes.md)."""
     one_gpu = Runtime(workers=1, cpus_per_worker=8, gpus_per_worker=1, micro_batch_utterances=16)
@@ -231,6 +256,7 @@ RECIPES: dict[str, Callable[[], Config]] = {
     "demo": demo,
     "demo-long": demo_long,
     "ablation": ablation,
+    "ablation-losses": ablation_losses,
     "whisper-small-qwen": whisper_small_qwen,
     "whisper-large-qwen7b": whisper_large_qwen7b,
     "smoke": smoke,

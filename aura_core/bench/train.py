@@ -63,7 +63,7 @@ def bench_train(
         teacher: how the cache was made.
         config: the student; the last of its phases with cross-entropy is timed, without the
             losses that only ours has.
-        steps: timed steps of each.
+        steps: timed steps of each; a ratio is the median of the steps' own.
         tell: gets a line of progress.
 
     Returns:
@@ -85,21 +85,21 @@ def bench_train(
         "limit": _limit(new_trainer(config, cache), phase),
     }
     seconds: dict[str, list[float]] = {name: [] for name in loops}
-    # In turns: what slows the whole machine for a while slows them all.
     for number in range(phase.steps):
-        for name, loop in loops.items():
-            seconds[name].append(next(loop))
+        # In turns, so that what slows the machine slows all, and none always follows another.
+        for name in _rotated(list(loops), number):
+            seconds[name].append(next(loops[name]))
         speeds = ", ".join(
             f"{name} {phase.batch_utterances / each[-1]:.2f}" for name, each in seconds.items()
         )
         tell(f"step {number + 1} of {phase.steps}: {speeds} clips a second")
-    result = {name: median(each[_WARM_UP:]) for name, each in seconds.items()}
-    cached = result["cached"]
-    waits = sum(waited_s[_WARM_UP:]) / sum(seconds["cached"][_WARM_UP:])
+    counted = {name: each[_WARM_UP:] for name, each in seconds.items()}
+    cached = counted["cached"]
+    waits = sum(waited_s[_WARM_UP:]) / sum(cached)
     return {
-        **{name: round(phase.batch_utterances / seconds, 3) for name, seconds in result.items()},
-        "ratio_vs_user_loop": round(result["user_loop"] / cached, 2),
-        "ratio_vs_limit": round(result["limit"] / cached, 3),
+        **{name: round(phase.batch_utterances / median(s), 3) for name, s in counted.items()},
+        "ratio_vs_user_loop": round(_median_ratio(counted["user_loop"], cached), 2),
+        "ratio_vs_limit": round(_median_ratio(counted["limit"], cached), 3),
         "data_wait_share": round(waits, 5),
         "steps": steps,
         "batch_utterances": phase.batch_utterances,
@@ -107,6 +107,16 @@ def bench_train(
         "teacher": teacher.teacher,
         "precision": str(compute_dtype(config.precision, whisper.device)).removeprefix("torch."),
     }
+
+
+def _rotated(names: list[str], by: int) -> list[str]:
+    by %= len(names)
+    return names[by:] + names[:by]
+
+
+def _median_ratio(seconds: list[float], of: list[float]) -> float:
+    """Of each round by itself: rounds differ in their clips and in what else the machine does."""
+    return median(a / b for a, b in zip(seconds, of, strict=True))
 
 
 def _timed_phase(config: TrainConfig, steps: int) -> Phase:
