@@ -24,7 +24,7 @@ STAGE_VERSIONS = {
     "text_lora": 2,
     "targets": 1,
     "distil": 4,
-    "evaluate": 1,
+    "evaluate": 2,
     "report": 1,
 }
 

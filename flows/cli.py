@@ -129,7 +129,7 @@ def results(
     root:
         Folder or s3:// URI of all artifacts. [default: $AURA_ROOT, else ./runs]
     as_json:
-        Rows of {model, task, metric, value, ci_low, ci_high, n}.
+        Rows of {model, task, metric, value, ci_low, ci_high, n, slice?, by_seed?}.
     """
     uri = newest_artifact(resolve_root(root), "evaluate")
     rows = read_results(uri)

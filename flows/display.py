@@ -78,9 +78,9 @@ def result_table(rows: Sequence[Row], title: str) -> Table:
     several = any(row.by_seed for row in rows)
     if several:
         table.add_column("by seed")
-    for row in sorted(rows, key=lambda row: (row.task, row.metric, row.model)):
+    for row in sorted(rows, key=lambda row: (row.task, row.slice or "", row.metric, row.model)):
         table.add_row(
-            row.task,
+            " ".join(filter(None, (row.task, row.slice))),
             row.metric,
             row.model,
             _figure(row.value),

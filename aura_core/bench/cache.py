@@ -16,7 +16,7 @@ from aura_core.cache.index import TeacherCache, open_cache
 from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import write_table
 from aura_core.evaluation import bootstrap
-from aura_core.evaluation.bootstrap import Floats
+from aura_core.evaluation.statistic import Floats, ratio
 from aura_core.models.whisper_encoder import load_whisper
 from aura_core.train_config import TrainConfig
 
@@ -108,7 +108,7 @@ def _measure(
         identity=config.identity(), inputs={}, provenance={},
     )  # fmt: skip
     errors, words = _train(open_cache(uri), student, heldout, seeds)
-    estimate = bootstrap.ratio(errors.mean(axis=0), words[0], samples=1000, seed=0)
+    estimate = bootstrap.estimate([ratio(errors.mean(axis=0), words[0])], samples=1000, seed=0)
     assert estimate is not None
     per_clip = _REFERENCE_FRAMES * _REFERENCE_BYTES_PER_VALUE * metrics["width"]
     reference = per_clip * teacher.dims.n_audio_layer * counts["utterances"]

@@ -10,7 +10,7 @@ from aura_core.corpus.table import decode_audio
 from aura_core.distillation.new_trainer import new_trainer
 from aura_core.distillation.trainer import Trainer
 from aura_core.evaluation import wer
-from aura_core.evaluation.bootstrap import Floats
+from aura_core.evaluation.statistic import Floats
 from aura_core.models.whisper_encoder import log_mel
 from aura_core.student.audio_embedding import EncoderFrames
 from aura_core.student.batch import Layout, collate

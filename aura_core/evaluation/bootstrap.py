@@ -1,14 +1,14 @@
-"""Percentile bootstrap over utterances (and seeds of training), for ratios of sums.
+"""Percentile bootstrap over utterances (and seeds of training) of any `Statistic`.
 
 Every model is resampled with the same seed, hence over the same utterances.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from aura_core.evaluation.statistic import Floats, Statistic
 
 
 class Estimate(NamedTuple):
@@ -19,36 +19,76 @@ class Estimate(NamedTuple):
     high: float
 
 
-def ratio(numerators: Floats, denominators: Floats, samples: int, seed: int) -> Estimate | None:
-    """Estimate `sum(numerators) / sum(denominators)`.
+class Difference(NamedTuple):
+    """A difference of two values, its 95% interval, and the two-sided p-value of no difference."""
+
+    value: float
+    low: float
+    high: float
+    p_value: float
+
+
+def estimate(by_seed: Sequence[Statistic], samples: int, seed: int) -> Estimate | None:
+    """Estimate a metric.
 
     Several seeds are resampled as well as the utterances, which they have in common. Few seeds
     make too narrow an interval: look at the figures of each beside it.
 
     Args:
-        numerators: float64 [utterances] or [seeds, utterances], for example word errors.
-        denominators: alike, for example reference words.
+        by_seed: the metric of each seed of training, over the same utterances.
         samples: resamples drawn.
         seed: of the resampling.
 
     Returns:
-        None where the denominators sum to zero: the metric does not exist.
+        None where the metric does not exist.
     """
-    numerators, denominators = np.atleast_2d(numerators), np.atleast_2d(denominators)
-    total = denominators.sum()
-    if total == 0:
+    value = pooled(by_seed)
+    if np.isnan(value):
         return None
-    seeds, utterances = numerators.shape
-    draws = np.random.default_rng(seed)
-    # Counts instead of indices: [samples, seeds] and [samples, utterances].
-    drawn = _counts(draws, utterances, samples)
-    by_seed = _counts(draws, seeds, samples)
-    above, below = (
-        ((drawn @ values.T) * by_seed).sum(axis=1) for values in (numerators, denominators)
-    )
-    # A resample can hold only utterances without a denominator: it says nothing.
-    ratios = above[below > 0] / below[below > 0]
-    return Estimate(float(numerators.sum() / total), *_interval(ratios))
+    resampled = _resample(by_seed, samples, seed)
+    # A resample can hold only utterances that leave the metric undefined: it says nothing.
+    return Estimate(value, *_interval(resampled[~np.isnan(resampled)]))
+
+
+def difference(
+    a: Sequence[Statistic], b: Sequence[Statistic], samples: int, seed: int
+) -> Difference | None:
+    """Estimate by how much the metric of `a` is above that of `b` on the same utterances.
+
+    A paired bootstrap (Koehn 2004, "Statistical significance tests for machine translation
+    evaluation"): both are computed on the same resampled utterances, their seeds of training
+    resampled apart. The p-value inverts the percentile interval (Efron and Tibshirani 1993,
+    section 15.4): twice the smaller share of resampled differences at or on the other side of
+    zero, one added to count and samples alike so that it is never zero. It is below 0.05 where
+    the interval leaves zero out, up to that one.
+
+    Args:
+        a, b: the metric of each seed of training; the same utterances in the same order.
+        samples: resamples drawn.
+        seed: of the resampling.
+
+    Returns:
+        None where either metric does not exist.
+
+    Raises:
+        ValueError: if the utterances are not equally many.
+    """
+    if len({len(statistic.columns) for statistic in (*a, *b)}) > 1:
+        raise ValueError("a paired difference needs the same utterances on both sides")
+    value = pooled(a) - pooled(b)
+    if np.isnan(value):
+        return None
+    resampled = _resample(a, samples, seed) - _resample(b, samples, seed)
+    resampled = resampled[~np.isnan(resampled)]
+    beyond = min((resampled <= 0).sum(), (resampled >= 0).sum())
+    p_value = min(1.0, 2 * (int(beyond) + 1) / (len(resampled) + 1))
+    return Difference(value, *_interval(resampled), p_value)
+
+
+def pooled(by_seed: Sequence[Statistic]) -> float:
+    """The metric over all seeds together; NaN where it does not exist."""
+    sums = np.sum([statistic.columns.sum(axis=0) for statistic in by_seed], axis=0)
+    return float(by_seed[0].of_sums(sums))
 
 
 def quantile(values: Floats, q: float, samples: int, seed: int) -> Estimate:
@@ -58,12 +98,22 @@ def quantile(values: Floats, q: float, samples: int, seed: int) -> Estimate:
     return Estimate(float(np.quantile(values, q)), *_interval(quantiles))
 
 
+def _resample(by_seed: Sequence[Statistic], samples: int, seed: int) -> Floats:
+    """The metric in each resample: float64 [samples]."""
+    draws = np.random.default_rng(seed)
+    # Counts instead of indices: [samples, utterances] and [samples, seeds].
+    drawn = _counts(draws, len(by_seed[0].columns), samples)
+    seeds = _counts(draws, len(by_seed), samples)
+    per_seed = np.stack([drawn @ statistic.columns for statistic in by_seed])
+    return by_seed[0].of_sums(np.einsum("esk,se->sk", per_seed, seeds))
+
+
 def _counts(draws: np.random.Generator, n: int, samples: int) -> Floats:
     """How often each of `n` is drawn when `n` are: float64 [samples, n]."""
     index = draws.integers(0, n, size=(samples, n))
-    counts = np.zeros((samples, n))
-    np.add.at(counts, (np.arange(samples)[:, None], index), 1.0)
-    return counts
+    index += n * np.arange(samples)[:, None]
+    counts = np.bincount(index.ravel(), minlength=samples * n)
+    return counts.reshape(samples, n).astype(np.float64)
 
 
 def _interval(values: Floats) -> tuple[float, float]:

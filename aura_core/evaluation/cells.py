@@ -22,8 +22,8 @@ from aura_core.config import EvaluateConfig
 from aura_core.evaluation.predictions import Prediction, read_predictions, write_predictions
 from aura_core.pipeline import StageSpec
 
-# Raised by hand when the prompts or the decoding of a cell change.
-CELL_VERSION = 1
+# Raised by hand when the prompts, the decoding or the fields of a cell change.
+CELL_VERSION = 2
 NAME = "predictions.jsonl"
 
 # The stages a model's predictions depend on; the students of an ablation are all like `aura`.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aura_core.evaluation.bootstrap import Floats
+from aura_core.evaluation.statistic import Floats
 from aura_core.evaluation.wer import normalise
 
 _MEANING = re.compile(r"[\w.:-]+(\s*;\s*[\w.:-]+\s*=[^;=]+)*")

@@ -2,20 +2,27 @@
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from aura_core.artifacts import store
 from aura_core.errors import AuraError
 
 
 class Prediction(BaseModel):
-    """One model's output for one utterance."""
+    """One model's output for one utterance, with all that scoring needs.
+
+    `references` are the accepted answers, of which the first is the one shown. `extra` holds
+    facts of the item: what it may be sliced by (`voice`, `snr_db`, `duration_s`) and what a
+    scorer reads (`instruction_id_list`, `target_language`).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     id: str
-    reference: str
+    references: tuple[str, ...] = Field(min_length=1)
     prediction: str
     transcript: str | None = None  # what the LLM of a cascade was given
+    choices: dict[str, str] | None = None  # letter -> text
+    extra: dict[str, JsonValue] = {}
 
 
 def write_predictions(uri: str, predictions: Sequence[Prediction]) -> None:

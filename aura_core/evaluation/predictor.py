@@ -49,7 +49,7 @@ class Predictor:
         predictions = [
             Prediction(
                 id=item.id,
-                reference=item.reference,
+                references=(item.reference,),
                 prediction=answers[item.id],
                 transcript=item.transcript,
             )

@@ -1,90 +1,108 @@
 """From predictions to rows. Changing this needs no inference: predictions are what is cached."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from aura_core.evaluation import bootstrap, meaning, wer
-from aura_core.evaluation.bootstrap import Floats
+from aura_core.evaluation import bootstrap
 from aura_core.evaluation.predictions import Prediction
+from aura_core.evaluation.scorers.scorer import Scorer
+from aura_core.evaluation.slices import positions
+from aura_core.evaluation.statistic import Statistic
 from aura_core.evaluation.table import Row
 
-Ratio = tuple[Floats, Floats]
+# metric -> its statistic, one a seed of training
+BySeed = Mapping[str, Sequence[Statistic]]
 
 
 def score(
     model: str,
-    split: str,
-    task: str,
+    benchmark: str,
+    scorer: Scorer,
     by_seed: Sequence[Sequence[Prediction]],
     samples: int,
     seed: int,
+    slices: Sequence[str] = (),
 ) -> list[Row]:
-    """Every metric of a model on a task of a split.
+    """Every metric of a model on a benchmark, over all utterances and over each slice.
 
     Args:
-        model, split, task: what is scored.
+        model, benchmark: what is scored, for example `aura` and `transcribe/heldout`.
+        scorer: how.
         by_seed: the same utterances' predictions, one sequence for each seed of training.
         samples, seed: the bootstrap's.
+        slices: keys of `extra`, each value of which gets rows; `length` for durations.
+
+    Raises:
+        AuraError: if the scorer cannot score these predictions, or a slice is not one.
     """
-    scored = [_counts(task, predictions) for predictions in by_seed]
+    statistics = compute(scorer, by_seed)
+    return make_rows(model, benchmark, statistics, by_seed[0], samples, seed, slices)
+
+
+def compute(scorer: Scorer, by_seed: Sequence[Sequence[Prediction]]) -> BySeed:
+    """The statistics of each metric, one a seed, utterances in their order."""
+    scored = [scorer.score(predictions) for predictions in by_seed]
+    return {metric: [each[metric] for each in scored] for metric in scored[0]}
+
+
+def make_rows(
+    model: str,
+    benchmark: str,
+    statistics: BySeed,
+    predictions: Sequence[Prediction],
+    samples: int,
+    seed: int,
+    slices: Sequence[str] = (),
+) -> list[Row]:
+    """The rows of computed statistics; `predictions` are those of any one seed."""
+    chosen: dict[str | None, list[int]] = {None: list(range(len(predictions)))}
+    for key in slices:
+        chosen.update(positions(predictions, key))
     rows = []
-    for metric in scored[0]:
-        above, below = (np.stack([counts[metric][i] for counts in scored]) for i in range(2))
-        estimate = bootstrap.ratio(above, below, samples, seed)
-        if estimate is not None:
-            row = _row(model, f"{task}/{split}", metric, estimate, len(by_seed[0]))
-            seeds = (above.sum(axis=1) / below.sum(axis=1)).tolist() if len(by_seed) > 1 else None
-            rows.append(row.model_copy(update={"by_seed": seeds}))
+    for title, utterances in chosen.items():
+        for metric, by_seed in statistics.items():
+            row = _row(model, benchmark, metric, by_seed, utterances, samples, seed)
+            rows += [row.model_copy(update={"slice": title})] if row else []
     return rows
-
-
-def _counts(task: str, predictions: Sequence[Prediction]) -> dict[str, Ratio]:
-    references = [prediction.reference for prediction in predictions]
-    outputs = [prediction.prediction for prediction in predictions]
-    return SCORERS[task](references, outputs)
 
 
 def score_latency(model: str, ttft_ms: Sequence[float], samples: int, seed: int) -> list[Row]:
     """The median and the 95th percentile of the time to first token."""
     values = np.array(ttft_ms, dtype=np.float64)
-    return [
-        _row(
-            model, "latency", f"ttft_ms_p{percent}",
-            bootstrap.quantile(values, percent / 100, samples, seed), len(values),
-        )
-        for percent in (50, 95)
-    ]  # fmt: skip
+    rows = []
+    for percent in (50, 95):
+        value, low, high = bootstrap.quantile(values, percent / 100, samples, seed)
+        rows.append(
+            Row(
+                model=model, task="latency", metric=f"ttft_ms_p{percent}",
+                value=value, ci_low=low, ci_high=high, n=len(values),
+            )
+        )  # fmt: skip
+    return rows
 
 
-def _score_transcripts(references: Sequence[str], outputs: Sequence[str]) -> dict[str, Ratio]:
-    return {"wer": wer.count_errors(references, outputs)}
-
-
-def _score_responses(references: Sequence[str], outputs: Sequence[str]) -> dict[str, Ratio]:
-    one = np.ones(len(references))
-    if not meaning.are_meanings(references):
-        pairs = zip(references, outputs, strict=True)
-        exact = np.array([wer.normalise(r) == wer.normalise(o) for r, o in pairs], dtype=np.float64)
-        return {"exact_match": (exact, one)}
-    counts = meaning.count_matches(references, outputs)
-    return {
-        "exact_match": (counts.exact, one),
-        "slot_f1": (2 * counts.slot_hits, counts.slots_expected + counts.slots_predicted),
-        "intent_accuracy": (counts.intent, one),
-    }
-
-
-SCORERS = {"transcribe": _score_transcripts, "respond": _score_responses}
-
-
-def _row(model: str, task: str, metric: str, estimate: bootstrap.Estimate, n: int) -> Row:
+def _row(
+    model: str,
+    benchmark: str,
+    metric: str,
+    by_seed: Sequence[Statistic],
+    utterances: Sequence[int],
+    samples: int,
+    seed: int,
+) -> Row | None:
+    """None where the metric does not exist on these utterances."""
+    selected = [statistic.select(utterances) for statistic in by_seed]
+    found = bootstrap.estimate(selected, samples, seed)
+    if found is None:
+        return None
     return Row(
         model=model,
-        task=task,
+        task=benchmark,
         metric=metric,
-        value=estimate.value,
-        ci_low=estimate.low,
-        ci_high=estimate.high,
-        n=n,
+        value=found.value,
+        ci_low=found.low,
+        ci_high=found.high,
+        n=len(utterances),
+        by_seed=[statistic.value for statistic in selected] if len(selected) > 1 else None,
     )

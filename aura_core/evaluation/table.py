@@ -13,9 +13,9 @@ NAME = "results.json"
 class Row(BaseModel):
     """One figure with its 95% interval.
 
-    `task` is `<task>/<split>`, or `latency`; `n` counts utterances. A model trained with
-    several seeds has a figure of each; `value` is that of all together, and the interval is
-    over seeds and utterances.
+    `task` is `<task>/<split>`, a benchmark, or `latency`; `slice` is None over all of it, else
+    `key=value`; `n` counts utterances. A model trained with several seeds has a figure of each;
+    `value` is that of all together, and the interval is over seeds and utterances.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,6 +27,25 @@ class Row(BaseModel):
     ci_high: float
     n: int
     by_seed: list[float] | None = None
+    slice: str | None = None
+
+
+class Difference(BaseModel):
+    """By how much `model` is above `other` on the same utterances, with its 95% interval.
+
+    `p_value` is two-sided, of no difference.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    model: str
+    other: str
+    task: str
+    metric: str
+    value: float
+    ci_low: float
+    ci_high: float
+    p_value: float
+    n: int
 
 
 class Results(BaseModel):
@@ -34,11 +53,15 @@ class Results(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     rows: list[Row]
+    differences: list[Difference] = []
 
 
-def write_results(evaluate_uri: str, rows: Sequence[Row]) -> None:
-    """Publish the rows of an evaluation."""
-    text = Results(rows=list(rows)).model_dump_json(indent=2, exclude_none=True)
+def write_results(
+    evaluate_uri: str, rows: Sequence[Row], differences: Sequence[Difference] = ()
+) -> None:
+    """Publish the rows and differences of an evaluation."""
+    results = Results(rows=list(rows), differences=list(differences))
+    text = results.model_dump_json(indent=2, exclude_none=True)
     store.write_text(store.join(evaluate_uri, NAME), text + "\n")
 
 
@@ -48,8 +71,17 @@ def read_results(evaluate_uri: str) -> list[Row]:
     Raises:
         AuraError: if there are none, or they cannot be read.
     """
+    return _read(evaluate_uri).rows
+
+
+def read_differences(evaluate_uri: str) -> list[Difference]:
+    """Read the differences of an evaluation. Raises as `read_results` does."""
+    return _read(evaluate_uri).differences
+
+
+def _read(evaluate_uri: str) -> Results:
     try:
-        return Results.model_validate_json(store.read_text(store.join(evaluate_uri, NAME))).rows
+        return Results.model_validate_json(store.read_text(store.join(evaluate_uri, NAME)))
     except FileNotFoundError:
         raise AuraError(f"{evaluate_uri} has no {NAME}: run the evaluation first") from None
     except ValidationError as error:

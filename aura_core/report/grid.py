@@ -98,7 +98,7 @@ def models_in(rows: Sequence[Row]) -> list[ModelLabel]:
 
 
 def build_grid(rows: Sequence[Row]) -> list[Section]:
-    """Arrange result rows by task, then metric, then split."""
+    """Arrange result rows by task, then metric, then split and slice."""
     ordered = sorted(rows, key=_row_key)
     tops = {
         name: _top([row for row in rows if row.metric == name])
@@ -109,7 +109,9 @@ def build_grid(rows: Sequence[Row]) -> list[Section]:
             TASKS.get(task, task),
             [
                 _line(list(group), tops[metric])
-                for (metric, _), group in groupby(of_task, key=lambda r: (r.metric, r.task))
+                for (metric, *_), group in groupby(
+                    of_task, key=lambda row: (row.metric, row.task, row.slice)
+                )
             ],
         )
         for task, of_task in groupby(ordered, key=lambda row: task_of(row)[0])
@@ -145,7 +147,7 @@ def _line(rows: list[Row], top: float) -> Line:
     metric = metric_of(rows[0].metric)
     better = _better(rows, metric)
     return Line(
-        split=task_of(rows[0])[1],
+        split=" ".join(filter(None, (task_of(rows[0])[1], rows[0].slice))),
         metric=metric,
         n=rows[0].n,
         figures={row.model: _figure(row, metric, top, better, rows) for row in rows},
@@ -187,7 +189,13 @@ def _rivals(rows: list[Row]) -> list[Row]:
 
 def _row_key(row: Row) -> tuple[tuple[int, str], ...]:
     task, split = task_of(row)
-    return _rank(TASKS)(task), _rank(METRICS)(row.metric), (0, split), _rank(MODELS)(row.model)
+    return (
+        _rank(TASKS)(task),
+        _rank(METRICS)(row.metric),
+        (0, split),
+        (0, row.slice or ""),
+        _rank(MODELS)(row.model),
+    )
 
 
 def _rank(known: Mapping[str, Any]) -> Callable[[str], tuple[int, str]]:

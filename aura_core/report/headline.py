@@ -85,7 +85,8 @@ def _card(rows: Sequence[Row], name: str) -> Card | None:
 
 def _pick(rows: Sequence[Row], metric: str) -> dict[str, Row]:
     """Rows of a metric by model, all of the split that says most."""
-    of_metric = [row for row in rows if row.metric == metric and row.model in _RIVALS]
+    whole = [row for row in rows if row.slice is None and row.model in _RIVALS]
+    of_metric = [row for row in whole if row.metric == metric]
     splits = sorted({task_of(row)[1] for row in of_metric})
     if not splits:
         return {}

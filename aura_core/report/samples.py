@@ -122,7 +122,7 @@ def _models(
 
 def _answer(row: Mapping[str, Any], split: str, task: str, predictions: Predictions) -> Answer:
     by_model = _models(predictions, split, task, row)
-    reference = next(iter(by_model.values())).reference
+    reference = next(iter(by_model.values())).references[0]
     is_meaning = task == "respond" and are_meanings([reference])
     compare = compare_meanings if is_meaning else compare_words
     return Answer(

@@ -13,13 +13,15 @@ from tqdm import tqdm
 from aura_core.artifacts import store
 from aura_core.config import EvaluateConfig
 from aura_core.evaluation import cells as cell_plan
-from aura_core.evaluation import items, latency, predictions, scoring, table
+from aura_core.evaluation import differences, items, latency, predictions, scoring, table
 from aura_core.evaluation.cells import Cell
 from aura_core.evaluation.predictor import Predictor
+from aura_core.evaluation.scorers.table import find_scorer
 from aura_core.pipeline import StageSpec
 from tasks.jobs import driver
 
 LATENCY = "latency.jsonl"
+SCORER_OF_TASK = {"transcribe": "wer", "respond": "meaning"}
 
 
 def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
@@ -31,15 +33,18 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     workers = _start_workers(spec, config, count=len(missing))
     _make_cells(workers, missing)
     timings = _measure_latency(workers, config, tasks)
-    files, rows = _score(spec, config, cells)
+    files = _copy_predictions(spec, cells)
+    rows, compared = _score(config, cells)
     for model in cell_plan.compared(config, spec.inputs):
         ttft_ms = [timing.ttft_ms for timing in timings if timing.model == model]
         rows += scoring.score_latency(model, ttft_ms, config.bootstrap_samples, config.seed)
     latency.write_timings(store.join(spec.uri, LATENCY), timings)
-    table.write_results(spec.uri, rows)
+    table.write_results(spec.uri, rows, compared)
     clips = {timing.id for timing in timings}
     counts = {"cells": len(cells), "cells_made": len(missing), "clips_timed": len(clips)}
-    metrics = {f"{row.model}.{row.task}.{row.metric}": row.value for row in rows}
+    metrics = {
+        f"{row.model}.{row.task}.{row.metric}": row.value for row in rows if row.slice is None
+    }
     return [*files, LATENCY, table.NAME], counts, metrics
 
 
@@ -83,24 +88,41 @@ def _measure_latency(
     return timings
 
 
+def _copy_predictions(spec: StageSpec, cells: Sequence[Cell]) -> list[str]:
+    """Put every cell's predictions beside the results; returns their names."""
+    names = [f"predictions/{cell.label}.jsonl" for cell in cells]
+    for cell, name in zip(cells, names, strict=True):
+        predictions.write_predictions(store.join(spec.uri, name), cell_plan.load_cell(cell))
+    return names
+
+
 def _score(
-    spec: StageSpec, config: EvaluateConfig, cells: Sequence[Cell]
-) -> tuple[list[str], list[table.Row]]:
-    files, rows = [], []
-    for (model, split, task), seeds in _by_row(cells).items():
-        found = [cell_plan.load_cell(cell) for cell in seeds]
-        for cell, answers in zip(seeds, found, strict=True):
-            files.append(f"predictions/{cell.label}.jsonl")
-            predictions.write_predictions(store.join(spec.uri, files[-1]), answers)
-        rows += scoring.score(model, split, task, found, config.bootstrap_samples, config.seed)
-    return files, rows
+    config: EvaluateConfig, cells: Sequence[Cell]
+) -> tuple[list[table.Row], list[table.Difference]]:
+    rows, compared = [], []
+    for (split, task), by_model in _by_benchmark(cells).items():
+        found = {
+            model: [cell_plan.load_cell(cell) for cell in seeds]
+            for model, seeds in by_model.items()
+        }
+        scored = differences.score_models(
+            f"{task}/{split}",
+            find_scorer(SCORER_OF_TASK[task]),
+            found,
+            config.bootstrap_samples,
+            config.seed,
+        )
+        rows += scored[0]
+        compared += scored[1]
+    return rows, compared
 
 
-def _by_row(cells: Sequence[Cell]) -> dict[tuple[str, str, str], list[Cell]]:
-    """The cells of each (model, split, task): one a seed."""
-    grouped: dict[tuple[str, str, str], list[Cell]] = {}
+def _by_benchmark(cells: Sequence[Cell]) -> dict[tuple[str, str], dict[str, list[Cell]]]:
+    """The cells of each (split, task), by model: one a seed."""
+    grouped: dict[tuple[str, str], dict[str, list[Cell]]] = {}
     for cell in cells:
-        grouped.setdefault((cell.model, cell.split, cell.task), []).append(cell)
+        by_model = grouped.setdefault((cell.split, cell.task), {})
+        by_model.setdefault(cell.model, []).append(cell)
     return grouped
 
 

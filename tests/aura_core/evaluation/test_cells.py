@@ -81,7 +81,7 @@ def test_what_changes_predictions_changes_cells(update):
 
 def test_a_cell_counts_once_it_is_published(tmp_path):
     cell = plan_cell(make_spec(tmp_path), EvaluateConfig(), "aura", "heldout", "transcribe")
-    predictions = [Prediction(id="ä-1", reference="one\nline", prediction="two\u2028lines")]
+    predictions = [Prediction(id="ä-1", references=("one\nline",), prediction="two\u2028lines")]
     assert not is_complete(cell)
     publish_cell(cell, predictions)
     assert is_complete(cell)

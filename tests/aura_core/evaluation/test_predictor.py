@@ -41,7 +41,7 @@ def predictor(tmp_path, row):
 def publish(predictor, model, answers):
     cell = plan_cell(predictor.spec, predictor.config, model, "heldout", "transcribe")
     publish_cell(
-        cell, [Prediction(id=i, reference="", prediction=text) for i, text in answers.items()]
+        cell, [Prediction(id=i, references=("",), prediction=text) for i, text in answers.items()]
     )
 
 

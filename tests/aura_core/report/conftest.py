@@ -85,7 +85,8 @@ def _evaluation(uri: str, rows: list[dict]) -> None:
             for name, target in (("transcribe", "text"), ("respond", "response")):
                 predictions = [
                     Prediction(
-                        id=row["id"], reference=row[target], prediction=f"{row[target]} {model}",
+                        id=row["id"], references=(row[target],),
+                        prediction=f"{row[target]} {model}",
                         transcript=row["text"] if model == "cascade" else None,
                     )
                     for row in rows

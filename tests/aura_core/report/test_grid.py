@@ -61,3 +61,13 @@ def test_models_metrics_and_splits_keep_their_order():
     ]  # fmt: skip
     assert [model.name for model in models_in(rows)] == ["aura", "text", "zebra"]
     assert [s.lines[0].metric.unit for s in build_grid(rows)] == ["%", "%", "ms"]
+
+
+def test_a_slice_has_a_line_of_its_own():
+    whole = row("aura", 0.5, 0.2, 2.0)
+    noisy = whole.model_copy(update={"slice": "snr_db=5", "value": 0.9})
+    lines = build_grid([noisy, whole])[0].lines
+    assert [(line.split, line.figures["aura"].value) for line in lines] == [
+        ("heldout", "50.0"),
+        ("heldout snr_db=5", "90.0"),
+    ]

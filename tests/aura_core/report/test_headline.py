@@ -40,3 +40,8 @@ def test_cards_compare_the_rivals_on_the_telling_split():
 def test_nothing_measured_says_nothing():
     assert build_sentence([]) == ""
     assert build_cards([]) == []
+
+
+def test_slices_are_not_taken_for_the_whole():
+    noisy = row("aura", "wer", 1.0, "transcribe/heldout").model_copy(update={"slice": "snr_db=5"})
+    assert build_cards([*ROWS, noisy]) == build_cards(ROWS)

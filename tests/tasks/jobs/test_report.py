@@ -28,7 +28,7 @@ def spec(tmp_path):
     }  # fmt: skip
     write_table(inputs["ingest"], [row])
     evaluate = inputs["evaluate"]
-    heard = Prediction(id="a", reference="press one", prediction="press on")
+    heard = Prediction(id="a", references=("press one",), prediction="press on")
     write_predictions(store.join(evaluate, "predictions/aura.heldout.transcribe.jsonl"), [heard])
     wer = {"value": 0.5, "ci_low": 0.5, "ci_high": 0.5, "n": 1}
     write_results(evaluate, [Row(model="aura", task="transcribe/heldout", metric="wer", **wer)])
