@@ -27,19 +27,14 @@ KEPT_SILENCE_S = 0.08
 SLOW_LENGTH_SCALE = 1.3
 
 
-class Synthesizer:
-    """Speaks the utterances of one chunk.
+class Piper:
+    """Piper's neural voice.
 
-    Piper draws noise from a generator that belongs to the ONNX session and moves on
-    with every call, so a chunk is the unit that can be repeated exactly: same seed
-    and same utterances in the same order give the same audio.
+    It draws noise from a generator that belongs to the ONNX session and moves on with every
+    call: same seed and same texts in the same order give the same audio.
     """
 
-    def __init__(
-        self, voice_model: Path, second_voice: str, config: DemoCorpusConfig, seed: str
-    ) -> None:
-        self._config = config
-        self._second_voice = second_voice
+    def __init__(self, voice_model: Path, seed: str) -> None:
         onnxruntime.set_seed(xxhash.xxh3_64_intdigest(seed.encode()) & 0x7FFF_FFFF)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -47,7 +42,24 @@ class Synthesizer:
             str(voice_model), options, providers=["CPUExecutionProvider"]
         )
         settings = json.loads(Path(f"{voice_model}.json").read_text(encoding="utf-8"))
-        self._piper = PiperVoice(session=session, config=PiperConfig.from_dict(settings))
+        self._voice = PiperVoice(session=session, config=PiperConfig.from_dict(settings))
+
+    def speak(self, text: str, length_scale: float) -> tuple[np.ndarray, int]:
+        """Return float32 [samples] and their rate; a larger `length_scale` is slower speech."""
+        chunks = self._voice.synthesize(text, SynthesisConfig(length_scale=length_scale))
+        audio = np.concatenate([chunk.audio_float_array for chunk in chunks])
+        return audio, int(self._voice.config.sample_rate)
+
+
+class Synthesizer:
+    """Speaks the utterances of one chunk, the unit that can be repeated exactly."""
+
+    def __init__(
+        self, voice_model: Path, second_voice: str, config: DemoCorpusConfig, seed: str
+    ) -> None:
+        self._config = config
+        self._second_voice = second_voice
+        self._piper = Piper(voice_model, seed)
 
     def speak(self, utterance: DemoUtterance) -> Utterance:
         """Synthesise one utterance as a row of the table."""
@@ -58,7 +70,7 @@ class Synthesizer:
             audio, rate = speak_with_command(self._second_voice, text)
         else:
             scale = SLOW_LENGTH_SCALE if second else float(draw.choice(self._config.length_scales))
-            audio, rate = self._speak_with_piper(text, scale)
+            audio, rate = self._piper.speak(text, scale)
         audio = trim_silence(soxr.resample(audio, rate, SAMPLE_RATE), SAMPLE_RATE)
         audio = add_noise(audio, float(draw.uniform(*self._config.snr_db)), draw)
         audio = set_level(audio, float(draw.uniform(*self._config.gain_db)))
@@ -77,11 +89,6 @@ class Synthesizer:
             audio={"bytes": flac, "path": f"{utterance.id}.flac"},
             digest=digest,
         )
-
-    def _speak_with_piper(self, text: str, length_scale: float) -> tuple[np.ndarray, int]:
-        chunks = self._piper.synthesize(text, SynthesisConfig(length_scale=length_scale))
-        audio = np.concatenate([chunk.audio_float_array for chunk in chunks])
-        return audio, int(self._piper.config.sample_rate)
 
 
 def speak_with_command(name: str, text: str) -> tuple[np.ndarray, int]:

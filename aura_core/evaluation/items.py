@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from aura_core.corpus.table import decode_audio, read_table, shuffled
 from aura_core.errors import AuraError
-from aura_core.student.prompts import TRANSCRIBE
+from aura_core.instructions import TRANSCRIBE
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from transformers import PreTrainedTokenizerBase
 
 from aura_core.errors import AuraError
 
-TRANSCRIBE = "Transcribe."
 _PLACEHOLDER = "\u241aaudio\u241a"
 
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from aura_core.student.prompts import TRANSCRIBE
+from aura_core.instructions import TRANSCRIBE
 
 
 class Question(NamedTuple):

@@ -18,8 +18,9 @@ from aura_core.distillation.run import SIMILARITY, read_metrics, train
 from aura_core.distillation.trainer import rate_share
 from aura_core.distillation.training_set import TrainingSet
 from aura_core.errors import AuraError
+from aura_core.instructions import TRANSCRIBE
 from aura_core.student.inference import load_responder
-from aura_core.student.prompts import TRANSCRIBE, Prompt
+from aura_core.student.prompts import Prompt
 from aura_core.train_config import AugmentationConfig, LoraConfig, Phase, TrainConfig
 
 

@@ -1,0 +1,3 @@
+"""What is asked of an utterance in writing where the corpus asks nothing itself."""
+
+TRANSCRIBE = "Transcribe."
