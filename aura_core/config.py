@@ -4,7 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from aura_core.stage_config import TEACHER_RATE_HZ, TOKEN_RATES_HZ, Frozen, StageConfig, one_of
+from aura_core.benchmarks.catalogue import benchmark_mistake
+from aura_core.stage_config import (
+    TEACHER_RATE_HZ,
+    TOKEN_RATES_HZ,
+    Frozen,
+    Runtime,
+    StageConfig,
+    one_of,
+)
 from aura_core.train_config import TrainConfig
 
 
@@ -93,6 +101,17 @@ class TargetsConfig(StageConfig):
         return self.self_generated or self.top_k > 0
 
 
+EMBEDDED = "embedded"
+
+
+class BenchmarkConfig(StageConfig):
+    """One spoken benchmark, made once: the field's are read from a folder, ours are spoken."""
+
+    runtime: Runtime = Runtime(workers=1)
+    name: str
+    source: str = Field(EMBEDDED, description="folder or s3:// URI in the set's public layout")
+
+
 class EvaluateConfig(StageConfig):
     """What is measured: every model on every split and task."""
 
@@ -145,6 +164,9 @@ class Config(Frozen):
     targets: TargetsConfig = TargetsConfig()
     distil: TrainConfig
     ablation: AblationConfig = AblationConfig()
+    benchmarks: dict[str, str] = Field(
+        {}, description="name -> folder of the set, or `embedded` for one made here"
+    )
     evaluate: EvaluateConfig = EvaluateConfig()
     report: ReportConfig = ReportConfig()
 
@@ -184,6 +206,13 @@ class Config(Frozen):
                 "distil.targets weighs self_generated answers: set targets.self_generated to make "
                 "them"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _knows_its_benchmarks(self) -> "Config":
+        for name, source in self.benchmarks.items():
+            if (mistake := benchmark_mistake(name, source)) is not None:
+                raise ValueError(f"benchmarks.{name}: {mistake}")
         return self
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@
 
 from aura_core.ablation import students
 from aura_core.artifacts.manifest import Manifest
-from aura_core.config import Config
+from aura_core.config import EMBEDDED, Config
 from aura_core.memory import training_memory
 from aura_core.models.llm_shape import LlmShape
 from aura_core.train_config import TrainConfig
@@ -26,6 +26,7 @@ def forecast(
         "text_lora": _training(config.text_lora, ingest, llm),
         "targets": f"what {config.text_lora.llm} says to every transcript",
         **{name: _training(each, ingest, llm) for name, each in students(config).items()},
+        **{f"benchmark.{name}": _benchmark(source) for name, source in config.benchmarks.items()},
         "evaluate": _evaluate(config, ingest),
         "report": "one HTML page",
     }
@@ -75,11 +76,17 @@ def _training(config: TrainConfig, ingest: Manifest | None, llm: LlmShape | None
     return f"{line}, about {needed / 1e9:.1f} GB of memory a worker"
 
 
+def _benchmark(source: str) -> str:
+    return "spoken here" if source == EMBEDDED else f"items of {source}"
+
+
 def _evaluate(config: Config, ingest: Manifest | None) -> str:
     models = ", ".join(config.evaluate.models)
-    if config.evaluate.splits is not None:
-        return f"{models} on {', '.join(config.evaluate.splits)}"
+    sets = list(config.evaluate.splits or _splits(ingest))
+    return f"{models} on {', '.join([*sets, *config.benchmarks])}"
+
+
+def _splits(ingest: Manifest | None) -> list[str]:
     if ingest is None:
-        return f"{models} on every split but train"
-    splits = sorted(set(ingest.metrics["hours"]) - {"train"})
-    return f"{models} on {', '.join(splits)}"
+        return ["every split but train"]
+    return sorted(set(ingest.metrics["hours"]) - {"train"})

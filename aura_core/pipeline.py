@@ -12,7 +12,8 @@ from aura_core.ablation import MAIN, students
 from aura_core.artifacts import store
 from aura_core.artifacts.fingerprint import fingerprint
 from aura_core.artifacts.manifest import read_manifest
-from aura_core.config import Config
+from aura_core.benchmarks.pinning import pinned_benchmark
+from aura_core.config import BenchmarkConfig, Config
 from aura_core.corpus.source import source_digests
 from aura_core.models.references import digest
 from aura_core.stage_config import Runtime, StageConfig
@@ -24,8 +25,9 @@ STAGE_VERSIONS = {
     "text_lora": 2,
     "targets": 1,
     "distil": 4,
+    "benchmark": 1,
     "evaluate": 2,
-    "report": 1,
+    "report": 2,
 }
 
 # Stage -> the stages it reads. The order of the keys is the order of the road.
@@ -35,13 +37,10 @@ STAGE_INPUTS: dict[str, tuple[str, ...]] = {
     "text_lora": ("teacher_cache",),
     "targets": ("teacher_cache", "text_lora"),
     "distil": ("teacher_cache", "text_lora", "targets"),
-    "evaluate": ("ingest", "text_lora", "distil"),
-    "report": ("ingest", "teacher_cache", "text_lora", "distil", "evaluate"),
+    "benchmark": (),
+    "evaluate": ("ingest", "text_lora", "distil", "benchmark"),
+    "report": ("ingest", "teacher_cache", "text_lora", "distil", "benchmark", "evaluate"),
 }
-
-
-# Stages that read every student, not `distil` alone.
-_COMPARES = ("evaluate", "report")
 
 
 class StageSpec(BaseModel):
@@ -67,29 +66,37 @@ class StageSpec(BaseModel):
 def plan(config: Config, root: str) -> dict[str, StageSpec]:
     """Return every spec by its name, in the order they run.
 
-    That is one a stage, and one for each further student of an ablation
-    (`aura_core.ablation.students`), which the stage `distil` makes as well.
+    That is one a stage, but for the students of an ablation (`aura_core.ablation.students`),
+    which are all made by the stage `distil`, and for the benchmarks, `benchmark.<name>` each.
     """
-    trained = students(config)
     specs: dict[str, StageSpec] = {}
     for stage, inputs in stage_inputs(config).items():
-        made = trained if stage == MAIN else {stage: getattr(config, stage)}
-        # `distil` has its place among the inputs; the further students come after them.
-        wanted = dict.fromkeys([*inputs, *(trained if stage in _COMPARES else ())])
-        for name, stage_config in made.items():
-            read = {each: specs[each] for each in wanted}
+        read = {name: spec for name, spec in specs.items() if spec.stage in inputs}
+        for name, stage_config in _configs(config, stage).items():
             specs[name] = _spec(name, stage, stage_config, read, root.rstrip("/"))
     return specs
 
 
 def stage_inputs(config: Config) -> dict[str, tuple[str, ...]]:
     """`STAGE_INPUTS` without what the config does not use."""
-    unused = () if config.targets.is_used else ("targets",)
+    used = {"targets": config.targets.is_used, "benchmark": bool(config.benchmarks)}
     return {
-        stage: tuple(name for name in inputs if name not in unused)
+        stage: tuple(name for name in inputs if used.get(name, True))
         for stage, inputs in STAGE_INPUTS.items()
-        if stage not in unused
+        if used.get(stage, True)
     }
+
+
+def _configs(config: Config, stage: str) -> Mapping[str, StageConfig]:
+    """What a stage makes in this run: the config of each artifact by its name."""
+    if stage == MAIN:
+        return students(config)
+    if stage == "benchmark":
+        return {
+            f"{stage}.{name}": BenchmarkConfig(name=name, source=source)
+            for name, source in config.benchmarks.items()
+        }
+    return {stage: getattr(config, stage)}
 
 
 def _spec(
@@ -119,6 +126,8 @@ def pinned_content(config: StageConfig) -> dict[str, str]:
         for name in ("asr", "teacher", "llm")
         if hasattr(config, name)
     }
+    if isinstance(config, BenchmarkConfig):
+        return pinned_benchmark(config)
     return models | source_digests(config)
 
 

@@ -31,7 +31,8 @@ def aura(
         config_file: A YAML or JSON file laid over the recipe.
         overrides: `stage.key=value` assignments, laid over both.
         until: Stop after this stage.
-        only: Run these stages and no other; what they read must be there.
+        only: Run these stages and no other; what they read must be there. An evaluation comes with
+            its benchmarks.
         launch: `local`, or the address of a Ray cluster's job server (http://host:8265).
 
     Returns:

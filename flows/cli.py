@@ -59,22 +59,26 @@ def run(
     *,
     selection: Selection = Selection(),  # noqa: B008 - frozen
     until: str | None = None,
+    only: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     launch: str = "local",
     dry_run: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
-    """Run the pipeline: ingest, teacher_cache, text_lora, distil, evaluate, report.
+    """Run the pipeline: ingest, teacher_cache, text_lora, distil, benchmark, evaluate, report.
 
     A stage whose artifact is there is a hit and does no work, so running the same
     command again goes on where the last one stopped. Needs no server and no network.
 
       aura run --recipe demo --until teacher_cache
       aura run --manifest calls.jsonl --pseudo-label --set distil.seed=1
+      aura run --only evaluate --benchmark spoken_choice
       aura run --root s3://bucket/aura --launch http://ray-head:8265
 
     Parameters
     ----------
     until:
         Stop after this stage.
+    only:
+        Run this stage and no other, any number of times; what it reads must be there.
     launch:
         `local`, or the address of a Ray cluster's dashboard to submit the stages to.
     dry_run:
@@ -82,8 +86,10 @@ def run(
         memory.
     """
     specs = selection.plan()
-    stages = choose_stages(until, only=None)
+    stages = choose_stages(until, only)
     wanted = {name: spec for name, spec in specs.items() if spec.stage in stages}
+    if not wanted:
+        raise AuraError(f"this config makes nothing of {', '.join(stages)}")
     if dry_run:
         # Imports transformers, which nothing else here needs.
         from aura_core.forecast import forecast
@@ -99,7 +105,8 @@ def run(
             for name, spec in wanted.items():
                 log.info("hit  %s %s", name, spec.fingerprint[:12])
         else:
-            local_prefect.run_flow(**selection.flow_parameters, until=until, launch=launch)
+            parameters = {**selection.flow_parameters, "until": until, "only": list(only) or None}
+            local_prefect.run_flow(**parameters, launch=launch)
     last = list(wanted.values())[-1]
     if last.stage == "report":
         out.print("report:", store.join(last.uri, REPORT_NAME))

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from aura_core.config import Config
 from aura_core.pipeline import StageSpec, plan
-from flows.request import load_config, manifest_overrides, resolve_root
+from flows.request import benchmark_overrides, load_config, manifest_overrides, resolve_root
 
 AsJson = Annotated[bool, Parameter("--json", negative=())]
 
@@ -25,6 +25,8 @@ class Selection:
     "Your speech: a .jsonl or .parquet file, a LibriSpeech tree or a folder with metadata.csv."
     pseudo_label: Annotated[bool, Parameter(negative=())] = False
     "Let the ASR write the transcripts that the manifest lacks."
+    benchmarks: Annotated[tuple[str, ...], Parameter(name="--benchmark", negative=())] = ()
+    "Evaluate on NAME=FOLDER too, or on a NAME made here, any number of times: `aura bench-data list`."
     assignments: Annotated[tuple[str, ...], Parameter(name="--set", negative=())] = ()
     "`stage.key=value`, any number of times: `--set distil.phases.0.steps=50`."
     root: str | None = None
@@ -33,7 +35,11 @@ class Selection:
     @property
     def overrides(self) -> list[str]:
         """All changes to the recipe as assignments; `--set` wins."""
-        return [*manifest_overrides(self.manifest, self.pseudo_label), *self.assignments]
+        return [
+            *manifest_overrides(self.manifest, self.pseudo_label),
+            *benchmark_overrides(self.benchmarks),
+            *self.assignments,
+        ]
 
     def load(self) -> Config:
         """Return the config: the recipe with all changes to it."""

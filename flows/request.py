@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aura_core.artifacts import store
-from aura_core.config import Config
+from aura_core.config import EMBEDDED, Config
 from aura_core.errors import AuraError
 from aura_core.overrides import merge_file, override
 from aura_core.pipeline import STAGE_INPUTS
@@ -37,6 +37,17 @@ def manifest_overrides(manifest: str | None, pseudo_label: bool) -> list[str]:
     return assignments
 
 
+def benchmark_overrides(benchmarks: Sequence[str]) -> list[str]:
+    """Return the assignments that `--benchmark NAME` and `--benchmark NAME=FOLDER` stand for."""
+    assignments = []
+    for each in benchmarks:
+        name, given, source = each.partition("=")
+        if given and not store.is_remote(source):
+            source = str(Path(source).expanduser().absolute())
+        assignments.append(f"benchmarks.{name}={json.dumps(source or EMBEDDED)}")
+    return assignments
+
+
 def resolve_root(root: str | None) -> str:
     """Return where artifacts go: the given root, else $AURA_ROOT, else ./runs; absolute."""
     root = root or os.environ.get("AURA_ROOT") or "runs"
@@ -46,7 +57,9 @@ def resolve_root(root: str | None) -> str:
 
 
 def choose_stages(until: str | None, only: Sequence[str] | None) -> list[str]:
-    """Return the stages to run, in order: up to `until`, or exactly `only`.
+    """Return the stages to run, in order: up to `until`, or `only` these.
+
+    An evaluation comes with its benchmarks: they are read by nothing else.
 
     Raises:
         AuraError: for a name that is no stage.
@@ -56,7 +69,8 @@ def choose_stages(until: str | None, only: Sequence[str] | None) -> list[str]:
         if name not in STAGE_INPUTS:
             raise AuraError(f"no stage {name!r}: the stages are {', '.join(stages)}")
     if only:
-        stages = [stage for stage in stages if stage in only]
+        named = {*only, *(["benchmark"] if "evaluate" in only else [])}
+        stages = [stage for stage in stages if stage in named]
     if until:
         needed = {until, *_upstream(until)}
         stages = [stage for stage in stages if stage in needed]

@@ -22,6 +22,7 @@ JOBS: Mapping[str, str] = {
     "text_lora": "distill",
     "targets": "targets",
     "distil": "distill",
+    "benchmark": "benchmark",
     "evaluate": "evaluate",
     "report": "report",
 }

@@ -1,10 +1,10 @@
-"""Cells: (model, split, task, version), each its own artifact of predictions.
+"""Cells: (model, question set, version), each its own artifact of predictions.
 
-A cell is addressed by what its predictions depend on, no more: a new split, task
-or model runs only its own cells, and a retrained student leaves the cascade's alone.
+A cell is addressed by what its predictions depend on, no more: a new benchmark or model
+runs only its own cells, and a retrained student leaves the cascade's alone.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,28 +20,30 @@ from aura_core.artifacts.manifest import (
 )
 from aura_core.config import EvaluateConfig
 from aura_core.evaluation.predictions import Prediction, read_predictions, write_predictions
+from aura_core.evaluation.question_sets import QuestionSet
 from aura_core.pipeline import StageSpec
 
 # Raised by hand when the prompts, the decoding or the fields of a cell change.
 CELL_VERSION = 2
 NAME = "predictions.jsonl"
+# Answers of a cell that is not finished yet.
+PARTS = "parts"
 
-# The stages a model's predictions depend on; the students of an ablation are all like `aura`.
+# What a model's predictions depend on beside the questions; students are all like `aura`.
 MODEL_INPUTS: dict[str, tuple[str, ...]] = {
-    "asr": ("ingest",),
-    "aura": ("ingest", "distil"),
-    "cascade": ("ingest", "text_lora"),
-    "text": ("ingest", "text_lora"),
+    "asr": (),
+    "aura": ("distil",),
+    "cascade": ("text_lora",),
+    "text": ("text_lora",),
 }
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One model on one task of one split."""
+    """One model on one set of questions."""
 
     model: str
-    split: str
-    task: str
+    questions: QuestionSet
     identity: dict[str, Any]
     inputs: dict[str, str]  # role -> fingerprint
     root: str
@@ -63,26 +65,30 @@ class Cell:
         return store.join(self.uri, NAME)
 
     @property
+    def parts_uri(self) -> str:
+        """The folder of its unfinished work."""
+        return store.join(self.uri, PARTS)
+
+    @property
     def label(self) -> str:
         """A name for people, and for the copy of its predictions in the evaluation."""
         _, _, further = (self.student or MAIN).partition(f"{MAIN}.")
         model = further.replace(".", "-seed-") or self.model
-        return f"{model}.{self.split}.{self.task}"
+        return f"{model}.{self.questions.label}"
 
 
 def plan_cells(
-    spec: StageSpec, config: EvaluateConfig, tasks_by_split: Mapping[str, Sequence[str]]
+    spec: StageSpec, config: EvaluateConfig, sets: Sequence[QuestionSet]
 ) -> list[Cell]:
     """Every cell of an evaluation; those of `asr`, which the cascade's are made from, first."""
-    models = {"asr": ["asr"]} if "cascade" in config.models else {}
-    models |= compared(config, spec.input_fingerprints)
     trained = spec.input_fingerprints
-    return [
-        plan_cell(spec, config, model, split, task, name if name in trained else None)
-        for model, names in models.items()
+    heard = dict.fromkeys(questions.transcription() for questions in sets)
+    asr = [plan_cell(spec, config, "asr", questions) for questions in heard]
+    return (asr if "cascade" in config.models else []) + [
+        plan_cell(spec, config, model, questions, name if name in trained else None)
+        for model, names in compared(config, trained).items()
         for name in names
-        for split, tasks in tasks_by_split.items()
-        for task in (["transcribe"] if model == "asr" else tasks)
+        for questions in sets
     ]
 
 
@@ -97,24 +103,26 @@ def plan_cell(
     spec: StageSpec,
     config: EvaluateConfig,
     model: str,
-    split: str,
-    task: str,
+    questions: QuestionSet,
     student: str | None = None,
 ) -> Cell:
-    """The cell of one (model, split, task); `student` names the input a student comes from."""
+    """The cell of one model and set; `student` names the input a student comes from."""
     # What a student is called in an ablation does not change what it says.
     kind = model if student is None else AURA
-    identity = {"model": kind, "split": split, "task": task, "max_items": config.max_items}
-    inputs = {stage: spec.input_fingerprints[stage] for stage in MODEL_INPUTS[kind]}
+    identity = {"model": kind, **questions.identity, "max_items": config.max_items}
+    inputs = {
+        name: spec.input_fingerprints[name] for name in (questions.source, *MODEL_INPUTS[kind])
+    }
     if student:
         inputs[MAIN] = spec.input_fingerprints[student]
     if model == "asr":
         identity["asr"] = spec.identity["pinned"]["asr"]
     else:
-        identity["max_new_tokens"] = config.max_new_tokens
+        identity["max_new_tokens"] = questions.max_new_tokens or config.max_new_tokens
     if model == "cascade":
-        inputs["transcripts"] = plan_cell(spec, config, "asr", split, "transcribe").fingerprint
-    return Cell(model, split, task, identity, inputs, spec.root, student)
+        heard = plan_cell(spec, config, "asr", questions.transcription())
+        inputs["transcripts"] = heard.fingerprint
+    return Cell(model, questions, identity, inputs, spec.root, student)
 
 
 def is_complete(cell: Cell) -> bool:
@@ -123,7 +131,7 @@ def is_complete(cell: Cell) -> bool:
 
 
 def publish_cell(cell: Cell, predictions: Sequence[Prediction]) -> None:
-    """Write the predictions, then the manifest that makes them count."""
+    """Write the predictions, then the manifest that makes them count; parts go."""
     write_predictions(cell.predictions_uri, predictions)
     write_manifest(
         cell.uri,
@@ -138,6 +146,24 @@ def publish_cell(cell: Cell, predictions: Sequence[Prediction]) -> None:
             provenance=provenance(),
         ),
     )
+    for name in store.list_names(cell.parts_uri):
+        store.remove(store.join(cell.parts_uri, name))
+
+
+def keep_part(cell: Cell, predictions: Sequence[Prediction]) -> None:
+    """Keep some answers of an unfinished cell."""
+    number = len(store.list_names(cell.parts_uri))
+    write_predictions(store.join(cell.parts_uri, f"part-{number:05d}.jsonl"), predictions)
+
+
+def kept_parts(cell: Cell) -> dict[str, str]:
+    """What an earlier run of the cell has answered before it ended: item id -> answer."""
+    names = store.list_names(cell.parts_uri)
+    return {
+        prediction.id: prediction.prediction
+        for name in names
+        for prediction in read_predictions(store.join(cell.parts_uri, name))
+    }
 
 
 def load_cell(cell: Cell) -> list[Prediction]:

@@ -1,28 +1,33 @@
-"""What is asked in an evaluation: utterances of a split with the question of a task."""
+"""What is asked in an evaluation: clips of the corpus or of a benchmark, each with a question."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aura_core.benchmarks import item_table
 from aura_core.corpus.table import decode_audio, read_table, shuffled
 from aura_core.errors import AuraError
+from aura_core.evaluation.question_sets import CORPUS, TRANSCRIPTION, QuestionSet
 from aura_core.instructions import TRANSCRIBE
 
 
 @dataclass(frozen=True)
 class Item:
-    """One question about one utterance, with the right answer."""
+    """One question about one utterance, with the answers that are right."""
 
     id: str
     instruction: str
-    reference: str
+    references: tuple[str, ...]
     text: str
     duration_s: float
     flac: bytes
     transcript: str | None = None  # the ASR's, where it is known
+    choices: dict[str, str] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def audio(self) -> NDArray[np.float32]:
@@ -49,21 +54,51 @@ def tasks_by_split(ingest_uri: str, splits: Sequence[str] | None) -> dict[str, l
     return {s: ["transcribe", *(["respond"] if answered[s] else [])] for s in sorted(chosen)}
 
 
-def load_items(ingest_uri: str, split: str, task: str, max_items: int | None) -> list[Item]:
-    """Items of a split, in an order that does not follow the corpus: fewer are a fair sample."""
-    rows = read_table(ingest_uri, splits=[split]).to_pylist()
-    if task == "respond":
+def load_items(uri: str, questions: QuestionSet, max_items: int | None) -> list[Item]:
+    """Items of a set, in an order that does not follow the source: fewer are a fair sample."""
+    if questions.split is None:
+        return _benchmark_items(uri, questions.task, max_items)
+    return _corpus_items(uri, questions.split, questions.task, max_items)
+
+
+def texts(uri: str, source: str) -> list[str]:
+    """Everything that is said in the corpus, or in a benchmark."""
+    if source != CORPUS:
+        return item_table.read_texts(uri)
+    return [str(text) for text in read_table(uri, columns=["text"]).column("text").to_pylist()]
+
+
+def _corpus_items(uri: str, split: str, task: str | None, max_items: int | None) -> list[Item]:
+    rows = read_table(uri, splits=[split]).to_pylist()
+    if task != TRANSCRIPTION:
         rows = [row for row in rows if row["response"] is not None]
     return [
         Item(
             id=row["id"],
-            instruction=TRANSCRIBE if task == "transcribe" else row["instruction"],
-            reference=row["text"] if task == "transcribe" else row["response"],
+            instruction=TRANSCRIBE if task == TRANSCRIPTION else row["instruction"],
+            references=(row["text"] if task == TRANSCRIPTION else row["response"],),
             text=row["text"],
             duration_s=row["duration_s"],
             flac=row["audio"]["bytes"],
         )
         for row in shuffled(rows)[:max_items]
+    ]
+
+
+def _benchmark_items(uri: str, task: str | None, max_items: int | None) -> list[Item]:
+    transcribes = task == TRANSCRIPTION
+    return [
+        Item(
+            id=item.id,
+            instruction=TRANSCRIBE if transcribes else item.prompt_text,
+            references=(item.text,) if transcribes else item.references,
+            text=item.text,
+            duration_s=item.duration_s,
+            flac=item.audio,
+            choices=None if transcribes else item.choices,
+            extra=item.extra,
+        )
+        for item in item_table.read_items(uri, max_items)
     ]
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
+from whisper.model import Whisper
+
 from aura_core.evaluation.items import Item
 from aura_core.evaluation.transcriber import Spelling, Transcriber
 from aura_core.models.whisper_encoder import load_whisper
@@ -21,13 +23,12 @@ class Sources:
     text_lora_uri: str
     asr: str
     spelling: Spelling
-    max_new_tokens: int
 
 
 class Model(Protocol):
     """Answers items."""
 
-    def predict(self, items: Sequence[Item]) -> list[str]:
+    def predict(self, items: Sequence[Item], max_new_tokens: int) -> list[str]:
         """Answer a batch."""
 
     def first_token(self, item: Item) -> None:
@@ -40,29 +41,25 @@ class Asr:
     def __init__(self, transcriber: Transcriber) -> None:
         self.transcriber = transcriber
 
-    def predict(self, items: Sequence[Item]) -> list[str]:
-        """Transcribe a batch."""
+    def predict(self, items: Sequence[Item], max_new_tokens: int) -> list[str]:
+        """Transcribe a batch, to the end of what is said."""
         return self.transcriber.transcribe([item.audio for item in items])
 
     def first_token(self, item: Item) -> None:
         """Transcribe in full: an LLM cannot start on less."""
-        self.predict([item])
+        self.transcriber.transcribe([item.audio])
 
 
 class PromptedLlm:
     """An LLM, and the prompt it gets for an item."""
 
-    def __init__(
-        self, llm: Responder, prompt: Callable[[Item], Prompt], max_new_tokens: int
-    ) -> None:
+    def __init__(self, llm: Responder, prompt: Callable[[Item], Prompt]) -> None:
         self.llm = llm
         self.prompt = prompt
-        self.max_new_tokens = max_new_tokens
 
-    def predict(self, items: Sequence[Item]) -> list[str]:
+    def predict(self, items: Sequence[Item], max_new_tokens: int) -> list[str]:
         """Answer a batch."""
-        prompts = [self.prompt(item) for item in items]
-        return self.llm.generate(prompts, self.max_new_tokens)
+        return self.llm.generate([self.prompt(item) for item in items], max_new_tokens)
 
     def first_token(self, item: Item) -> None:
         """Make the prompt and the first token of its answer."""
@@ -74,23 +71,24 @@ def load_model(name: str, sources: Sources) -> Model:
     return MODELS[name](sources)
 
 
-def load_hearing(distil_uri: str, sources: Sources) -> Model:
+def load_hearing(distil_uri: str) -> Model:
     """Load a student: speech into its LLM, no transcript between."""
     student = load_responder(distil_uri)
 
     def prompt(item: Item) -> Prompt:
         return Prompt(item.instruction, input_features=student.listen(item.audio))
 
-    return PromptedLlm(student, prompt, sources.max_new_tokens)
+    return PromptedLlm(student, prompt)
 
 
-def predict(model: Model, items: Sequence[Item]) -> list[str]:
+def predict(model: Model, items: Sequence[Item], max_new_tokens: int) -> list[str]:
     """Answer any number of items, in batches of like length; answers keep the items' order."""
     order = sorted(range(len(items)), key=lambda i: items[i].duration_s, reverse=True)
     answers = [""] * len(items)
     for start in range(0, len(order), BATCH_ITEMS):
         batch = order[start : start + BATCH_ITEMS]
-        for i, answer in zip(batch, model.predict([items[i] for i in batch]), strict=True):
+        found = model.predict([items[i] for i in batch], max_new_tokens)
+        for i, answer in zip(batch, found, strict=True):
             answers[i] = answer
     return answers
 
@@ -109,7 +107,7 @@ def _cascade(sources: Sources) -> Model:
             transcript = asr.transcribe([item.audio])[0]
         return Prompt(item.instruction, text=transcript)
 
-    return PromptedLlm(_text_llm(sources.text_lora_uri), prompt, sources.max_new_tokens)
+    return PromptedLlm(_text_llm(sources.text_lora_uri), prompt)
 
 
 def _text(sources: Sources) -> Model:
@@ -118,7 +116,7 @@ def _text(sources: Sources) -> Model:
     def prompt(item: Item) -> Prompt:
         return Prompt(item.instruction, text=item.text)
 
-    return PromptedLlm(_text_llm(sources.text_lora_uri), prompt, sources.max_new_tokens)
+    return PromptedLlm(_text_llm(sources.text_lora_uri), prompt)
 
 
 MODELS: dict[str, Callable[[Sources], Model]] = {
@@ -128,10 +126,15 @@ MODELS: dict[str, Callable[[Sources], Model]] = {
 }
 
 
-# Two models share each of these; a process loads it once.
-@lru_cache(maxsize=1)
+# Several models share each of these; a process loads it once.
+@lru_cache(maxsize=8)
 def _transcriber(reference: str, spelling: Spelling) -> Transcriber:
-    return Transcriber(load_whisper(reference), spelling)
+    return Transcriber(_whisper(reference), spelling)
+
+
+@lru_cache(maxsize=1)
+def _whisper(reference: str) -> Whisper:
+    return load_whisper(reference)
 
 
 @lru_cache(maxsize=1)

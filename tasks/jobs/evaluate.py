@@ -16,23 +16,29 @@ from aura_core.evaluation import cells as cell_plan
 from aura_core.evaluation import differences, items, latency, predictions, scoring, table
 from aura_core.evaluation.cells import Cell
 from aura_core.evaluation.predictor import Predictor
+from aura_core.evaluation.question_sets import (
+    CORPUS,
+    TRANSCRIPTION,
+    QuestionSet,
+    question_sets,
+)
 from aura_core.evaluation.scorers.table import find_scorer
 from aura_core.pipeline import StageSpec
 from tasks.jobs import driver
 
 LATENCY = "latency.jsonl"
-SCORER_OF_TASK = {"transcribe": "wer", "respond": "meaning"}
 
 
 def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     """Make the artifact of an evaluation: results, predictions, timings."""
     config = driver.spec_config(spec, EvaluateConfig)
     tasks = items.tasks_by_split(spec.inputs["ingest"], config.splits)
-    cells = cell_plan.plan_cells(spec, config, tasks)
+    sets = question_sets(tasks, spec.inputs)
+    cells = cell_plan.plan_cells(spec, config, sets)
     missing = [cell for cell in cells if not cell_plan.is_complete(cell)]
     workers = _start_workers(spec, config, count=len(missing))
     _make_cells(workers, missing)
-    timings = _measure_latency(workers, config, tasks)
+    timings = _measure_latency(workers, config, sets)
     files = _copy_predictions(spec, cells)
     rows, compared = _score(config, cells)
     for model in cell_plan.compared(config, spec.inputs):
@@ -75,16 +81,16 @@ def _make_cells(workers: list[Any], missing: Sequence[Cell]) -> None:
 
 
 def _measure_latency(
-    workers: list[Any], config: EvaluateConfig, tasks: dict[str, list[str]]
+    workers: list[Any], config: EvaluateConfig, sets: Sequence[QuestionSet]
 ) -> list[latency.Timing]:
     """Time the models with every CPU of the stage and nothing beside."""
     first, *others = workers
     for worker in others:
         ray.kill(worker)
-    task = "respond" if any("respond" in names for names in tasks.values()) else "transcribe"
-    splits = [split for split, names in tasks.items() if task in names]
+    corpus = [questions for questions in sets if questions.source == CORPUS]
+    asked = [questions for questions in corpus if questions.task != TRANSCRIPTION] or corpus
     threads = max(1, int(config.runtime.workers * config.runtime.cpus_per_worker))
-    timings: list[latency.Timing] = ray.get(first.measure_latency.remote(splits, task, threads))
+    timings: list[latency.Timing] = ray.get(first.measure_latency.remote(asked, threads))
     return timings
 
 
@@ -100,28 +106,29 @@ def _score(
     config: EvaluateConfig, cells: Sequence[Cell]
 ) -> tuple[list[table.Row], list[table.Difference]]:
     rows, compared = [], []
-    for (split, task), by_model in _by_benchmark(cells).items():
+    for questions, by_model in _by_set(cells).items():
         found = {
             model: [cell_plan.load_cell(cell) for cell in seeds]
             for model, seeds in by_model.items()
         }
         scored = differences.score_models(
-            f"{task}/{split}",
-            find_scorer(SCORER_OF_TASK[task]),
+            questions.name,
+            find_scorer(questions.scorer),
             found,
             config.bootstrap_samples,
             config.seed,
+            questions.slices,
         )
         rows += scored[0]
         compared += scored[1]
     return rows, compared
 
 
-def _by_benchmark(cells: Sequence[Cell]) -> dict[tuple[str, str], dict[str, list[Cell]]]:
-    """The cells of each (split, task), by model: one a seed."""
-    grouped: dict[tuple[str, str], dict[str, list[Cell]]] = {}
+def _by_set(cells: Sequence[Cell]) -> dict[QuestionSet, dict[str, list[Cell]]]:
+    """The cells of each set of questions, by model: one a seed."""
+    grouped: dict[QuestionSet, dict[str, list[Cell]]] = {}
     for cell in cells:
-        by_model = grouped.setdefault((cell.split, cell.task), {})
+        by_model = grouped.setdefault(cell.questions, {})
         by_model.setdefault(cell.model, []).append(cell)
     return grouped
 

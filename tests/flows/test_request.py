@@ -16,8 +16,8 @@ from flows.request import choose_stages, load_config, manifest_overrides, resolv
         ("teacher_cache", None, ["ingest", "teacher_cache"]),
         ("distil", None, ["ingest", "teacher_cache", "text_lora", "targets", "distil"]),
         ("report", None, list(STAGE_INPUTS)),
-        (None, ["report", "evaluate"], ["evaluate", "report"]),
-        ("evaluate", ["report", "evaluate"], ["evaluate"]),
+        (None, ["report", "evaluate"], ["benchmark", "evaluate", "report"]),
+        ("evaluate", ["report", "evaluate"], ["benchmark", "evaluate"]),
     ],
 )
 def test_chosen_stages_come_in_order_with_what_they_need(until, only, stages):

@@ -1,0 +1,131 @@
+"""The texts of the embedded benchmarks: what is said, what is asked of it, what counts as right."""
+
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+import xxhash
+import yaml
+
+from aura_core.config import DemoCorpusConfig
+from aura_core.corpus.grammar import DEMO_INSTRUCTION, grammar_text, parse_grammar, plan_corpus
+from aura_core.instructions import TRANSCRIBE
+
+CHOOSE = "Answer with the letter of the right option."
+_NUM_REQUESTS = 30
+
+
+@dataclass(frozen=True)
+class SpokenText:
+    """One question before it is spoken; the fields are those of a BenchmarkItem."""
+
+    id: str
+    text: str
+    prompt_text: str
+    references: tuple[str, ...]
+    choices: dict[str, str] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def texts_of(name: str) -> list[SpokenText]:
+    """The texts of an embedded benchmark, in their own order."""
+    return TEXTS[name]()
+
+
+def source_text(name: str) -> str:
+    """The file an embedded benchmark is made from, which pins its content."""
+    source = SOURCES[name]
+    return grammar_text() if source is None else _packaged(source)
+
+
+def _transcription() -> list[SpokenText]:
+    lines: list[str] = _load("sentences.yaml")
+    return [
+        SpokenText(f"sentence-{number:03d}", line, TRANSCRIBE, (line,))
+        for number, line in enumerate(lines)
+    ]
+
+
+def _requests() -> list[SpokenText]:
+    """Requests that the demo corpus keeps out of training."""
+    utterances = plan_corpus(parse_grammar(grammar_text()), DemoCorpusConfig())
+    heldout = [each for each in utterances if each.split == "heldout"][:_NUM_REQUESTS]
+    return [
+        SpokenText(
+            f"request-{number:03d}",
+            each.sentence.text,
+            DEMO_INSTRUCTION,
+            (each.sentence.meaning,),
+            extra={"family": each.sentence.family},
+        )
+        for number, each in enumerate(heldout)
+    ]
+
+
+def _choice() -> list[SpokenText]:
+    rows: list[list[str]] = _load("choice.yaml")
+    return [_choice_question(f"choice-{number:03d}", *row) for number, row in enumerate(rows)]
+
+
+def _choice_question(id_: str, question: str, right: str, *wrong: str) -> SpokenText:
+    options = list(wrong)
+    place = xxhash.xxh3_64_intdigest(id_.encode()) % (len(wrong) + 1)
+    options.insert(place, right)
+    choices = dict(zip(string.ascii_uppercase, options, strict=False))
+    spoken = ". ".join(f"Option {letter}, {option}" for letter, option in choices.items())
+    letter = string.ascii_uppercase[place]
+    return SpokenText(id_, f"{question}? {spoken}.", CHOOSE, (letter,), choices)
+
+
+def _facts() -> list[SpokenText]:
+    answers: Mapping[str, list[str]] = _load("facts.yaml")
+    return [
+        SpokenText(f"fact-{number:03d}", question, "", tuple(right))
+        for number, (question, right) in enumerate(answers.items())
+    ]
+
+
+def _instructions() -> list[SpokenText]:
+    rows: list[dict[str, Any]] = _load("instructions.yaml")
+    return [
+        SpokenText(
+            f"instruction-{number:03d}",
+            row["ask"],
+            "",
+            # No one answer is right: what is shown of it are the checks.
+            ("; ".join(row["checks"]),),
+            extra={
+                "instruction_id_list": list(row["checks"]),
+                "kwargs": list(row["checks"].values()),
+            },
+        )
+        for number, row in enumerate(rows)
+    ]
+
+
+def _load(name: str) -> Any:
+    return yaml.safe_load(_packaged(name))
+
+
+def _packaged(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+TEXTS: dict[str, Callable[[], list[SpokenText]]] = {
+    "spoken_transcription": _transcription,
+    "spoken_requests": _requests,
+    "spoken_choice": _choice,
+    "spoken_facts": _facts,
+    "spoken_instructions": _instructions,
+}
+
+# None: the demo corpus's own grammar.
+SOURCES: dict[str, str | None] = {
+    "spoken_transcription": "sentences.yaml",
+    "spoken_requests": None,
+    "spoken_choice": "choice.yaml",
+    "spoken_facts": "facts.yaml",
+    "spoken_instructions": "instructions.yaml",
+}
