@@ -15,6 +15,9 @@ from aura_core.stage_config import (
 )
 from aura_core.train_config import TrainConfig
 
+# How a student or a rival may be called.
+VariantName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
 
 class DemoCorpusConfig(Frozen):
     """Size and sound of the synthetic corpus."""
@@ -116,6 +119,10 @@ class EvaluateConfig(StageConfig):
     """What is measured: every model on every split and task."""
 
     models: tuple[Literal["aura", "cascade", "text"], ...] = ("aura", "cascade", "text")
+    audio_llms: dict[VariantName, str] = Field(
+        {}, description="name -> an audio LLM to compare with: hf:Qwen/Qwen2-Audio-7B-Instruct"
+    )
+    trust_remote_code: bool = Field(False, description="run the code that an audio LLM brings")
     splits: tuple[str, ...] | None = Field(None, description="none: every split but train")
     asr: str = "pinned:whisper-tiny.en"
     max_items: int | None = Field(None, ge=1, description="per split")
@@ -133,13 +140,12 @@ class ReportConfig(StageConfig):
 
 # Names of what is compared anyway.
 _RIVALS = ("aura", "cascade", "text", "asr")
-_VariantName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class AblationConfig(Frozen):
     """Students beside `distil`, trained on the same cache and compared in the same table."""
 
-    variants: dict[_VariantName, tuple[str, ...]] = Field(
+    variants: dict[VariantName, tuple[str, ...]] = Field(
         {}, description="name -> what differs from `distil`, as [lora.rank=64, phases.*.distil=0]"
     )
     seeds: tuple[int, ...] = Field(
@@ -206,6 +212,13 @@ class Config(Frozen):
                 "distil.targets weighs self_generated answers: set targets.self_generated to make "
                 "them"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _names_each_model_once(self) -> "Config":
+        taken = {*_RIVALS, *self.ablation.variants}
+        if again := taken & set(self.evaluate.audio_llms):
+            raise ValueError(f"evaluate.audio_llms: {min(again)!r} is taken, choose another name")
         return self
 
     @model_validator(mode="after")

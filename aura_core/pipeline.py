@@ -13,7 +13,7 @@ from aura_core.artifacts import store
 from aura_core.artifacts.fingerprint import fingerprint
 from aura_core.artifacts.manifest import read_manifest
 from aura_core.benchmarks.pinning import pinned_benchmark
-from aura_core.config import BenchmarkConfig, Config
+from aura_core.config import BenchmarkConfig, Config, EvaluateConfig
 from aura_core.corpus.source import source_digests
 from aura_core.models.references import digest
 from aura_core.stage_config import Runtime, StageConfig
@@ -126,6 +126,8 @@ def pinned_content(config: StageConfig) -> dict[str, str]:
         for name in ("asr", "teacher", "llm")
         if hasattr(config, name)
     }
+    if isinstance(config, EvaluateConfig):
+        models |= {name: digest(each) for name, each in config.audio_llms.items()}
     if isinstance(config, BenchmarkConfig):
         return pinned_benchmark(config)
     return models | source_digests(config)

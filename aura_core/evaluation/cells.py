@@ -29,7 +29,8 @@ NAME = "predictions.jsonl"
 # Answers of a cell that is not finished yet.
 PARTS = "parts"
 
-# What a model's predictions depend on beside the questions; students are all like `aura`.
+# What a model's predictions depend on beside the questions; students are all like `aura`,
+# and an audio LLM is a model of its own.
 MODEL_INPUTS: dict[str, tuple[str, ...]] = {
     "asr": (),
     "aura": ("distil",),
@@ -77,9 +78,7 @@ class Cell:
         return f"{model}.{self.questions.label}"
 
 
-def plan_cells(
-    spec: StageSpec, config: EvaluateConfig, sets: Sequence[QuestionSet]
-) -> list[Cell]:
+def plan_cells(spec: StageSpec, config: EvaluateConfig, sets: Sequence[QuestionSet]) -> list[Cell]:
     """Every cell of an evaluation; those of `asr`, which the cascade's are made from, first."""
     trained = spec.input_fingerprints
     heard = dict.fromkeys(questions.transcription() for questions in sets)
@@ -95,7 +94,8 @@ def plan_cells(
 def compared(config: EvaluateConfig, inputs: Iterable[str]) -> dict[str, list[str]]:
     """What is compared: each model, and the students it stands for or itself."""
     trained = by_model(inputs)
-    models = [*config.models, *(model for model in trained if model != AURA)]
+    others = [model for model in trained if model != AURA]
+    models = [*config.models, *others, *config.audio_llms]
     return {model: trained.get(model, [model]) for model in models}
 
 
@@ -110,9 +110,10 @@ def plan_cell(
     # What a student is called in an ablation does not change what it says.
     kind = model if student is None else AURA
     identity = {"model": kind, **questions.identity, "max_items": config.max_items}
-    inputs = {
-        name: spec.input_fingerprints[name] for name in (questions.source, *MODEL_INPUTS[kind])
-    }
+    needed = (questions.source, *MODEL_INPUTS.get(kind, ()))
+    inputs = {name: spec.input_fingerprints[name] for name in needed}
+    if model in config.audio_llms:
+        identity |= {"model": "audio_llm", "llm": spec.identity["pinned"][model]}
     if student:
         inputs[MAIN] = spec.input_fingerprints[student]
     if model == "asr":

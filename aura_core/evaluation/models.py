@@ -41,7 +41,7 @@ class Asr:
     def __init__(self, transcriber: Transcriber) -> None:
         self.transcriber = transcriber
 
-    def predict(self, items: Sequence[Item], max_new_tokens: int) -> list[str]:
+    def predict(self, items: Sequence[Item], max_new_tokens: int) -> list[str]:  # noqa: ARG002
         """Transcribe a batch, to the end of what is said."""
         return self.transcriber.transcribe([item.audio for item in items])
 

@@ -101,17 +101,24 @@ class Predictor:
         return [c[i] for i in range(per_set) for c in columns if i < len(c)][:wanted]
 
     def _model(self, name: str, source: str) -> Model:
-        """A model for questions of a source, or the student of an input."""
+        """A model for questions of a source: a student's input, a rival or an audio LLM."""
         key = (name, source if name in _SPELL else None)
         if key not in self._models:
             if len(self._models) >= _KEPT_MODELS:
                 self._models.pop(next(iter(self._models)))
-            student = self.spec.inputs.get(name)
-            sources = Sources(
-                self.spec.inputs["text_lora"], self.config.asr, self._spelling(source)
-            )
-            self._models[key] = load_hearing(student) if student else load_model(name, sources)
+            self._models[key] = self._load(name, source)
         return self._models[key]
+
+    def _load(self, name: str, source: str) -> Model:
+        if name in self.spec.inputs:
+            return load_hearing(self.spec.inputs[name])
+        if name in self.config.audio_llms:
+            from aura_core.evaluation.audio_llm import load_audio_llm
+
+            reference, trusted = self.config.audio_llms[name], self.config.trust_remote_code
+            return load_audio_llm(reference, trust_remote_code=trusted)
+        text_lora = self.spec.inputs["text_lora"]
+        return load_model(name, Sources(text_lora, self.config.asr, self._spelling(source)))
 
     def _transcripts(self, questions: QuestionSet) -> dict[str, str]:
         cell = plan_cell(self.spec, self.config, "asr", questions.transcription())
@@ -128,5 +135,5 @@ def _prediction(item: Item, answer: str) -> Prediction:
         prediction=answer,
         transcript=item.transcript,
         choices=item.choices,
-        extra=item.extra,
+        extra={"duration_s": item.duration_s, **item.extra},
     )

@@ -36,14 +36,19 @@ class QuestionSet:
     @property
     def label(self) -> str:
         """A name for files: `heldout.respond`, `spoken_choice`."""
-        return ".".join(filter(None, (self.split or self.source.removeprefix(BENCHMARK), self.task)))
+        return ".".join(
+            filter(None, (self.split or self.source.removeprefix(BENCHMARK), self.task))
+        )
 
     def transcription(self) -> "QuestionSet":
         """The same speech, to be written down: what the ASR of a cascade is asked."""
-        where = self.split or self.source.removeprefix(BENCHMARK)
         return QuestionSet(
-            f"{TRANSCRIPTION}/{where}", self.source, "wer", TRANSCRIPTION, self.split, self.slices
+            f"{TRANSCRIPTION}/{self._where}", self.source, "wer", TRANSCRIPTION, self.split, self.slices
         )
+
+    @property
+    def _where(self) -> str:
+        return self.split or self.source.removeprefix(BENCHMARK)
 
 
 def question_sets(

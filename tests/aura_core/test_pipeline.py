@@ -35,7 +35,7 @@ def test_the_plan_repeats():
             "teacher_cache.layers=[4]",
             {"teacher_cache", "text_lora", "distil", "evaluate", "report"},
         ),
-        ("ingest.demo.seed=5", set(STAGE_INPUTS) - {"targets"}),
+        ("ingest.demo.seed=5", set(STAGE_INPUTS) - {"targets", "benchmark"}),
         ("distil.runtime.workers=1", set()),
     ],
 )
@@ -45,11 +45,30 @@ def test_a_change_reaches_exactly_what_lies_downstream(assignment, stages):
 
 def test_targets_are_a_stage_only_where_they_are_used():
     used = plan(override(recipe("smoke"), ["targets.top_k=4"]), "/r")
-    assert list(used) == list(STAGE_INPUTS)
+    assert list(used) == [stage for stage in STAGE_INPUTS if stage != "benchmark"]
     assert used["distil"].inputs["targets"] == used["targets"].uri
     unused = plan(recipe("smoke"), "/r")
     assert "targets" not in unused
     assert "targets" not in unused["distil"].inputs
+
+
+def test_a_benchmark_is_made_alone_and_changes_the_evaluation_only():
+    base = plan(recipe("smoke"), "/r")
+    added = plan(override(recipe("smoke"), ["benchmarks.spoken_choice=embedded"]), "/r")
+    assert list(added) == [*list(base)[:-2], "benchmark.spoken_choice", "evaluate", "report"]
+    changed = {name for name in base if base[name].fingerprint != added[name].fingerprint}
+    assert changed == {"evaluate", "report"}
+    made = added["benchmark.spoken_choice"]
+    assert made.inputs == {}
+    assert added["evaluate"].inputs["benchmark.spoken_choice"] == made.uri
+    again = plan(
+        override(
+            recipe("smoke"),
+            ["benchmarks={spoken_facts: embedded, spoken_choice: embedded}", "distil.seed=3"],
+        ),
+        "/r",
+    )
+    assert again["benchmark.spoken_choice"] == made
 
 
 def test_the_root_is_no_part_of_the_identity():

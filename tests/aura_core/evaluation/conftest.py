@@ -29,7 +29,7 @@ def spoken_item(speak):
     def make(text):
         audio = speak(text)
         flac, _ = encode_audio(audio)
-        return Item(text, "Transcribe.", text, text, len(audio) / 16_000, flac)
+        return Item(text, "Transcribe.", (text,), text, len(audio) / 16_000, flac)
 
     return make
 

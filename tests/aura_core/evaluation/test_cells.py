@@ -1,8 +1,17 @@
 import pytest
 
 from aura_core.config import EvaluateConfig
-from aura_core.evaluation.cells import is_complete, load_cell, plan_cell, plan_cells, publish_cell
+from aura_core.evaluation.cells import (
+    is_complete,
+    keep_part,
+    kept_parts,
+    load_cell,
+    plan_cell,
+    plan_cells,
+    publish_cell,
+)
 from aura_core.evaluation.predictions import Prediction
+from aura_core.evaluation.question_sets import question_sets
 from aura_core.pipeline import StageSpec
 from aura_core.stage_config import Runtime
 
@@ -26,7 +35,8 @@ def make_spec(root="root", **fingerprints):
 
 
 def addresses(spec, config=None, tasks=TASKS):
-    return {c.label: c.fingerprint for c in plan_cells(spec, config or EvaluateConfig(), tasks)}
+    sets = question_sets(tasks, spec.input_fingerprints)
+    return {c.label: c.fingerprint for c in plan_cells(spec, config or EvaluateConfig(), sets)}
 
 
 def changed(before, after):
@@ -59,7 +69,7 @@ def test_every_student_of_an_ablation_has_cells_of_its_own_and_a_name_changes_no
     assert {"aura-seed-1.heldout.transcribe", "bridge-seed-0.heldout.transcribe"} < labels.keys()
     renamed = addresses(make_spec(**{"distil.ponte.0": "f" * 64}), tasks=tasks)
     assert renamed["ponte-seed-0.heldout.transcribe"] == labels["bridge-seed-0.heldout.transcribe"]
-    cells = plan_cells(make_spec(**others), EvaluateConfig(), tasks)
+    cells = plan_cells(make_spec(**others), EvaluateConfig(), question_sets(tasks, ()))
     assert {c.model for c in cells} == {"asr", "aura", "cascade", "text", "bridge"}
 
 
@@ -79,8 +89,41 @@ def test_what_changes_predictions_changes_cells(update):
     assert changed(addresses(make_spec()), addresses(make_spec(), EvaluateConfig(**update)))
 
 
-def test_a_cell_counts_once_it_is_published(tmp_path):
-    cell = plan_cell(make_spec(tmp_path), EvaluateConfig(), "aura", "heldout", "transcribe")
+def test_a_benchmark_adds_its_own_cells_and_a_new_corpus_leaves_them_alone():
+    with_benchmark = {"benchmark.spoken_choice": "b" * 64}
+    before, after = addresses(make_spec()), addresses(make_spec(**with_benchmark))
+    assert before.items() <= after.items()
+    own = {f"{model}.spoken_choice" for model in ("aura", "cascade", "text")}
+    assert after.keys() - before.keys() == own | {"asr.spoken_choice.transcribe"}
+    reingested = addresses(make_spec(ingest="j" * 64, **with_benchmark))
+    assert not changed(after, reingested) & (after.keys() - before.keys())
+
+
+def test_a_benchmark_says_how_long_an_answer_may_be():
+    spec = make_spec(**{"benchmark.spoken_instructions": "b" * 64})
+    before = addresses(spec)
+    assert changed(before, addresses(spec, EvaluateConfig(max_new_tokens=5))) == {
+        label for label in before if "heldout" in label or "voice" in label
+    } - {"asr.heldout.transcribe", "asr.voice.transcribe"}
+
+
+def test_parts_of_a_cell_are_kept_until_it_is_whole(cell):
+    answers = [Prediction(id=str(i), references=("x",), prediction=f"no. {i}") for i in range(5)]
+    keep_part(cell, answers[:2])
+    keep_part(cell, answers[2:3])
+    assert kept_parts(cell) == {"0": "no. 0", "1": "no. 1", "2": "no. 2"}
+    assert not is_complete(cell)
+    publish_cell(cell, answers)
+    assert kept_parts(cell) == {}
+
+
+@pytest.fixture
+def cell(tmp_path):
+    (questions,) = question_sets({"heldout": ["transcribe"]}, ())
+    return plan_cell(make_spec(tmp_path), EvaluateConfig(), "aura", questions)
+
+
+def test_a_cell_counts_once_it_is_published(cell):
     predictions = [Prediction(id="ä-1", references=("one\nline",), prediction="two\u2028lines")]
     assert not is_complete(cell)
     publish_cell(cell, predictions)

@@ -138,7 +138,7 @@ def test_what_is_published_is_listed(first_run):
     lines = (Path(spec.uri) / "predictions/cascade.heldout.respond.jsonl").read_text()
     prediction = json.loads(lines)
     assert prediction["id"] == "heldout-0"
-    assert prediction["reference"] == SENTENCES["heldout"][1]
+    assert prediction["references"][0] == SENTENCES["heldout"][1]
     assert "kitchen" in prediction["transcript"]
 
 
