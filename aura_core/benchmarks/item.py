@@ -7,6 +7,21 @@ from pydantic import JsonValue
 
 @dataclass(frozen=True)
 class BenchmarkItem:
+    """One question, heard.
+
+    Attributes:
+        id: unique in its benchmark.
+        text: what is said, the true transcript: what the text-in upper bound reads.
+        prompt_text: the written instruction after the audio; may be empty.
+        references: accepted answers, at least one; the first is the one shown. Where no answer
+            is right or wrong by itself, it says what is wanted.
+        audio: an audio file of any format soundfile reads; FLAC, 16 kHz, mono, 16 bit once it
+            is in an item table.
+        choices: letter -> text of a multiple choice.
+        extra: facts of the item: what it may be sliced by, and what its scorer reads.
+        duration_s: of the audio; known once it is in an item table.
+    """
+
     id: str
     text: str
     prompt_text: str

@@ -1,0 +1,119 @@
+"""From a published set, or the texts spoken here, to items and their card."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from aura_core.artifacts import store
+from aura_core.benchmarks.benchmark import EMBEDDED, Benchmark
+from aura_core.benchmarks.card import Card, write_card
+from aura_core.benchmarks.catalogue import BENCHMARKS, benchmark_mistake
+from aura_core.benchmarks.item import BenchmarkItem
+from aura_core.benchmarks.item_table import WrittenItems, write_items
+from aura_core.benchmarks.layouts.table import LAYOUTS
+from aura_core.corpus.rejections import count_kinds, write_report
+from aura_core.corpus.source_item import Rejection
+from aura_core.errors import AuraError
+from aura_core.evaluation.scorers.table import SCORERS
+
+REJECTED_NAME = "rejected.jsonl"
+MAX_REJECTED_SHARE = 0.1
+_SHOWN = 5
+
+
+def prepare(
+    name: str, source: str, uri: str, pinned: Mapping[str, str]
+) -> tuple[list[str], dict[str, int]]:
+    """Publish the items of a benchmark, their card and what was rejected.
+
+    Args:
+        name: of the benchmark.
+        source: its folder or s3:// URI, in the set's public layout, or `embedded`.
+        uri: the artifact.
+        pinned: digests of what it is made from (`aura_core.benchmarks.pinning`).
+
+    Returns:
+        The files, relative to `uri`, and the counts: `items`, `rejected`, and `rejected.<reason>`.
+
+    Raises:
+        AuraError: if the folder is not in the set's layout, or more than a tenth is rejected.
+    """
+    benchmark = find_benchmark(name, source)
+    if source == EMBEDDED:
+        written = write_items(uri, _spoken(name, pinned["second_voice"]))
+    else:
+        with store.local_folder(source) as folder:
+            written = write_items(uri, read_folder(benchmark, folder))
+    check_rejected(name, written.num_items, written.rejections)
+    rejected = count_kinds(written.rejections)
+    report = store.join(uri, REJECTED_NAME)
+    write_report(report, written.rejections)
+    card = write_card(uri, _card(benchmark, source, pinned, written))
+    counts = {"items": written.num_items, "rejected": len(written.rejections)}
+    by_reason = {f"rejected.{kind}": number for kind, number in rejected.items()}
+    return [*written.files, card, REJECTED_NAME], counts | by_reason
+
+
+def read_folder(benchmark: Benchmark, folder: Path) -> Iterator[BenchmarkItem | Rejection]:
+    """Yield what a local folder in the benchmark's public layout holds.
+
+    Raises:
+        AuraError: if there is no such folder, or it is in another layout.
+    """
+    if not folder.is_dir():
+        raise AuraError(
+            f"{folder} is not a folder: give the one that holds {benchmark.title} "
+            f"({benchmark.homepage})"
+        )
+    return LAYOUTS[benchmark.layout](folder, benchmark)
+
+
+def find_benchmark(name: str, source: str) -> Benchmark:
+    """The benchmark of a name. Raises AuraError if it cannot be had from the source."""
+    if mistake := benchmark_mistake(name, source):
+        raise AuraError(f"benchmark {name}: {mistake}")
+    return BENCHMARKS[name]
+
+
+def check_rejected(name: str, num_items: int, rejections: Iterable[Rejection]) -> None:
+    """Raise AuraError if too much of a benchmark is rejected, or nothing is left."""
+    listed = list(rejections)
+    total = num_items + len(listed)
+    if num_items and len(listed) <= MAX_REJECTED_SHARE * total:
+        return
+    if not total:
+        raise AuraError(f"benchmark {name}: the folder names no item")
+    kinds = Counter(each.kind for each in listed).most_common(3)
+    reasons = ", ".join(f"{kind} ({number})" for kind, number in kinds)
+    named = "; ".join(f"{each.id}: {each.reason}" for each in listed[:_SHOWN])
+    raise AuraError(
+        f"benchmark {name}: {len(listed)} of {total} items ({len(listed) / total:.1%}) are "
+        f"rejected, more than {MAX_REJECTED_SHARE:.0%}: {reasons}; first: {named}; "
+        "get the set again, or give the folder that holds all of it"
+    )
+
+
+def _spoken(name: str, second_voice: str) -> Iterator[BenchmarkItem]:
+    # The synthesisers are loaded where something is spoken.
+    from aura_core.benchmarks.embedded.speech import speak_items
+
+    return speak_items(name, second_voice)
+
+
+def _card(
+    benchmark: Benchmark, source: str, pinned: Mapping[str, str], written: WrittenItems
+) -> Card:
+    scorer = SCORERS.get(benchmark.scorer)
+    expected = {} if benchmark.num_items is None else {"expected": benchmark.num_items}
+    return Card(
+        name=benchmark.name,
+        version=benchmark.version,
+        source=source,
+        revision=dict(pinned),
+        licence=benchmark.licence,
+        scorer=benchmark.scorer,
+        scorer_version=None if scorer is None else scorer.version,
+        sha256=written.sha256,
+        counts={"items": written.num_items, "rejected": len(written.rejections)} | expected,
+        rejected=count_kinds(written.rejections),
+    )
