@@ -1,0 +1,78 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aura_core.errors import AuraError
+from aura_core.evaluation.predictions import Prediction
+from aura_core.evaluation.scorers.choice import extract_letter, score
+
+CHOICES = {"A": "green light", "B": "dark green light", "C": "photosynthesis", "D": "the moon"}
+
+
+def item(answer, reference="B", i="0", choices=CHOICES):
+    return Prediction(id=i, references=(reference,), prediction=answer, choices=choices)
+
+
+@pytest.mark.parametrize(
+    ("answer", "letter"),
+    [
+        ("B", "B"), ("b", "B"), ("(b)", "B"), ("B.", "B"), ("**B**", "B"), ("Option B", "B"),
+        ("a", "A"), ("A", "A"), ("Answer: C", "C"), ("\nD\nBecause it orbits us.", "D"),
+        ("The answer is B.", "B"), ("The correct answer is (C) photosynthesis.", "C"),
+        ("the answer is c because plants do it", "C"), ("The answer is A because it is.", "A"),
+        ("the answer is a because it is.", "A"), ("I'd say (B)", "B"), ("I\u2019d say B", "B"),
+        ("I would go with option D, I think", "D"), ("It's C.", "C"), ("My choice would be D", "D"),
+        ("B. dark green light", "B"), ("b) dark green light", "B"), ("A: green light", "A"),
+        ("Option A is wrong. Option C is what plants do.", "C"),
+        ("A is tempting, but the answer is D.", "D"),
+        ("Photosynthesis.", "C"), ("Plants make it by photosynthesis, of course", "C"),
+        ("It must be dark green light.", "B"), ("green light", "A"),
+        ("The answer is the moon.", "D"), ("Definitely the correct option is **C**.", "C"),
+    ],
+)  # fmt: skip
+def test_a_letter_is_found_however_it_is_given(answer, letter):
+    assert extract_letter(answer, CHOICES) == letter
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "", "   ", "?!", "A good question", "a good question", "That is a good question.",
+        "The answer is a good question.", "I do not know.", "E", "(E)", "Because", "Dad can add",
+        "A or B", "(A) or (B)", "The answer is A or B.", "The answer is either (A), or (C).",
+        "The answer is B. No, the answer is C.", "(A) green (B) dark (C) photo (D) moon",
+        "photosynthesis and the moon", "Vitamin C is healthy", "I can't say", "A",
+    ],
+)  # fmt: skip
+def test_where_none_or_several_are_named_there_is_no_answer(answer):
+    choices = {k: v for k, v in CHOICES.items() if k != "A"} if answer == "A" else CHOICES
+    assert extract_letter(answer, choices) is None
+
+
+def test_the_three_metrics_differ_in_what_an_unparsed_answer_is_worth():
+    found = score([item("B"), item("C", i="1"), item("no idea", i="2"), item("", i="3")])
+    assert (found["acc"].value, found["parse_fail"].value) == (0.25, 0.5)
+    drawn = [found["acc_random_fallback"].columns[i, 0] for i in (0, 1)]
+    assert drawn == [1, 0]
+
+
+def test_the_random_letter_is_fair_and_the_same_for_the_same_item():
+    items = [item("no idea", i=f"q{i}") for i in range(2000)]
+    first = score(items)["acc_random_fallback"]
+    again = score(items[::-1])["acc_random_fallback"]
+    assert (first.columns[::-1] == again.columns).all()
+    assert first.value == pytest.approx(0.25, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [(item("B", choices=None), "q7 has no choices"), (item("B", "X"), "q7: the reference 'X'")],
+)
+def test_an_item_that_cannot_be_scored_is_named(broken, message):
+    with pytest.raises(AuraError, match=message):
+        score([item("B"), broken.model_copy(update={"id": "q7"})])
+
+
+@given(st.text(alphabet="ABCDabcd ().:*'\nisoranswer"))
+def test_whatever_is_written_the_result_is_a_letter_or_none(answer):
+    assert extract_letter(answer, CHOICES) in {None, *CHOICES}
