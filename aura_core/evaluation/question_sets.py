@@ -43,7 +43,12 @@ class QuestionSet:
     def transcription(self) -> "QuestionSet":
         """The same speech, to be written down: what the ASR of a cascade is asked."""
         return QuestionSet(
-            f"{TRANSCRIPTION}/{self._where}", self.source, "wer", TRANSCRIPTION, self.split, self.slices
+            f"{TRANSCRIPTION}/{self._where}",
+            self.source,
+            "wer",
+            TRANSCRIPTION,
+            self.split,
+            self.slices,
         )
 
     @property

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ import torch
 from piper import PiperVoice, SynthesisConfig
 
 from aura_core.artifacts.fingerprint import fingerprint
+from aura_core.benchmarks.item import BenchmarkItem
+from aura_core.benchmarks.item_table import write_items
 from aura_core.config import EvaluateConfig
 from aura_core.corpus.table import encode_audio, write_table
 from aura_core.evaluation.table import read_results
@@ -90,12 +94,13 @@ def utterances():
         }
 
 
-def make_spec(root, **settings):
+def make_spec(root, benchmarks=(), **settings):
     config = EvaluateConfig(
         max_new_tokens=3, latency_items=2, bootstrap_samples=100, runtime=Runtime(workers=2)
     ).model_copy(update=settings)
     identity = {**config.identity(), "pinned": {"asr": "0" * 64}}
-    inputs = {stage: fingerprint(stage, 1, {}, {}) for stage in ("ingest", "text_lora", "distil")}
+    read = ("ingest", "text_lora", "distil", *benchmarks)
+    inputs = {name: fingerprint(name, 1, {}, {}) for name in read}
     value = fingerprint("evaluate", 1, identity, inputs)
     return StageSpec(
         name="evaluate",
@@ -150,6 +155,38 @@ def test_a_new_split_runs_its_own_cells_and_a_new_scoring_none(root, first_run):
     assert all(path.stat().st_mtime_ns == mtime_ns for path, mtime_ns in before.items())
     old = {name: value for name, value in first_run[3].items() if "latency" not in name}
     assert old.items() <= metrics.items()
+
+
+def test_a_new_benchmark_runs_its_own_cells_and_is_cut_into_slices(root, first_run):
+    items = [
+        BenchmarkItem(
+            id=f"{i}.{row['id']}",
+            text=row["text"],
+            prompt_text="Answer with the letter.",
+            references=("B",),
+            audio=row["audio"]["bytes"],
+            choices={"A": "on", "B": "off"},
+            extra={"condition": f"no. {i}"},
+        )
+        for i in range(2)
+        for row in utterances()
+    ]
+    name = "benchmark.spoken_choice"
+    write_items(str(root / name), items)
+    spec = make_spec(root, splits=("heldout",), benchmarks=(name,))
+    _, counts, _ = evaluate.run(spec)
+    assert (counts["cells"], counts["cells_made"]) == (11, 4)
+    rows = {(r.model, r.metric, r.slice): r for r in read_results(spec.uri) if "choice" in r.task}
+    assert rows["aura", "acc", None].n == 4
+    assert rows["aura", "acc", "condition=no. 1"].n == 2
+    assert rows["asr", "wer", None].task == "transcribe/spoken_choice"
+    assert {p.name for p in files_below(spec.uri)} >= {"cascade.spoken_choice.jsonl"}
+
+
+def test_it_imports_no_training_code():
+    code = "import sys, tasks.jobs.evaluate; print([m for m in sys.modules if 'distillation' in m])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
 
 
 def files_below(folder):
