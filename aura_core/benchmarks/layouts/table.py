@@ -1,5 +1,22 @@
 """Every layout by its name."""
 
+from aura_core.benchmarks.layouts import (
+    covost2,
+    fluent_speech_commands,
+    librispeech,
+    slurp,
+    spoken_qa,
+    spoken_squad,
+    voicebench,
+)
 from aura_core.benchmarks.layouts.layout import Layout
 
-LAYOUTS: dict[str, Layout] = {}
+LAYOUTS: dict[str, Layout] = {
+    "librispeech": librispeech.read,
+    "voicebench": voicebench.read,
+    "spoken_qa": spoken_qa.read,
+    "spoken_squad": spoken_squad.read,
+    "slurp": slurp.read,
+    "fluent_speech_commands": fluent_speech_commands.read,
+    "covost2": covost2.read,
+}
