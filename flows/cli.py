@@ -19,7 +19,7 @@ from aura_core.evaluation.table import read_results
 from aura_core.explain import explain as explain_stages
 from aura_core.pipeline import is_complete
 from aura_core.recipes import RECIPES
-from flows import bench_cli, cache_cli, display, local_prefect
+from flows import bench_cli, bench_data_cli, cache_cli, display, local_prefect
 from flows.options import Selection
 from flows.request import choose_stages, resolve_root
 from tasks.launch import StageCrashError
@@ -42,6 +42,7 @@ Finished stages are never run again.
   aura results                      the newest table
   aura cache ls                     teacher caches; also stats, verify, gc
   aura bench teacher                ours against a naive loop, on this machine; also train
+  aura bench-data list              spoken benchmarks to evaluate on; also get, check
 """
 
 app = App(
@@ -52,6 +53,7 @@ app = App(
 )
 app.command(cache_cli.app)
 app.command(bench_cli.app)
+app.command(bench_data_cli.app)
 
 
 @app.command

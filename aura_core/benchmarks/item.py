@@ -18,7 +18,8 @@ class BenchmarkItem:
         audio: an audio file of any format soundfile reads; FLAC, 16 kHz, mono, 16 bit once it
             is in an item table.
         choices: letter -> text of a multiple choice.
-        extra: facts of the item: what it may be sliced by, and what its scorer reads.
+        extra: facts of the item: what it may be sliced by, and what its scorer reads; an item
+            table adds `duration_s`.
         duration_s: of the audio; known once it is in an item table.
     """
 

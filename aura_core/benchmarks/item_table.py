@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from aura_core.artifacts import store
 from aura_core.benchmarks.item import BenchmarkItem
 from aura_core.corpus.audio import BadAudioError, decode_file
-from aura_core.corpus.source_item import Rejection
+from aura_core.corpus.source_item import Rejection, clean
 from aura_core.corpus.table import MAX_PART_ROWS, encode_audio, shuffled
 from aura_core.errors import AuraError
 
@@ -70,7 +70,7 @@ def write_items(uri: str, items: Iterable[BenchmarkItem | Rejection]) -> Written
     digest = hashlib.sha256()
     files: list[str] = []
     num_items = 0
-    for rows in _parts(_rows(items, rejections)):
+    for rows in _parts(accepted_rows(items, rejections)):
         for row in rows:
             digest.update(_row_digest(row))
         files.append(_write_part(uri, len(files), rows))
@@ -78,6 +78,20 @@ def write_items(uri: str, items: Iterable[BenchmarkItem | Rejection]) -> Written
     if not files:
         files.append(_write_part(uri, 0, []))
     return WrittenItems(tuple(files), num_items, tuple(rejections), digest.hexdigest())
+
+
+def accepted_rows(
+    items: Iterable[BenchmarkItem | Rejection], rejections: list[Rejection]
+) -> Iterator[Row]:
+    """Yield the row of each good item, as `write_items` takes it; others go to `rejections`."""
+    seen: set[str] = set()
+    for item in items:
+        checked = item if isinstance(item, Rejection) else _checked(item, seen)
+        if isinstance(checked, Rejection):
+            rejections.append(checked)
+        else:
+            seen.add(checked["id"])
+            yield checked
 
 
 def read_items(uri: str, max_items: int | None = None) -> list[BenchmarkItem]:
@@ -97,28 +111,17 @@ def read_texts(uri: str) -> list[str]:
     return [str(row["text"]) for row in _read(uri, ["text"])]
 
 
-def _rows(items: Iterable[BenchmarkItem | Rejection], rejections: list[Rejection]) -> Iterator[Row]:
-    """Rows of the good items; the others are added to `rejections`."""
-    seen: set[str] = set()
-    for item in items:
-        checked = item if isinstance(item, Rejection) else _checked(item, seen)
-        if isinstance(checked, Rejection):
-            rejections.append(checked)
-        else:
-            seen.add(checked["id"])
-            yield checked
-
-
 def _checked(item: BenchmarkItem, seen: set[str]) -> Row | Rejection:
     def reject(kind: str, detail: str = "") -> Rejection:
         return Rejection(item.id, item.id, kind, detail)
 
-    references = [each.strip() for each in item.references if each.strip()]
+    references = [text for each in item.references if (text := clean(each))]
+    text = clean(item.text)
     if not item.id.strip():
         return reject("no id")
     if item.id in seen:
         return reject("duplicate id", "an item before it has the same id")
-    if not item.text.strip():
+    if text is None:
         return reject("no transcript")
     if not references:
         return reject("no reference", "there is no accepted answer")
@@ -131,8 +134,8 @@ def _checked(item: BenchmarkItem, seen: set[str]) -> Row | Rejection:
         "id": item.id,
         "audio": {"bytes": flac, "path": f"{item.id}.flac"},
         "duration_s": clip.duration_s,
-        "text": item.text.strip(),
-        "prompt_text": item.prompt_text.strip(),
+        "text": text,
+        "prompt_text": clean(item.prompt_text) or "",
         "references": references,
         "choices": None if item.choices is None else _json(item.choices),
         "extra": _json(item.extra),
@@ -201,6 +204,7 @@ def _item(row: Row) -> BenchmarkItem:
         references=tuple(row["references"]),
         audio=row["audio"]["bytes"],
         choices=None if row["choices"] is None else json.loads(row["choices"]),
-        extra=json.loads(row["extra"]),
+        # Results are cut by length, too.
+        extra={**json.loads(row["extra"]), "duration_s": row["duration_s"]},
         duration_s=row["duration_s"],
     )
