@@ -5,6 +5,8 @@ from aura_core.evaluation.scorers.instruction_checks import CHECKS, count_senten
 
 AT_LEAST, LESS = {"relation": "at least"}, {"relation": "less than"}
 ENGLISH = "the quick brown fox jumps over the lazy dog and goes home"
+# The detector needs more than a line to know a language written in capitals.
+LONG = "I think that the best way to learn a language is to speak with people every day."
 
 # instruction: kwargs, what follows it, what does not
 CASES = {
@@ -27,14 +29,16 @@ CASES = {
         {"num_sentences": 2} | LESS, ["One.", "Dr. J. Smith came"], ["One. Two.", "One? Two"],
     ),
     "length_constraints:number_paragraphs": (
-        {"num_paragraphs": 2}, ["a\n***\nb", "*** a *** b ***"], ["a", "a\n\nb", "a****** b", "a***b***c"],
+        {"num_paragraphs": 2},
+        ["a\n***\nb", "*** a *** b ***"], ["a", "a\n\nb", "a****** b", "a***b***c"],
     ),
     "length_constraints:number_words": (
         {"num_words": 3} | AT_LEAST, ["one, two three", "it's one"], ["one two", "- - - -"],
     ),
     "length_constraints:nth_paragraph_first_word": (
         {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "Well"},
-        ["a\n\nwell, yes", 'a\n\n"Well" b'], ["well", "well\n\na", "a\n\nwelling", "a\n\nwell\n\nb"],
+        ["a\n\nwell, yes", 'a\n\n"Well" b'],
+        ["well", "well\n\na", "a\n\nwelling", "a\n\nwell\n\nb"],
     ),
     "detectable_content:number_placeholders": (
         {"num_placeholders": 2}, ["[name], [street]"], ["[name]", "(a) (b)", "[a\nb] [c]"],
@@ -73,7 +77,7 @@ CASES = {
         {"capital_frequency": 2, "capital_relation": "at least"},
         ["GO NOW", "TOP-NOTCH I say"], ["GO now", "Go Now"],
     ),
-    "change_case:english_capital": ({}, [ENGLISH.upper()], [ENGLISH, "DAS IST EIN SCHÖNER TAG"]),
+    "change_case:english_capital": ({}, [LONG.upper()], [ENGLISH, "DAS IST EIN SCHÖNER TAG"]),
     "change_case:english_lowercase": (
         {}, [ENGLISH], [ENGLISH.title(), "das ist ein schöner tag und wir gehen nach hause"],
     ),
