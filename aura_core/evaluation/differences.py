@@ -30,6 +30,8 @@ def score_models(
     Raises:
         AuraError: if two models were not asked the same utterances.
     """
+    if not by_model:
+        return [], []
     aligned = _align(benchmark, by_model)
     computed = {model: scoring.compute(scorer, by_seed) for model, by_seed in aligned.items()}
     rows = [

@@ -96,6 +96,9 @@ def _row(
     found = bootstrap.estimate(selected, samples, seed)
     if found is None:
         return None
+    by_seed_values = [statistic.value for statistic in selected]
+    # A metric that one seed does not have cannot be written for each.
+    listed = len(selected) > 1 and not np.isnan(by_seed_values).any()
     return Row(
         model=model,
         task=benchmark,
@@ -104,5 +107,5 @@ def _row(
         ci_low=found.low,
         ci_high=found.high,
         n=len(utterances),
-        by_seed=[statistic.value for statistic in selected] if len(selected) > 1 else None,
+        by_seed=by_seed_values if listed else None,
     )

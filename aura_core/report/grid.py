@@ -24,8 +24,9 @@ class Metric:
     """How the page shows a metric."""
 
     title: str
-    unit: str  # "%" or "ms"
+    unit: str  # "%" (of a share), "ms", or a scale of its own
     lower_is_better: bool
+    top: float = 1.0  # the best there is, where more is better
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,26 @@ METRICS: dict[str, Metric] = {
     "exact_match": Metric("Exact match", "%", lower_is_better=False),
     "slot_f1": Metric("Slot F1", "%", lower_is_better=False),
     "intent_accuracy": Metric("Intent accuracy", "%", lower_is_better=False),
+    "acc": Metric("Accuracy", "%", lower_is_better=False),
+    "acc_random_fallback": Metric("Accuracy, unparsed drawn", "%", lower_is_better=False),
+    "parse_fail": Metric("Answers not parsed", "%", lower_is_better=True),
+    "exist_match": Metric("Answer occurs", "%", lower_is_better=False),
+    "em": Metric("Exact match, SQuAD", "%", lower_is_better=False),
+    "f1": Metric("Word F1", "%", lower_is_better=False),
+    "prompt_strict": Metric("Prompts followed, strict", "%", lower_is_better=False),
+    "prompt_loose": Metric("Prompts followed, loose", "%", lower_is_better=False),
+    "instruction_strict": Metric("Instructions followed, strict", "%", lower_is_better=False),
+    "instruction_loose": Metric("Instructions followed, loose", "%", lower_is_better=False),
+    "refusal_rate": Metric("Refused", "%", lower_is_better=False),
+    "refusal_rate_opening": Metric("Refused from the start", "%", lower_is_better=False),
+    "bleu": Metric("BLEU", "BLEU", lower_is_better=False, top=100.0),
+    "slu_f1": Metric("SLU-F1", "%", lower_is_better=False),
+    "word_f1": Metric("Word-F1 of entities", "%", lower_is_better=False),
+    "char_f1": Metric("Character-F1 of entities", "%", lower_is_better=False),
+    "entity_f1": Metric("F1 of exact entities", "%", lower_is_better=False),
+    "pedant": Metric("Right answers, PEDANTS", "%", lower_is_better=False),
+    "judge_score": Metric("Grade by the judge", "of 5", lower_is_better=False, top=5.0),
+    "judge_fail": Metric("Answers not graded", "%", lower_is_better=True),
     "ttft_ms_p50": Metric("Time to first token, median", "ms", lower_is_better=True),
     "ttft_ms_p95": Metric("Time to first token, p95", "ms", lower_is_better=True),
 }
@@ -128,7 +149,7 @@ def format_value(value: float, metric: Metric) -> str:
     """Write a value in its metric's unit, without the unit."""
     if metric.unit == "%":
         return f"{100 * value:.1f}"
-    return f"{value:,.0f}"
+    return f"{value:,.0f}" if metric.unit == "ms" else f"{value:.2f}"
 
 
 def metric_of(name: str) -> Metric:
@@ -137,9 +158,10 @@ def metric_of(name: str) -> Metric:
 
 
 def _top(rows: Sequence[Row]) -> float:
-    """The end of a metric's scale, one for all splits: 100% where more is better."""
-    if not metric_of(rows[0].metric).lower_is_better:
-        return 1.0
+    """The end of a metric's scale, one for all splits: the best there is where more is better."""
+    metric = metric_of(rows[0].metric)
+    if not metric.lower_is_better:
+        return metric.top
     return max(row.ci_high for row in rows) or 1.0
 
 

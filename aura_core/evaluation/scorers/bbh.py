@@ -10,6 +10,8 @@ from aura_core.evaluation.scorers.parsed import Parsed, accuracies
 from aura_core.evaluation.statistic import Statistic
 
 YES, NO = "yes", "no"
+# Where `no` says nothing.
+_IDIOM = re.compile(r"\bno (?:doubt|longer|matter|one|problem|question)\b")
 _DECLARED = re.compile(r"\banswer\b(?: is| would be| should be|:| =)*\W*(yes|no)\b")
 
 # What says no, then what says yes: a task's own words, tried where neither word is said.
@@ -47,6 +49,7 @@ def extract_yes_no(answer: str, patterns: tuple[str, str]) -> str | None:
         patterns: what says no and what says yes, in lower case.
     """
     text = " ".join(answer.replace("\u2019", "'").casefold().split())
+    text = _IDIOM.sub(" ", text)
     declared = {match[1] for match in _DECLARED.finditer(text)}
     words = re.findall(r"[\w']+", text)
     alone = {word for word in words if word in (YES, NO)}

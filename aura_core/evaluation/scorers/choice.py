@@ -11,15 +11,17 @@ from aura_core.evaluation.statistic import Statistic
 
 _VERB = r"(?:is|was|would\s+be|should\s+be|must\s+be|will\s+be|:|=)"
 _CUES = (
-    rf"(?:answer|choice|option|letter)\s*{_VERB}+\s*:?",
+    rf"\b(?:answer|choice|option|letter)s?(?:\s+[^.,;:\n]{{1,40}}?)?\s*{_VERB}+\s*:?",
     r"answer",
     r"\bi(?:'d|\s+would)?\s+(?:say|choose|pick|select|guess|go\s+(?:with|for))",
     r"\bit(?:'s|\s+is|\s+would\s+be)",
 )
+_IS_RIGHT = r"(?:is|would\s+be|seems)\s+(?:the\s+)?(?:correct|right|best|true|answer|most)\b"
 _KIND = r"(?:\s*(?:the\s+)?(?:option|choice|letter))?"
 _OPEN, _CLOSE = r"[\s(\[{*\"'`_]*", r"[)\]}*\"'`_]*"
 # What may follow a lower-case `a` that is a letter and not an article.
 _AFTER_WORD = r"(?=\s*(?:$|[.,;:!?)\]}*\"'`\n]|(?:because|since|as|or|and)\b))"
+_WRONG = r"\b(?:wrong|incorrect|false)\b"
 _REJECTED = re.compile(
     r"\W*(?:is|are|was|would\s+be|isn't|seems)?\s*(?:not|n't|wrong|incorrect|false|out)\b", re.I
 )
@@ -86,6 +88,7 @@ def _patterns(letters: str) -> tuple[re.Pattern[str], ...]:
     return (
         re.compile(rf"(?m)^[\W_]*(?:(?:option|choice|answer)\W+)?(?P<only>{either})[\W_]*$"),
         *(re.compile(f"(?i:{cue}){_KIND_I}{_OPEN}{named}") for cue in _CUES),
+        re.compile(rf"\b(?P<right>[{letters}]){_CLOSE}\s+(?i:{_IS_RIGHT})"),
         re.compile(rf"(?i:\b(?:option|choice|letter)){_OPEN}{named}"),
         re.compile(
             rf"[(\[](?P<inside>{either})[)\]]|\*\*(?P<bold>{either})\W?\*\*"
@@ -102,7 +105,8 @@ def _letters(pattern: re.Pattern[str], text: str, choices: Mapping[str, str]) ->
     found = set()
     for match in pattern.finditer(text):
         rest = text[match.end() :]
-        if _REJECTED.match(rest):
+        is_wrong = re.search(rf"(?i){_WRONG}\s*$", text[: match.start()])
+        if is_wrong or re.search(f"(?i){_WRONG}", match[0]) or _REJECTED.match(rest):
             continue
         found.add(_letter(match))
         also = re.match(

@@ -41,6 +41,7 @@ def test_utterances_are_paired_by_id_and_not_by_position():
 def test_without_aura_there_is_nothing_to_compare():
     rows, found = compare(text=[said(SPOKEN)], cascade=[said(SPOKEN)])
     assert (len(rows), found) == (2, [])
+    assert compare() == ([], [])
 
 
 def test_models_that_were_asked_different_things_are_not_compared():

@@ -67,3 +67,12 @@ def test_each_slice_has_rows_of_its_own():
         ("snr_db=5", "wer", 0.5, 2),
         ("snr_db=20", "wer", 0.0, 1),
     ]
+
+
+def test_a_seed_without_the_metric_leaves_the_others_a_row_that_can_be_written():
+    some, none = (
+        [Prediction(id="a", references=("i; x=1",), prediction="i; x=1")],
+        [Prediction(id="a", references=("i",), prediction="i")],
+    )
+    rows = scoring.score("aura", "b", SCORERS["slu_f1"], [some, none], samples=100, seed=0)
+    assert {(row.value, row.by_seed) for row in rows} == {(1.0, None)}

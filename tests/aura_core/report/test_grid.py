@@ -1,5 +1,6 @@
+from aura_core.evaluation.scorers.table import SCORERS
 from aura_core.evaluation.table import Row
-from aura_core.report.grid import build_grid, models_in
+from aura_core.report.grid import METRICS, build_grid, models_in
 
 
 def row(model, value, low, high, *of):
@@ -71,3 +72,18 @@ def test_a_slice_has_a_line_of_its_own():
         ("heldout", "50.0"),
         ("heldout snr_db=5", "90.0"),
     ]
+
+
+def test_a_metric_with_a_scale_of_its_own_is_no_percentage():
+    bleu = figures(row("aura", 25.0, 20.0, 30.0, "bleu", "covost2"))["aura"]
+    judge = figures(row("aura", 4.0, 3.5, 4.5, "judge_score", "alpacaeval"))["aura"]
+    assert (bleu.value, bleu.position) == ("25.00", 0.25)
+    assert (judge.value, judge.position) == ("4.00", 0.8)
+
+
+def test_the_page_knows_every_metric_of_every_scorer():
+    # Those that need somebody else to score are named by hand.
+    found = {"pedant", "judge_score", "judge_fail", "slot_f1", "intent_accuracy"}
+    for name in SCORERS.keys() - {"pedant", "judge"}:
+        found |= SCORERS[name].score([]).keys()
+    assert found <= METRICS.keys()

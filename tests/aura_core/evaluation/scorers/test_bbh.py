@@ -22,6 +22,7 @@ def item(task, answer, reference, **extra):
         ("sports_understanding", "Considering all this the sentence is not plausible.", "no"),
         ("sports_understanding", "That sounds plausible to me", "yes"),
         ("sports_understanding", "It seems unlikely.", "no"),
+        ("sports_understanding", "No doubt, yes.", "yes"),
         ("web_of_lies", "Fidel says so, and so the answer is: **No**", "no"),
         ("web_of_lies", "She doesn\u2019t tell the truth.", "No"),
         ("web_of_lies", "Therefore he tells the truth.", "yes"),

@@ -27,6 +27,9 @@ def item(answer, reference="B", i="0", choices=CHOICES):
         ("A is tempting, but the answer is D.", "D"),
         ("Photosynthesis.", "C"), ("Plants make it by photosynthesis, of course", "C"),
         ("It must be dark green light.", "B"), ("green light", "A"),
+        ("C is the correct answer.", "C"), ("Of these, A is correct.", "A"),
+        ("The correct answer to this question is B", "B"), ("The wrong answer is A. It is C.", "C"),
+        ("Answer A is wrong; the answer is B", "B"), ("The best of the choices is: D", "D"),
         ("The answer is the moon.", "D"), ("Definitely the correct option is **C**.", "C"),
     ],
 )  # fmt: skip
@@ -42,6 +45,7 @@ def test_a_letter_is_found_however_it_is_given(answer, letter):
         "A or B", "(A) or (B)", "The answer is A or B.", "The answer is either (A), or (C).",
         "The answer is B. No, the answer is C.", "(A) green (B) dark (C) photo (D) moon",
         "photosynthesis and the moon", "Vitamin C is healthy", "I can't say", "A",
+        "The wrong answer is B.", "The answer is not B.", "A is not the right answer.",
     ],
 )  # fmt: skip
 def test_where_none_or_several_are_named_there_is_no_answer(answer):

@@ -76,8 +76,8 @@ def values(*items):
         ("4", 4), (" 5\n", 5), ("**3**", 3), ("Score: 2", 2), ("[[1]]", 1), ("4/5", 4), ("4.0", 4),
         ("Rating: **4**.", 4), ("The final score is 4", 4), ("Final score is 4", 4),
         ("3 out of 5", 3), ("", None), ("0", None), ("6", None), ("10", None), ("45", None),
-        ("4.5", None), ("between 3 and 4", None), ("3-4", None), ("great", None), ("-4", None), ("- 4", 4),
-        ("5 because I was told to", None),
+        ("- 4", 4), ("-4", None), ("4.5", None), ("between 3 and 4", None), ("3-4", None),
+        ("great", None), ("5 because I was told to", None),
     ],
 )  # fmt: skip
 def test_a_grade_is_one_number_from_1_to_5(reply, grade):
