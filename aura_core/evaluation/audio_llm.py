@@ -54,7 +54,7 @@ def load_audio_llm(reference: str, *, trust_remote_code: bool) -> AudioLlm:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     named: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     try:
-        processor = AutoProcessor.from_pretrained(source, **named)
+        processor = AutoProcessor.from_pretrained(source, **named)  # type: ignore[no-untyped-call]
         config = AutoConfig.from_pretrained(source, **named)
         known = type(config) in AutoModelForMultimodalLM._model_mapping
         kind = AutoModelForMultimodalLM if known else AutoModelForCausalLM

@@ -18,7 +18,7 @@ from aura_core.benchmarks.item import BenchmarkItem
 from aura_core.benchmarks.item_table import write_items
 from aura_core.config import EvaluateConfig
 from aura_core.corpus.table import encode_audio, write_table
-from aura_core.evaluation.table import read_results
+from aura_core.evaluation.table import read_differences, read_results
 from aura_core.models.llm import load_llm
 from aura_core.models.pinned import locate
 from aura_core.models.whisper_encoder import load_whisper
@@ -134,6 +134,11 @@ def test_every_model_gets_its_rows(first_run):
     assert counts == {"cells": 7, "cells_made": 7, "clips_timed": 1}
     assert metrics["asr.transcribe/heldout.wer"] <= 0.6
     assert all(row.ci_low <= row.value <= row.ci_high for row in rows)
+    compared = {(d.task, d.metric, d.other) for d in read_differences(spec.uri)}
+    assert compared == {
+        *(("transcribe/heldout", "wer", other) for other in ("asr", "cascade", "text")),
+        *(("respond/heldout", "exact_match", other) for other in ("cascade", "text")),
+    }
 
 
 def test_what_is_published_is_listed(first_run):
@@ -143,7 +148,7 @@ def test_what_is_published_is_listed(first_run):
     lines = (Path(spec.uri) / "predictions/cascade.heldout.respond.jsonl").read_text()
     prediction = json.loads(lines)
     assert prediction["id"] == "heldout-0"
-    assert prediction["references"][0] == SENTENCES["heldout"][1]
+    assert prediction["references"] == [SENTENCES["heldout"][1]]
     assert "kitchen" in prediction["transcript"]
 
 
