@@ -14,6 +14,7 @@ _CUES = (
     rf"\b(?:answer|choice|option|letter)s?(?:\s+[^.,;:\n]{{1,40}}?)?\s*{_VERB}+\s*:?",
     r"answer",
     r"\bi(?:'d|\s+would)?\s+(?:say|choose|pick|select|guess|go\s+(?:with|for))",
+    r"\bi(?:'m|\s+am)\s+going\s+(?:with|for)",
     r"\bit(?:'s|\s+is|\s+would\s+be)",
 )
 _IS_RIGHT = r"(?:is|would\s+be|seems)\s+(?:the\s+)?(?:correct|right|best|true|answer|most)\b"
@@ -91,7 +92,7 @@ def _patterns(letters: str) -> tuple[re.Pattern[str], ...]:
         re.compile(rf"\b(?P<right>[{letters}]){_CLOSE}\s+(?i:{_IS_RIGHT})"),
         re.compile(rf"(?i:\b(?:option|choice|letter)){_OPEN}{named}"),
         re.compile(
-            rf"[(\[](?P<inside>{either})[)\]]|\*\*(?P<bold>{either})\W?\*\*"
+            rf"[(\[{{>](?P<inside>{either})[)\]}}<]|\*\*(?P<bold>{either})\W?\*\*"
             rf"|(?:^|\n)\W*(?P<start>{either})[).:,]"
         ),
     )

@@ -30,6 +30,7 @@ def item(answer, reference="B", i="0", choices=CHOICES):
         ("C is the correct answer.", "C"), ("Of these, A is correct.", "A"),
         ("The correct answer to this question is B", "B"), ("The wrong answer is A. It is C.", "C"),
         ("Answer A is wrong; the answer is B", "B"), ("The best of the choices is: D", "D"),
+        ("I am going with B", "B"), ("<answer>D</answer>", "D"), (r"So \boxed{B}", "B"),
         ("The answer is the moon.", "D"), ("Definitely the correct option is **C**.", "C"),
     ],
 )  # fmt: skip
