@@ -15,6 +15,7 @@ from aura_core.artifacts.manifest import read_manifest
 from aura_core.benchmarks.pinning import pinned_benchmark
 from aura_core.config import BenchmarkConfig, Config, EvaluateConfig
 from aura_core.corpus.source import source_digests
+from aura_core.evaluation.scorers.versions import SCORER_VERSIONS
 from aura_core.models.references import digest
 from aura_core.stage_config import Runtime, StageConfig
 
@@ -120,17 +121,18 @@ def _spec(
 
 
 def pinned_content(config: StageConfig) -> dict[str, str]:
-    """Digests of what a stage reads from outside the artifact tree: models and source audio."""
-    models = {
+    """What a stage depends on outside the artifact tree: models, source audio, scorers."""
+    pinned = {
         name: digest(getattr(config, name))
         for name in ("asr", "teacher", "llm")
         if hasattr(config, name)
     }
     if isinstance(config, EvaluateConfig):
-        models |= {name: digest(each) for name, each in config.audio_llms.items()}
+        pinned |= {name: digest(each) for name, each in config.audio_llms.items()}
+        pinned["scorers"] = " ".join(f"{name}={each}" for name, each in SCORER_VERSIONS.items())
     if isinstance(config, BenchmarkConfig):
         return pinned_benchmark(config)
-    return models | source_digests(config)
+    return pinned | source_digests(config)
 
 
 def is_complete(spec: StageSpec) -> bool:

@@ -18,7 +18,7 @@ class Card(BaseModel):
     revision: dict[str, str] = Field(description="digests of what the items are made from")
     licence: str
     scorer: str
-    scorer_version: int | None = Field(description="None: no such scorer is installed")
+    scorer_version: int = Field(description="when the items were made")
     sha256: str = Field(description="of the items, audio included")
     counts: dict[str, int] = Field(description="items, rejected, expected where it is known")
     rejected: dict[str, int] = Field({}, description="reason -> items left out")

@@ -14,7 +14,7 @@ from aura_core.benchmarks.layouts.table import LAYOUTS
 from aura_core.corpus.rejections import count_kinds, write_report
 from aura_core.corpus.source_item import Rejection
 from aura_core.errors import AuraError
-from aura_core.evaluation.scorers.table import SCORERS
+from aura_core.evaluation.scorers.versions import SCORER_VERSIONS
 
 REJECTED_NAME = "rejected.jsonl"
 MAX_REJECTED_SHARE = 0.1
@@ -103,7 +103,6 @@ def _spoken(name: str, second_voice: str) -> Iterator[BenchmarkItem]:
 def _card(
     benchmark: Benchmark, source: str, pinned: Mapping[str, str], written: WrittenItems
 ) -> Card:
-    scorer = SCORERS.get(benchmark.scorer)
     expected = {} if benchmark.num_items is None else {"expected": benchmark.num_items}
     return Card(
         name=benchmark.name,
@@ -112,7 +111,7 @@ def _card(
         revision=dict(pinned),
         licence=benchmark.licence,
         scorer=benchmark.scorer,
-        scorer_version=None if scorer is None else scorer.version,
+        scorer_version=SCORER_VERSIONS[benchmark.scorer],
         sha256=written.sha256,
         counts={"items": written.num_items, "rejected": len(written.rejections)} | expected,
         rejected=count_kinds(written.rejections),

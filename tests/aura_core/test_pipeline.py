@@ -1,6 +1,7 @@
 import pytest
 
 from aura_core.errors import AuraError
+from aura_core.evaluation.scorers.versions import SCORER_VERSIONS
 from aura_core.overrides import override
 from aura_core.pipeline import STAGE_INPUTS, STAGE_VERSIONS, StageSpec, is_complete, plan
 from aura_core.recipes import recipe
@@ -69,6 +70,13 @@ def test_a_benchmark_is_made_alone_and_changes_the_evaluation_only():
         "/r",
     )
     assert again["benchmark.spoken_choice"] == made
+
+
+def test_a_new_version_of_a_scorer_scores_anew_and_trains_nothing(monkeypatch):
+    base = plan(recipe("smoke"), "/r")
+    monkeypatch.setitem(SCORER_VERSIONS, "wer", 99)
+    other = plan(recipe("smoke"), "/r")
+    assert {name for name in base if base[name] != other[name]} == {"evaluate", "report"}
 
 
 def test_the_root_is_no_part_of_the_identity():

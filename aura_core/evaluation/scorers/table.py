@@ -17,21 +17,26 @@ from aura_core.evaluation.scorers import (
     transcript,
 )
 from aura_core.evaluation.scorers.scorer import Scorer
+from aura_core.evaluation.scorers.versions import SCORER_VERSIONS
 
+_RULES = {
+    "wer": (transcript.score, "wer"),
+    "meaning": (response.score, "exact_match"),
+    "choice": (choice.score, "acc"),
+    "exist_match": (exist_match.score, "exist_match"),
+    "squad": (squad.score, "f1"),
+    "instructions": (instructions.score, "prompt_strict"),
+    "refusal": (refusal.score, "refusal_rate"),
+    "bbh": (bbh.score, "acc"),
+    "bleu": (bleu.score, "bleu"),
+    "intent": (intent.score, "intent_accuracy"),
+    "slu_f1": (slu_f1.score, "slu_f1"),
+    "pedant": (pedant.score, "pedant"),
+    "judge": (judge.score, "judge_score"),
+}
 SCORERS: dict[str, Scorer] = {
-    "wer": Scorer("wer", 1, transcript.score, primary="wer"),
-    "meaning": Scorer("meaning", 1, response.score, primary="exact_match"),
-    "choice": Scorer("choice", 1, choice.score, primary="acc"),
-    "exist_match": Scorer("exist_match", 1, exist_match.score, primary="exist_match"),
-    "squad": Scorer("squad", 1, squad.score, primary="f1"),
-    "instructions": Scorer("instructions", 1, instructions.score, primary="prompt_strict"),
-    "refusal": Scorer("refusal", 1, refusal.score, primary="refusal_rate"),
-    "bbh": Scorer("bbh", 1, bbh.score, primary="acc"),
-    "bleu": Scorer("bleu", 1, bleu.score, primary="bleu"),
-    "intent": Scorer("intent", 1, intent.score, primary="intent_accuracy"),
-    "slu_f1": Scorer("slu_f1", 1, slu_f1.score, primary="slu_f1"),
-    "pedant": Scorer("pedant", 1, pedant.score, primary="pedant"),
-    "judge": Scorer("judge", 1, judge.score, primary="judge_score"),
+    name: Scorer(name, SCORER_VERSIONS[name], score, primary)
+    for name, (score, primary) in _RULES.items()
 }
 
 

@@ -6,6 +6,12 @@ from hypothesis import strategies as st
 from aura_core.errors import AuraError
 from aura_core.evaluation.predictions import Prediction
 from aura_core.evaluation.scorers.table import SCORERS, find_scorer
+from aura_core.evaluation.scorers.versions import SCORER_VERSIONS
+
+
+def test_every_scorer_has_a_version_and_every_version_a_scorer():
+    assert {name: scorer.version for name, scorer in SCORERS.items()} == SCORER_VERSIONS
+
 
 # The two that ask somebody else have tests of their own.
 LOCAL = sorted(SCORERS.keys() - {"judge", "pedant"})
