@@ -172,3 +172,12 @@ def test_an_endpoint_that_is_not_there_is_named(endpoint, monkeypatch):
 def test_an_item_without_a_question_is_named(endpoint):
     with pytest.raises(AuraError, match="q7 has no question"):
         values(Prediction(id="q7", references=("",), prediction="a"))
+
+
+def test_order_changes_nothing(endpoint):
+    endpoint.replies = {"four": ["5"], "five": ["2"], "six": ["garbage"]}
+    items = [item(answer) for answer in endpoint.replies]
+    whole, turned = judge.score(items), judge.score(items[::-1])
+    for metric, statistic in whole.items():
+        np.testing.assert_array_equal(statistic.columns, turned[metric].columns[::-1])
+    assert judge.score([]).keys() == whole.keys()

@@ -78,3 +78,9 @@ def test_a_release_that_breaks_here_is_told_in_one_line(package):
 def test_an_item_without_a_question_is_named(package):
     with pytest.raises(AuraError, match="q7 has no question"):
         pedant.score([FROG.model_copy(update={"id": "q7", "extra": {}})])
+
+
+def test_order_changes_nothing(package):
+    wrong = FROG.model_copy(update={"prediction": "Shrek"})
+    columns = pedant.score([FROG, wrong])["pedant"].columns
+    assert columns.tolist() == pedant.score([wrong, FROG])["pedant"].columns[::-1].tolist()
