@@ -34,6 +34,9 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     config = driver.spec_config(spec, EvaluateConfig)
     tasks = items.tasks_by_split(spec.inputs["ingest"], config.splits)
     sets = question_sets(tasks, spec.inputs)
+    for questions in sets:
+        # Before hours of answers that nobody could score.
+        find_scorer(questions.scorer).require()
     cells = cell_plan.plan_cells(spec, config, sets)
     missing = [cell for cell in cells if not cell_plan.is_complete(cell)]
     workers = _start_workers(spec, config, count=len(missing))

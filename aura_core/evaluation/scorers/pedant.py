@@ -29,7 +29,7 @@ def score(predictions: Sequence[Prediction]) -> dict[str, Statistic]:
     Raises:
         AuraError: if qa_metrics or its classifiers are not there, or an item has no question.
     """
-    matcher = _load()
+    matcher = load_matcher()
     return {"pedant": mean([_is_right(matcher, prediction) for prediction in predictions])}
 
 
@@ -41,7 +41,8 @@ def _is_right(matcher: Any, prediction: Prediction) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _load() -> Any:
+def load_matcher() -> Any:
+    """PEDANTS as qa_metrics has it. Raises AuraError saying what to install, if it is not there."""
     spec = util.find_spec("qa_metrics")
     if spec is None or not spec.submodule_search_locations:
         raise AuraError(f"pedant needs qa_metrics: {_HOW}")

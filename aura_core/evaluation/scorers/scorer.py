@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from aura_core.evaluation.predictions import Prediction
 from aura_core.evaluation.statistic import Statistic
 
+Score = Callable[[Sequence[Prediction]], Mapping[str, Statistic]]
+
 
 @dataclass(frozen=True)
 class Scorer:
@@ -17,9 +19,11 @@ class Scorer:
         score: from predictions to the statistic of each metric, utterances in their order. What
             an utterance counts does not depend on the others.
         primary: the metric that models are compared by.
+        require: raises AuraError if what it asks for the score is not there.
     """
 
     name: str
     version: int
-    score: Callable[[Sequence[Prediction]], Mapping[str, Statistic]]
+    score: Score
     primary: str
+    require: Callable[[], object] = bool  # needs nothing

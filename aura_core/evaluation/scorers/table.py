@@ -1,5 +1,7 @@
 """Every scorer by its name."""
 
+from collections.abc import Callable
+
 from aura_core.errors import AuraError
 from aura_core.evaluation.scorers import (
     bbh,
@@ -16,28 +18,30 @@ from aura_core.evaluation.scorers import (
     squad,
     transcript,
 )
-from aura_core.evaluation.scorers.scorer import Scorer
+from aura_core.evaluation.scorers.scorer import Score, Scorer
 from aura_core.evaluation.scorers.versions import SCORER_VERSIONS
 
-_RULES = {
-    "wer": (transcript.score, "wer"),
-    "meaning": (response.score, "exact_match"),
-    "choice": (choice.score, "acc"),
-    "exist_match": (exist_match.score, "exist_match"),
-    "squad": (squad.score, "f1"),
-    "instructions": (instructions.score, "prompt_strict"),
-    "refusal": (refusal.score, "refusal_rate"),
-    "bbh": (bbh.score, "acc"),
-    "bleu": (bleu.score, "bleu"),
-    "intent": (intent.score, "intent_accuracy"),
-    "slu_f1": (slu_f1.score, "slu_f1"),
-    "pedant": (pedant.score, "pedant"),
-    "judge": (judge.score, "judge_score"),
-}
-SCORERS: dict[str, Scorer] = {
-    name: Scorer(name, SCORER_VERSIONS[name], score, primary)
-    for name, (score, primary) in _RULES.items()
-}
+
+def _scorer(name: str, score: Score, primary: str, require: Callable[[], object] = bool) -> Scorer:
+    return Scorer(name, SCORER_VERSIONS[name], score, primary, require)
+
+
+_ALL = (
+    _scorer("wer", transcript.score, "wer"),
+    _scorer("meaning", response.score, "exact_match"),
+    _scorer("choice", choice.score, "acc"),
+    _scorer("exist_match", exist_match.score, "exist_match"),
+    _scorer("squad", squad.score, "f1"),
+    _scorer("instructions", instructions.score, "prompt_strict"),
+    _scorer("refusal", refusal.score, "refusal_rate"),
+    _scorer("bbh", bbh.score, "acc"),
+    _scorer("bleu", bleu.score, "bleu"),
+    _scorer("intent", intent.score, "intent_accuracy"),
+    _scorer("slu_f1", slu_f1.score, "slu_f1"),
+    _scorer("pedant", pedant.score, "pedant", pedant.load_matcher),
+    _scorer("judge", judge.score, "judge_score", judge.named_judge),
+)
+SCORERS: dict[str, Scorer] = {scorer.name: scorer for scorer in _ALL}
 
 
 def find_scorer(name: str) -> Scorer:

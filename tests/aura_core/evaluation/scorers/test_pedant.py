@@ -25,7 +25,7 @@ class PEDANT:
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """A folder that is found as qa_metrics, with what its release is made of."""
-    pedant._load.cache_clear()
+    pedant.load_matcher.cache_clear()
     for name in [name for name in sys.modules if name.partition(".")[0] == "qa_metrics"]:
         monkeypatch.delitem(sys.modules, name)
     root = tmp_path / "qa_metrics"
@@ -39,7 +39,7 @@ def package(tmp_path, monkeypatch):
     (info / "METADATA").write_text(f"Name: qa_metrics\nVersion: {pedant.RELEASE}\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     yield root
-    pedant._load.cache_clear()
+    pedant.load_matcher.cache_clear()
     for name in [name for name in sys.modules if name.partition(".")[0] == "qa_metrics"]:
         del sys.modules[name]
 
@@ -50,7 +50,7 @@ def test_every_reference_and_the_question_are_handed_over(package):
 
 
 def test_it_says_what_to_install(monkeypatch):
-    pedant._load.cache_clear()
+    pedant.load_matcher.cache_clear()
     monkeypatch.setattr(util, "find_spec", lambda name: None)
     with pytest.raises(AuraError, match=r"pip install --no-deps qa_metrics==0\.2\.42"):
         pedant.score([FROG])
