@@ -20,6 +20,8 @@ def _openaudiobench(config: str) -> HubSource:
 
 _VOICEBENCH = "https://huggingface.co/datasets/hlt-lab/voicebench"
 _OPENAUDIOBENCH = "https://huggingface.co/datasets/baichuan-inc/OpenAudioBench"
+# Its page could not be read when this was written.
+_OPENAUDIOBENCH_LICENCE = "see its page"
 _COVOST2 = "https://github.com/facebookresearch/covost (text), https://commonvoice.mozilla.org (audio: Common Voice 4 en)"  # noqa: E501
 _SLURP = "https://github.com/pswietojanski/slurp (audio: https://zenodo.org/record/4274930)"
 
@@ -139,21 +141,21 @@ _ALL = (
     Benchmark(
         name="llama_questions", version=1, title="Llama Questions (OpenAudioBench)",
         layout="spoken_qa", subset="llama_questions", prompt_text="", scorer="exist_match",
-        slices=("length",), max_new_tokens=256, num_items=300, licence="Apache-2.0",
+        slices=("length",), max_new_tokens=256, num_items=300, licence=_OPENAUDIOBENCH_LICENCE,
         hub=_openaudiobench("llama_questions"), homepage=_OPENAUDIOBENCH,
         description="Easy factual questions with short answers, spoken.",
     ),
     Benchmark(
         name="web_questions", version=1, title="Web Questions (OpenAudioBench)",
         layout="spoken_qa", subset="web_questions", prompt_text="", scorer="exist_match",
-        slices=("length",), max_new_tokens=256, num_items=1000, licence="Apache-2.0",
+        slices=("length",), max_new_tokens=256, num_items=1000, licence=_OPENAUDIOBENCH_LICENCE,
         hub=_openaudiobench("web_questions"), homepage=_OPENAUDIOBENCH,
         description="Questions people typed into a search engine, spoken; several answers count.",
     ),
     Benchmark(
         name="trivia_qa", version=1, title="TriviaQA (OpenAudioBench)",
         layout="spoken_qa", subset="trivia_qa", prompt_text="", scorer="exist_match",
-        slices=("length",), max_new_tokens=256, num_items=1000, licence="Apache-2.0",
+        slices=("length",), max_new_tokens=256, num_items=1000, licence=_OPENAUDIOBENCH_LICENCE,
         hub=_openaudiobench("trivia_qa"), homepage=_OPENAUDIOBENCH,
         description="Trivia questions, spoken; any alias of the answer counts.",
     ),
@@ -167,7 +169,7 @@ _ALL = (
     Benchmark(
         name="slurp_intent", version=1, title="SLURP test: intent",
         layout="slurp", subset="test", prompt_text=_INTENT, scorer="intent",
-        slices=("microphone", "scenario"), max_new_tokens=32, num_items=13078,
+        slices=("microphone", "scenario"), max_new_tokens=32, num_items=None,
         licence="CC-BY-NC-4.0 (audio), CC-BY-4.0 (text)",
         hub=None, homepage=_SLURP,
         description="Requests to a home assistant, near and far microphones: the intent.",
@@ -175,7 +177,7 @@ _ALL = (
     Benchmark(
         name="slurp_entities", version=1, title="SLURP test: entities",
         layout="slurp", subset="test", prompt_text=_ENTITIES, scorer="slu_f1",
-        slices=("microphone", "scenario"), max_new_tokens=128, num_items=13078,
+        slices=("microphone", "scenario"), max_new_tokens=128, num_items=None,
         licence="CC-BY-NC-4.0 (audio), CC-BY-4.0 (text)",
         hub=None, homepage=_SLURP,
         description="Requests to a home assistant, near and far microphones: what they name.",
@@ -184,7 +186,7 @@ _ALL = (
         name="fluent_speech_commands", version=1, title="Fluent Speech Commands test",
         layout="fluent_speech_commands", subset="test", prompt_text=_INTENT, scorer="intent",
         slices=("action",), max_new_tokens=32, num_items=3793,
-        licence="Fluent Speech Commands Public License (academic research)",
+        licence="CC-BY-NC-ND-4.0",
         hub=None, homepage="https://fluent.ai/fluent-speech-commands-a-dataset-for-spoken-language-understanding-research/",
         description="Commands to a smart home: action, object and location as one intent.",
     ),

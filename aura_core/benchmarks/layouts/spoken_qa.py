@@ -33,7 +33,7 @@ class _Columns:
     answers: dict[str, str | None]
 
 
-_SETS: dict[str, _Columns] = {
+SETS: dict[str, _Columns] = {
     "llama_questions": _Columns("Questions", {"Answer": None}),
     "web_questions": _Columns("question", {"answers": ";"}),
     "trivia_qa": _Columns(
@@ -45,7 +45,7 @@ _SETS: dict[str, _Columns] = {
 def read(folder: Path, benchmark: Benchmark) -> Entries:
     """Yield the questions of the benchmark's set, in the order of its table."""
     table = _find(folder, benchmark)
-    columns = _SETS[benchmark.subset]
+    columns = SETS[benchmark.subset]
     wanted = (_AUDIO, columns.question, *columns.answers)
     for number, row in numbered(read_rows(table, wanted)):
         yield _entry(row, number, table, columns, benchmark)

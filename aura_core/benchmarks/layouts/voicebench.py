@@ -47,7 +47,7 @@ class _Subset:
     wanted: str | None = None
 
 
-_SUBSETS: dict[str, _Subset] = {
+SUBSETS: dict[str, _Subset] = {
     "openbookqa": _Subset(("reference",)),
     "mmsu": _Subset(("reference", "question_id", "category"), "question_id"),
     "sd-qa": _Subset(("reference",)),
@@ -79,7 +79,7 @@ def read(folder: Path, benchmark: Benchmark) -> Entries:
     for file in files:
         shard = _SHARD_NAME.fullmatch(file.stem)
         part = shard.group(1) if shard else file.stem
-        for row in _rows(file, _SUBSETS[benchmark.subset]):
+        for row in _rows(file, SUBSETS[benchmark.subset]):
             # A part goes on in its next file.
             places[part] = places.get(part, -1) + 1
             yield _entry(row, file, part, places[part], benchmark)
@@ -116,7 +116,7 @@ def _rows(file: Path, subset: _Subset) -> Iterator[dict[str, Any]]:
 def _entry(
     row: dict[str, Any], file: Path, part: str, place: int, benchmark: Benchmark
 ) -> BenchmarkItem | Rejection:
-    subset = _SUBSETS[benchmark.subset]
+    subset = SUBSETS[benchmark.subset]
     id_ = clean(row[subset.id_column]) if subset.id_column else f"{place:05d}"
     # Regions ask the same questions, and domains number theirs from one.
     id_ = f"{part}-{id_}" if benchmark.subset in ("mmsu", "sd-qa") else id_
@@ -136,7 +136,7 @@ def _item(
     row: dict[str, Any], id_: str, part: str, audio: bytes, benchmark: Benchmark
 ) -> BenchmarkItem:
     text = clean(row["prompt"]) or ""
-    right = _SUBSETS[benchmark.subset].wanted or clean(row.get("reference")) or ""
+    right = SUBSETS[benchmark.subset].wanted or clean(row.get("reference")) or ""
     references: tuple[str, ...] = (right,)
     choices: dict[str, str] | None = None
     extra: dict[str, Any] = {}

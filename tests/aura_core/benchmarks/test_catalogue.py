@@ -1,0 +1,61 @@
+import pytest
+
+from aura_core.benchmarks.benchmark import EMBEDDED
+from aura_core.benchmarks.catalogue import BENCHMARKS, benchmark_mistake
+from aura_core.benchmarks.embedded.texts import TEXTS
+from aura_core.benchmarks.layouts import spoken_qa, voicebench
+from aura_core.benchmarks.layouts.table import LAYOUTS
+
+SCORERS = {
+    "wer", "meaning", "choice", "exist_match", "squad", "instructions", "refusal", "bbh", "bleu",
+    "intent", "slu_f1", "pedant", "judge",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS.values(), ids=BENCHMARKS)
+def test_a_benchmark_is_whole(benchmark):
+    assert BENCHMARKS[benchmark.name] is benchmark
+    assert benchmark.version >= 1
+    assert benchmark.scorer in SCORERS
+    assert benchmark.layout in {EMBEDDED, *LAYOUTS}
+    assert benchmark.max_new_tokens >= 1
+    assert benchmark.num_items is None or benchmark.num_items >= 1
+    assert benchmark.description.endswith(".")
+    assert benchmark.title
+    assert benchmark.licence
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS.values(), ids=BENCHMARKS)
+def test_it_says_where_to_get_it_unless_it_is_spoken_here(benchmark):
+    spoken_here = benchmark.layout == EMBEDDED
+    assert spoken_here == (benchmark.name in TEXTS)
+    assert benchmark.homepage.startswith("https://") != spoken_here
+    assert not (spoken_here and benchmark.hub)
+    if benchmark.hub:
+        assert benchmark.hub.repo in benchmark.homepage
+        assert all(benchmark.subset in pattern for pattern in benchmark.hub.files)
+
+
+def test_every_layout_is_used_and_knows_its_subsets():
+    assert {each.layout for each in BENCHMARKS.values()} == {EMBEDDED, *LAYOUTS}
+    subsets = {
+        layout: {each.subset for each in BENCHMARKS.values() if each.layout == layout}
+        for layout in ("voicebench", "spoken_qa")
+    }
+    assert subsets["voicebench"] == voicebench.SUBSETS.keys()
+    assert subsets["spoken_qa"] == spoken_qa.SETS.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "mistake"),
+    [
+        ("spoken_choice", EMBEDDED, None),
+        ("trivia_qa", "s3://a/b", None),
+        ("spoken_choice", "/data", "takes no folder"),
+        ("trivia_qa", EMBEDDED, "--benchmark trivia_qa=FOLDER"),
+        ("nonsense", "/data", "choose from spoken_transcription"),
+    ],
+)
+def test_a_mistake_says_what_to_do(name, source, mistake):
+    found = benchmark_mistake(name, source)
+    assert found == mistake or mistake in found

@@ -1,0 +1,23 @@
+import pytest
+
+from aura_core.benchmarks.pinning import folder_digest
+from aura_core.errors import AuraError
+
+
+def test_a_folder_s_digest_is_that_of_its_names_and_contents(tmp_path):
+    def digest(name, **files):
+        for file, content in files.items():
+            (tmp_path / name / "deep").mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / "deep" / file).write_text(content)
+        return folder_digest(str(tmp_path / name))
+
+    first = digest("first", a="1", b="2")
+    assert digest("moved", a="1", b="2") == first
+    assert (
+        len({first, digest("c", a="1", b="3"), digest("d", a="1", c="2"), digest("e", a="1")}) == 4
+    )
+
+
+def test_no_folder_is_a_mistake(tmp_path):
+    with pytest.raises(AuraError, match="does not exist or is empty"):
+        folder_digest(str(tmp_path / "none"))
