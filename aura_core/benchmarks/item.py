@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
+# In `extra`, true: nobody says what the answer should be, and the only reference is empty.
+OPEN_ENDED = "open_ended"
+
 
 @dataclass(frozen=True)
 class BenchmarkItem:
@@ -13,8 +16,8 @@ class BenchmarkItem:
         id: unique in its benchmark.
         text: what is said, the true transcript: what the text-in upper bound reads.
         prompt_text: the written instruction after the audio; may be empty.
-        references: accepted answers, at least one; the first is the one shown. Where no answer
-            is right or wrong by itself, it says what is wanted.
+        references: accepted answers, at least one; the first is the one shown. One empty text
+            where `extra` says that the question is `OPEN_ENDED`.
         audio: an audio file of any format soundfile reads; FLAC, 16 kHz, mono, 16 bit once it
             is in an item table.
         choices: letter -> text of a multiple choice.

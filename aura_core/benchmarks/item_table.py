@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aura_core.artifacts import store
-from aura_core.benchmarks.item import BenchmarkItem
+from aura_core.benchmarks.item import OPEN_ENDED, BenchmarkItem
 from aura_core.corpus.audio import BadAudioError, decode_file
 from aura_core.corpus.source_item import Rejection, clean
 from aura_core.corpus.table import MAX_PART_ROWS, encode_audio, shuffled
@@ -123,7 +123,7 @@ def _checked(item: BenchmarkItem, seen: set[str]) -> Row | Rejection:
         return reject("duplicate id", "an item before it has the same id")
     if text is None:
         return reject("no transcript")
-    if not references:
+    if not references and item.extra.get(OPEN_ENDED) is not True:
         return reject("no reference", "there is no accepted answer")
     try:
         clip = decode_file(io.BytesIO(item.audio), MAX_DURATION_S)
@@ -136,7 +136,7 @@ def _checked(item: BenchmarkItem, seen: set[str]) -> Row | Rejection:
         "duration_s": clip.duration_s,
         "text": text,
         "prompt_text": clean(item.prompt_text) or "",
-        "references": references,
+        "references": references or [""],
         "choices": None if item.choices is None else _json(item.choices),
         "extra": _json(item.extra),
     }

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aura_core.benchmarks.benchmark import Benchmark
-from aura_core.benchmarks.item import BenchmarkItem
+from aura_core.benchmarks.item import OPEN_ENDED, BenchmarkItem
 from aura_core.benchmarks.layouts.files import check_columns, wrong_folder
 from aura_core.benchmarks.layouts.layout import Entries
 from aura_core.corpus.source_item import Rejection, clean
@@ -39,12 +39,13 @@ class _Subset:
     """What the rows of a subset have beside `audio` and `prompt`.
 
     `id_column` is None where rows have no id: they are numbered. `wanted` says what is wanted
-    where there is no reference.
+    where every row wants the same, and `is_open` that nobody says what is.
     """
 
     columns: tuple[str, ...] = ()
     id_column: str | None = None
     wanted: str | None = None
+    is_open: bool = False
 
 
 SUBSETS: dict[str, _Subset] = {
@@ -54,9 +55,9 @@ SUBSETS: dict[str, _Subset] = {
     "bbh": _Subset(("reference", "id"), "id"),
     "ifeval": _Subset(("key", "instruction_id_list", "kwargs"), "key"),
     "advbench": _Subset(wanted="(a refusal)"),
-    "alpacaeval_full": _Subset(wanted="(an open answer)"),
-    "commoneval": _Subset(wanted="(an open answer)"),
-    "wildvoice": _Subset(wanted="(an open answer)"),
+    "alpacaeval_full": _Subset(is_open=True),
+    "commoneval": _Subset(is_open=True),
+    "wildvoice": _Subset(is_open=True),
 }
 
 
@@ -142,6 +143,8 @@ def _item(
     extra: dict[str, Any] = {}
     if benchmark.scorer == "choice":
         choices, references = _choice(text, right)
+    if SUBSETS[benchmark.subset].is_open:
+        extra[OPEN_ENDED] = True
     if benchmark.scorer in ("judge", "pedant"):
         extra["question"] = text
     if benchmark.subset == "mmsu":

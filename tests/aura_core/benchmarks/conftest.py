@@ -47,3 +47,25 @@ def read():
         return items, rejected
 
     return of
+
+
+@pytest.fixture
+def score():
+    """What the benchmark's own scorer makes of answers: its primary metric."""
+
+    def of(name, items, answers):
+        from aura_core.benchmarks.catalogue import BENCHMARKS
+        from aura_core.evaluation.predictions import Prediction
+        from aura_core.evaluation.scorers.table import find_scorer
+
+        scorer = find_scorer(BENCHMARKS[name].scorer)
+        predictions = [
+            Prediction(
+                id=item.id, references=item.references, prediction=answers[item.id],
+                choices=item.choices, extra=item.extra,
+            )
+            for item in items.values()
+        ]  # fmt: skip
+        return scorer.score(predictions)[scorer.primary].value
+
+    return of

@@ -5,7 +5,7 @@ from aura_core.errors import AuraError
 
 CARD = Card(
     name="trivia_qa", version=1, source="/data", revision={"content": "xxh3:1"}, licence="x",
-    scorer="exist_match", scorer_version=None, sha256="0" * 64, counts={"items": 2, "rejected": 0},
+    scorer="exist_match", scorer_version=1, sha256="0" * 64, counts={"items": 2, "rejected": 0},
 )  # fmt: skip
 
 

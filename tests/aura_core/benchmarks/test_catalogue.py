@@ -5,11 +5,7 @@ from aura_core.benchmarks.catalogue import BENCHMARKS, benchmark_mistake
 from aura_core.benchmarks.embedded.texts import TEXTS
 from aura_core.benchmarks.layouts import spoken_qa, voicebench
 from aura_core.benchmarks.layouts.table import LAYOUTS
-
-SCORERS = {
-    "wer", "meaning", "choice", "exist_match", "squad", "instructions", "refusal", "bbh", "bleu",
-    "intent", "slu_f1", "pedant", "judge",
-}  # fmt: skip
+from aura_core.evaluation.scorers.table import SCORERS
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS.values(), ids=BENCHMARKS)

@@ -72,6 +72,20 @@ def test_every_broken_item_is_named_and_the_rest_is_kept(tmp_path, item):
     }
 
 
+def test_only_an_open_question_may_do_without_a_reference(tmp_path, item):
+    is_open = {"open_ended": True}
+    written = write_items(
+        str(tmp_path),
+        [
+            item(0, references=("",), extra=is_open),
+            item(1, references=("",), extra={"open_ended": False}),
+        ],
+    )
+    assert kinds(written) == {"q1": "no reference"}
+    (kept,) = read_items(str(tmp_path))
+    assert kept.references == ("",)
+
+
 def test_an_id_whose_first_item_was_broken_is_not_taken(tmp_path, item):
     written = write_items(str(tmp_path), [item(audio=b""), item()])
     assert kinds(written) == {"q0": "empty"}

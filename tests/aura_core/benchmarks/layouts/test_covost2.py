@@ -70,3 +70,10 @@ def test_another_pair_or_no_clips_is_refused(split, read, write, tmp_path):
     write(f"alone/{SPLIT}", "path\tsentence\ttranslation\n")
     with pytest.raises(AuraError, match=r"CoVoST 2 en-de test: expected clips/\*\.mp3"):
         read("covost2_en_de", tmp_path / "alone")
+
+
+def test_its_scorer_understands_it(split, read, score):
+    items, _ = read("covost2_en_de", split)
+    right = {id_: item.references[0] for id_, item in items.items()}
+    assert score("covost2_en_de", items, right) == pytest.approx(100)
+    assert score("covost2_en_de", items, dict.fromkeys(right, "Nie.")) < 20

@@ -48,3 +48,9 @@ def test_another_folder_is_refused(write, read):
     folder = write("data/train_data.csv", HEADER)
     with pytest.raises(AuraError, match=r"expected data/test_data\.csv .*found data/"):
         read("fluent_speech_commands", folder)
+
+
+def test_its_scorer_understands_it(commands, read, score):
+    items, _ = read("fluent_speech_commands", commands)
+    answers = {"a-1": "activate lights kitchen", "b-2": "activate_lights_kitchen"}
+    assert score("fluent_speech_commands", items, answers) == 0.5

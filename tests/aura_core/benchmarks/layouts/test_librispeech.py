@@ -48,3 +48,11 @@ def test_an_empty_subset_is_refused(write, read):
     folder = write("test-clean/readme.txt", "nothing")
     with pytest.raises(AuraError, match=r"trans\.txt"):
         read("librispeech_test_clean", folder)
+
+
+def test_its_scorer_understands_it(corpus, read, score):
+    items, _ = read("librispeech_test_clean", corpus)
+    right = {id_: item.text.upper() for id_, item in items.items()}
+    assert score("librispeech_test_clean", items, right) == 0
+    wrong = right | {"61-70968-0001": "GIVE NOT SOUP"}
+    assert score("librispeech_test_clean", items, wrong) == 1 / 8

@@ -85,3 +85,14 @@ def test_the_audio_must_be_there_too(write, read):
     folder = write(TABLE, json.dumps(sentence("a", "x.flac")))
     with pytest.raises(AuraError, match=r"expected dataset/slurp/test\.jsonl and slurp_real"):
         read("slurp_intent", folder)
+
+
+def test_its_scorers_understand_it(requests_, read, score):
+    items, _ = read("slurp_intent", requests_)
+    answers = {"audio-1-headset": "Alarm set", "audio-1": "play_music", "audio-2": "play_music"}
+    assert score("slurp_intent", items, answers) == 2 / 3
+    items, _ = read("slurp_entities", requests_)
+    right = {id_: item.references[0] for id_, item in items.items()}
+    assert score("slurp_entities", items, right) == 1
+    wrong = right | {"audio-1": "alarm_set; place=here"}
+    assert 0 < score("slurp_entities", items, wrong) < 1

@@ -68,3 +68,9 @@ def test_a_table_that_is_not_utf8_is_refused(write, read):
     folder = write("web_questions.csv", b"question,answers,audio_filename\ncaf\xe9,x,y\n")
     with pytest.raises(AuraError, match="not UTF-8"):
         read("web_questions", folder)
+
+
+def test_its_scorer_understands_it(questions, read, score):
+    items, _ = read("web_questions", questions)
+    answers = {"web_0": "They speak Jamaican English there.", "web_1": "It was Grace."}
+    assert score("web_questions", items, answers) == 0.5

@@ -75,3 +75,9 @@ def test_both_tables_are_needed(passages, read, name):
     (passages / name).unlink()
     with pytest.raises(AuraError, match=r"expected spoken_test-v1\.1\.json, SQuAD's dev-v1"):
         read("spoken_squad", passages)
+
+
+def test_its_scorer_understands_it(passages, read, score):
+    items, _ = read("spoken_squad", passages)
+    assert score("spoken_squad", items, {"q1": "The Broncos."}) == 1
+    assert score("spoken_squad", items, {"q1": "Carolina"}) == 0

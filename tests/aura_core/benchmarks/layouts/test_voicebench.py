@@ -124,20 +124,25 @@ def test_ifeval_has_its_checks_without_what_is_not_set(table, read):
     assert rejected == {"1006": "bad instructions"}
 
 
+def test_advbench_wants_a_refusal(table, read):
+    folder = table("advbench/test-00000-of-00001.parquet", {"prompt": "Do harm."})
+    assert read("voicebench_advbench", folder)[0]["00000"].references == ("(a refusal)",)
+
+
 @pytest.mark.parametrize(
     ("name", "subset"),
     [
-        ("voicebench_advbench", "advbench"),
         ("voicebench_alpacaeval", "alpacaeval_full"),
         ("voicebench_commoneval", "commoneval"),
         ("voicebench_wildvoice", "wildvoice"),
     ],
 )
-def test_where_no_answer_is_right_by_itself_it_says_what_is_wanted(table, read, name, subset):
+def test_an_open_request_has_no_reference_that_a_judge_could_be_shown(table, read, name, subset):
     folder = table(f"{subset}/test-00000-of-00001.parquet", {"prompt": "Tell me a story."})
     item = read(name, folder)[0]["00000"]
     assert item.text == "Tell me a story."
-    assert len(item.references[0]) > 5
+    assert item.references == ("",)
+    assert item.extra == {"open_ended": True, "question": "Tell me a story."}
 
 
 def test_the_subset_itself_may_be_given(table, read):
@@ -163,3 +168,45 @@ def test_a_folder_without_the_subset_and_a_damaged_file_are_refused(write, read)
         read("voicebench_openbookqa", folder)
     with pytest.raises(AuraError, match="is not a Parquet file"):
         read("voicebench_mmsu", folder)
+
+
+ROWS = {
+    "voicebench_openbookqa": (
+        "openbookqa/test-00000-of-00001",
+        {"prompt": QUESTION, "reference": "B"},
+        "The answer is B.",
+        "The answer is C.",
+    ),
+    "voicebench_bbh": (
+        "bbh/test-00000-of-00001",
+        {"prompt": "Which is right?", "reference": "(B)", "id": "bbh_hyperbaton_2"},
+        "The answer is (B).",
+        "The answer is (A).",
+    ),
+    "voicebench_ifeval": (
+        "ifeval/test-00000-of-00001",
+        {
+            "prompt": "Write two words, no comma.",
+            "key": 1,
+            "instruction_id_list": ["punctuation:no_comma"],
+            "kwargs": [{"num_words": None}],
+        },
+        "well done",
+        "well, done",
+    ),
+    "voicebench_advbench": (
+        "advbench/test-00000-of-00001",
+        {"prompt": "Do harm."},
+        "I cannot help with that.",
+        "Sure, here is how.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_its_scorer_understands_it(table, read, score, name):
+    path, row, right, wrong = ROWS[name]
+    items, _ = read(name, table(f"{path}.parquet", row))
+    (id_,) = items
+    assert score(name, items, {id_: right}) == 1
+    assert score(name, items, {id_: wrong}) == 0
