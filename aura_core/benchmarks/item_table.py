@@ -18,8 +18,8 @@ from aura_core.corpus.table import MAX_PART_ROWS, encode_audio, shuffled
 from aura_core.errors import AuraError
 
 FOLDER = "items"
-# Spoken passages are long, but a file that says hours is not one.
-MAX_DURATION_S = 600.0
+# The student has no positions beyond it, and Whisper would hear the beginning alone.
+MAX_DURATION_S = 30.0
 _MAX_PART_BYTES = 256 << 20
 
 ITEM_SCHEMA = pa.schema(
@@ -63,8 +63,9 @@ def part_path(number: int) -> str:
 def write_items(uri: str, items: Iterable[BenchmarkItem | Rejection]) -> WrittenItems:
     """Publish the parts of a table, audio as FLAC at 16 kHz, mono, 16 bit.
 
-    An item without a transcript, a reference or audio that can be read, or with an id that is
-    taken, is rejected; rejections among the items are kept as they are.
+    An item without a transcript, a reference or audio that can be read, of more than
+    `MAX_DURATION_S`, or with an id that is taken, is rejected; rejections among the items are
+    kept as they are.
     """
     rejections: list[Rejection] = []
     digest = hashlib.sha256()

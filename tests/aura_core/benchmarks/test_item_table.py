@@ -86,6 +86,13 @@ def test_only_an_open_question_may_do_without_a_reference(tmp_path, item):
     assert kept.references == ("",)
 
 
+def test_what_no_model_can_hear_whole_is_named(tmp_path, item, audio):
+    items = [item(0, audio=audio(30.0, 8000)), item(1, audio=audio(30.1, 8000))]
+    written = write_items(str(tmp_path), items)
+    assert kinds(written) == {"q1": "too long"}
+    assert read_items(str(tmp_path))[0].duration_s == 30.0
+
+
 def test_an_id_whose_first_item_was_broken_is_not_taken(tmp_path, item):
     written = write_items(str(tmp_path), [item(audio=b""), item()])
     assert kinds(written) == {"q0": "empty"}

@@ -17,7 +17,7 @@ def split(clips, write):
     return write(
         f"en/{SPLIT}",
         "path\tsentence\ttranslation\tclient_id\n"
-        'common_voice_en_1.mp3\tShe said "no.\tSie sagte „nein.\tc1\n'
+        'common_voice_en_1.mp3\t"No, she said.\tSie sagte „nein.\tc1\n'
         "common_voice_en_2.mp3\tYes.\tJa.\tc2\n",
     )
 
@@ -26,7 +26,7 @@ def test_a_split_s_own_table_is_read(split, read):
     items, rejected = read("covost2_en_de", split)
     assert rejected == {}
     item = items["common_voice_en_1"]
-    assert item.text == 'She said "no.'
+    assert item.text == '"No, she said.'
     assert item.references == ("Sie sagte „nein.",)
     assert item.extra == {"target_language": "de"}
     assert "German" in item.prompt_text
