@@ -19,7 +19,7 @@ from aura_core.evaluation.table import read_results
 from aura_core.explain import explain as explain_stages
 from aura_core.pipeline import is_complete
 from aura_core.recipes import RECIPES
-from flows import bench_cli, bench_data_cli, cache_cli, display, local_prefect
+from flows import bench_cli, bench_data_cli, cache_cli, display, local_prefect, server_cli
 from flows.options import Selection
 from flows.request import choose_stages, resolve_root
 from tasks.launch import StageCrashError
@@ -41,6 +41,7 @@ Finished stages are never run again.
   aura explain --set distil.seed=1  what that change would run again, and why
   aura results                      the newest table
   aura cache ls                     teacher caches; also stats, verify, gc
+  aura up                           a Prefect server, its UI and a worker; also status, down
   aura bench teacher                ours against a naive loop, on this machine; also train
   aura bench-data list              spoken benchmarks to evaluate on; also get, check
 """
@@ -54,6 +55,9 @@ app = App(
 app.command(cache_cli.app)
 app.command(bench_cli.app)
 app.command(bench_data_cli.app)
+app.command(server_cli.up)
+app.command(server_cli.down)
+app.command(server_cli.status)
 
 
 @app.command

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,14 @@ _STOP_S = 5
 
 def set_environment(environment: MutableMapping[str, str]) -> None:
     """Turn telemetry off and give Prefect its quiet home, unless the user chose otherwise."""
-    home = {"PREFECT_HOME": str(cache_folder() / "prefect")}
+    home = {"PREFECT_HOME": quiet_home()}
     for name, value in (OFFLINE | QUIET | home).items():
         environment.setdefault(name, value)
+
+
+def quiet_home() -> str:
+    """Where Prefect keeps its files inside `aura run`: not among the user's own."""
+    return str(cache_folder() / "prefect")
 
 
 def run_flow(**parameters: Any) -> None:
@@ -60,10 +65,9 @@ def start_temporary_server() -> str:
     home = Path(os.environ["PREFECT_HOME"])
     home.mkdir(parents=True, exist_ok=True)
     port = _free_port()
-    command = [sys.executable, "-m", "prefect", "server", "start", "--no-ui"]
     with (home / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(port)],
+            [*server_command("127.0.0.1", port), "--no-ui"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -72,8 +76,34 @@ def start_temporary_server() -> str:
     # Registered before Prefect is imported, so it runs after Prefect has sent its last events.
     atexit.register(_stop, process)
     url = f"http://127.0.0.1:{port}/api"
-    _wait_until_healthy(process, url, Path(log.name))
+    wait_until_healthy(url, lambda: process.poll() is None, Path(log.name))
     return url
+
+
+def server_command(host: str, port: int) -> list[str]:
+    """Return the command line of a Prefect server that listens there."""
+    return [
+        sys.executable, "-m", "prefect", "server", "start", "--host", host, "--port", str(port),
+    ]  # fmt: skip
+
+
+def is_healthy(url: str) -> bool:
+    """Whether a Prefect server answers at this API address."""
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def wait_until_healthy(url: str, is_alive: Callable[[], bool], log: Path) -> None:
+    """Return when the server answers. Raises AuraError if it ends before, or takes too long."""
+    deadline_s = time.monotonic() + _START_S
+    while is_alive() and time.monotonic() < deadline_s:
+        if is_healthy(url):
+            return
+        time.sleep(0.1)
+    raise AuraError(f"the Prefect server did not start: see {log}")
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
@@ -83,17 +113,6 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _wait_until_healthy(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
-    deadline_s = time.monotonic() + _START_S
-    while process.poll() is None and time.monotonic() < deadline_s:
-        try:
-            with urllib.request.urlopen(f"{url}/health", timeout=5):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise AuraError(f"Prefect's temporary server did not start: see {log}")
 
 
 def _free_port() -> int:

@@ -1,0 +1,182 @@
+"""A Prefect server, a work pool with its deployments, and a worker on this machine."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from aura_core.errors import AuraError
+from flows import background, local_prefect, prefect_profile, work_pool
+from flows.server_state import (
+    ServerState,
+    forget_state,
+    read_state,
+    server_home,
+    write_state,
+)
+
+PREFECT_FILE = Path(__file__).parents[1] / "infra" / "prefect.yaml"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# Only the server needs them; what runs a flow must not hold them.
+SERVER_SECRETS = (
+    "PREFECT_API_DATABASE_CONNECTION_URL",
+    "PREFECT_SERVER_DATABASE_CONNECTION_URL",
+    "PREFECT_SERVER_API_AUTH_STRING",
+)
+_WORKER_START_S = 60
+_CANCEL_S = 60
+_GRACE_S = 20
+_NOT_STARTED = 0
+
+Tell = Callable[[str], None]
+
+
+def start(host: str, port: int, root: str, limit: int, tell: Tell) -> ServerState:
+    """Start what is not running yet, and return when the worker takes runs.
+
+    Args:
+        host: that the server listens on.
+        port: of the server.
+        root: folder or URI for the artifacts of runs that name none.
+        limit: how many flow runs may work at once.
+        tell: gets a line for each step.
+
+    Raises:
+        AuraError: the port is taken, or a process did not start.
+    """
+    state = read_state()
+    if state and not state.server_lives and background.find(state.mark):
+        tell("the server is gone, and something of it is left: stopping that first")
+        stop(tell)
+        state = None
+    if state is None or not state.server_lives:
+        state = _start_server(host, port, root, state, tell)
+    else:
+        tell(f"the server is already running (process {state.server_pid})")
+    log = server_home() / "server.log"
+    local_prefect.wait_until_healthy(state.url, lambda: state.server_lives, log)
+    if state.worker_lives:
+        tell(f"the worker is already running (process {state.worker_pid})")
+        return state
+    with work_pool.connect(state.url) as client:
+        work_pool.ensure(client, limit)
+        for name in work_pool.crash_orphans(client, background.find(state.mark)):
+            tell(f"flow run {name} is marked as crashed: its process is gone")
+        tell("deploying aura/full-pipeline, teacher-cache, distill and evaluate ...")
+        _deploy(state)
+        state = _start_worker(client, state, tell)
+    before = prefect_profile.use(state.url)
+    state = replace(state, profile_before=before or state.profile_before)
+    write_state(state)
+    return state
+
+
+def stop(tell: Tell) -> bool:
+    """Stop what `aura up` started and its flow runs; False if there was nothing to stop."""
+    state = read_state()
+    if state is None:
+        return False
+    if state.server_lives and local_prefect.is_healthy(state.url):
+        with work_pool.connect(state.url) as client:
+            work_pool.cancel_runs(client, _CANCEL_S, tell)
+    # The worker and what flow runs have left first: they report their end to the server.
+    others = [each for each in background.find(state.mark) if each.pid != state.server_pid]
+    background.stop(others, _GRACE_S)
+    background.stop(background.find(state.mark), _GRACE_S)
+    prefect_profile.leave(state.profile_before)
+    forget_state()
+    return True
+
+
+def _start_server(
+    host: str, port: int, root: str, before: ServerState | None, tell: Tell
+) -> ServerState:
+    require_safe_host(host)
+    reached_by = "127.0.0.1" if host == "0.0.0.0" else host
+    with socket.socket() as probe:
+        if probe.connect_ex((reached_by, port)) == 0:
+            raise AuraError(f"port {port} is in use: choose another with --port")
+    home = server_home()
+    home.mkdir(parents=True, exist_ok=True)
+    url = f"http://{reached_by}:{port}/api"
+    mark = uuid.uuid4().hex
+    tell(f"starting a Prefect server on {host}:{port} (log: {home / 'server.log'}) ...")
+    environment = _environment(url, mark) | {
+        name: os.environ[name] for name in SERVER_SECRETS if name in os.environ
+    }
+    command = local_prefect.server_command(host, port)
+    pid = background.start(command, environment, home / "server.log")
+    profile = before.profile_before if before else None
+    state = ServerState(url, mark, pid, _NOT_STARTED, root, profile)
+    write_state(state)
+    return state
+
+
+def require_safe_host(host: str) -> None:
+    """Raise AuraError for an address others can reach, unless the server asks for a password."""
+    if host not in LOOPBACK and not os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
+        raise AuraError(
+            f"whoever reaches a server on {host} can run code on this machine: set "
+            "PREFECT_SERVER_API_AUTH_STRING=user:password first (clients set the same as "
+            "PREFECT_API_AUTH_STRING)"
+        )
+
+
+def _start_worker(client: "work_pool.Client", state: ServerState, tell: Tell) -> ServerState:
+    log = server_home() / "worker.log"
+    tell(f"starting a worker (log: {log}) ...")
+    name = f"aura-{socket.gethostname()}-{state.mark[:6]}"
+    command = [sys.executable, "-m", "prefect", "worker", "start"]
+    command += ["--pool", work_pool.NAME, "--name", name, "--type", "process"]
+    environment = _environment(state.url, state.mark) | {"AURA_ROOT": state.root}
+    state = replace(state, worker_pid=background.start(command, environment, log))
+    write_state(state)
+    deadline_s = time.monotonic() + _WORKER_START_S
+    while not work_pool.has_worker(client, name):
+        if not state.worker_lives or time.monotonic() > deadline_s:
+            raise AuraError(f"the worker did not start: see {log}")
+        time.sleep(0.3)
+    return state
+
+
+def _deploy(state: ServerState) -> None:
+    if not PREFECT_FILE.exists():
+        raise AuraError(f"{PREFECT_FILE} is not there: run `aura up` from a checkout of aura")
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy"]
+    command += ["--prefect-file", str(PREFECT_FILE), "--all"]
+    result = subprocess.run(
+        command,
+        env=_environment(state.url, state.mark),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0:
+        said = (result.stderr or result.stdout).strip().splitlines()
+        raise AuraError(f"prefect deploy failed: {' '.join(said[-3:])}")
+
+
+def _environment(url: str, mark: str) -> dict[str, str]:
+    """This command's environment without what keeps Prefect silent inside `aura run`."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if local_prefect.QUIET.get(name) != value and name not in SERVER_SECRETS
+    }
+    if password := os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
+        environment.setdefault("PREFECT_API_AUTH_STRING", password)
+    parts = urlsplit(url)
+    return environment | {
+        background.MARK: mark,
+        "PREFECT_API_URL": url,
+        "PREFECT_HOME": str(server_home() / "prefect"),
+        "PREFECT_UI_URL": f"{parts.scheme}://{parts.netloc}",
+        "PREFECT_WORKER_QUERY_SECONDS": "3",
+    }

@@ -1,0 +1,105 @@
+"""`aura up`, `aura down`, `aura status`: a Prefect server and a worker on this machine."""
+
+import json
+import os
+import sys
+import time
+from dataclasses import asdict
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.live import Live
+
+from flows.options import AsJson
+from flows.request import resolve_root
+
+_WATCH_S = 2.0
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
+
+
+def up(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 4200,
+    root: str | None = None,
+    runs: int = 1,
+) -> None:
+    """Start a Prefect server and a worker in the background, and deploy the flow to them.
+
+    Starting what is already running is harmless. Flow runs beyond the limit wait their turn.
+    The server keeps its data in SQLite below ~/.cache/aura/server ($AURA_SERVER_HOME); for
+    PostgreSQL set PREFECT_API_DATABASE_CONNECTION_URL=postgresql+asyncpg://... before. The
+    worker knows what this shell's environment knows: credentials, $AURA_ROOT, caches.
+
+      aura up
+      prefect deployment run aura/full-pipeline -p recipe=smoke --watch
+      aura status --watch
+      aura down
+
+    Parameters
+    ----------
+    host:
+        Address the server listens on. Any but loopback needs PREFECT_SERVER_API_AUTH_STRING.
+    port:
+        Port the server listens on.
+    root:
+        Where runs put artifacts that name no root. [default: $AURA_ROOT, else ./runs]
+    runs:
+        How many flow runs may work at once: they share this machine.
+    """
+    from flows import server
+
+    state = server.start(host, port, resolve_root(root), runs, out.print)
+    out.print(f"UI: {state.ui_url}   artifacts: {state.root}")
+    if os.environ.get("PREFECT_API_URL") not in (None, state.url):
+        out.print(
+            f"PREFECT_API_URL is {os.environ['PREFECT_API_URL']} in this shell, so `prefect` "
+            "commands go there: unset it"
+        )
+    out.print("next: prefect deployment run aura/full-pipeline -p recipe=smoke --watch")
+
+
+def down() -> None:
+    """Stop what `aura up` started: flow runs, the worker, the server. Its data stays.
+
+    Flow runs at work are cancelled; run again, they go on from what is finished.
+    """
+    from flows import server
+
+    out.print("stopped" if server.stop(out.print) else "nothing to stop: `aura up` has not run")
+
+
+def status(
+    *,
+    watch: Annotated[bool, Parameter(negative=())] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the server, the worker, and what runs: stages, progress, rate, time left.
+
+    Asks the server of `aura up`, else the one at $PREFECT_API_URL. Exit code 1 without one.
+
+      aura status --watch
+
+    Parameters
+    ----------
+    watch:
+        Keep showing it, until Ctrl-C.
+    as_json:
+        Once, for programs.
+    """
+    from flows import server_status, status_display
+
+    found = server_status.read()
+    if as_json:
+        print(json.dumps(asdict(found), indent=2, default=str))
+    elif not watch:
+        out.print(status_display.panel(found))
+    else:
+        with Live(console=out, auto_refresh=False) as live:
+            while True:
+                live.update(status_display.panel(found), refresh=True)
+                time.sleep(_WATCH_S)
+                found = server_status.read()
+    if found.server is None:
+        raise SystemExit(1)
