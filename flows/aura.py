@@ -2,38 +2,58 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
-from prefect import flow
+from prefect import flow, tags
+from prefect.runtime import flow_run
+from pydantic import Field
 
 from aura_core.errors import AuraError
-from aura_core.pipeline import StageSpec, is_complete, plan
+from aura_core.pipeline import STAGE_INPUTS, StageSpec, is_complete, plan
+from aura_core.recipes import RECIPES
+from flows import ui_artifacts
 from flows.request import choose_stages, load_config, resolve_root
-from tasks.stages import STAGE_TASKS
+from flows.summary import summary_lines
+from tasks.stages import STAGE_TASKS, StageRun
 
 log = logging.getLogger("aura")
 
 
-@flow(name="aura")
+Recipe = Annotated[str, Field(json_schema_extra={"enum": list(RECIPES)})]
+Stage = Annotated[str, Field(json_schema_extra={"enum": list(STAGE_INPUTS)})]
+
+
+def _run_name() -> str:
+    chosen = flow_run.parameters
+    stages = f"until {chosen['until']}" if chosen.get("until") else " ".join(chosen["only"] or ())
+    return f"{chosen['recipe']} {stages}".rstrip()
+
+
+@flow(name="aura", flow_run_name=_run_name)
 def aura(
-    recipe: str = "demo",
+    recipe: Recipe = "demo",
     root: str | None = None,
     config_file: str | None = None,
     overrides: list[str] | None = None,
-    until: str | None = None,
-    only: list[str] | None = None,
+    until: Stage | None = None,
+    only: list[Stage] | None = None,
     launch: str = "local",
 ) -> str:
     """Teach a text LLM to hear, from speech to a report; finished stages are skipped.
 
     Args:
-        recipe: A named config to start from.
-        root: Folder or s3:// URI of all artifacts. Default: $AURA_ROOT, else ./runs.
-        config_file: A YAML or JSON file laid over the recipe.
-        overrides: `stage.key=value` assignments, laid over both.
-        until: Stop after this stage.
+        recipe: The settings to start from: `smoke` shows the whole road in minutes and learns
+            nothing, `demo` trains a small assistant on two cores. `aura recipes` tells them all.
+        root: Folder or s3://bucket/prefix of all artifacts. Empty: $AURA_ROOT of the worker
+            (what `aura up --root` said), else ./runs. Credentials come from the worker's AWS_*.
+        config_file: A YAML or JSON file laid over the recipe, readable by the worker; s3:// too.
+        overrides: Single settings laid over both, one `stage.key=value` each, such as
+            `distil.lora.rank=32` or `evaluate.max_items=20`. What they change is run again.
+        until: Stop after this stage. Empty: go on to the report.
         only: Run these stages and no other; what they read must be there. An evaluation comes with
-            its benchmarks.
-        launch: `local`, or the address of a Ray cluster's job server (http://host:8265).
+            its benchmarks. Empty: all of them.
+        launch: `local` runs the stages on the worker's machine; the address of a Ray cluster's
+            dashboard (http://ray-head:8265) sends them there as jobs.
 
     Returns:
         The URI of the last stage's artifact.
@@ -46,10 +66,16 @@ def aura(
     if not todo:
         raise AuraError(f"{', '.join(wanted)}: this config makes none (see {wanted[0]} in --help)")
 
-    for spec in todo:
-        last = STAGE_TASKS[spec.stage](spec, where=launch)
-    log.info("artifact %s", last)
-    return last
+    ui_artifacts.publish_explanation({spec.name: spec for spec in todo})
+    runs: list[StageRun] = []
+    with tags(f"recipe:{recipe}"):
+        for spec in todo:
+            runs.append(STAGE_TASKS[spec.stage](spec, where=launch))
+            ui_artifacts.publish_stage(runs[-1])
+    for line in summary_lines(runs):
+        log.info("%s", line)
+    log.info("artifact %s", runs[-1].spec.uri)
+    return runs[-1].spec.uri
 
 
 def require_inputs(specs: Mapping[str, StageSpec], wanted: Sequence[str]) -> None:

@@ -21,15 +21,13 @@ from aura_core.pipeline import is_complete
 from aura_core.recipes import RECIPES
 from flows import bench_cli, bench_data_cli, cache_cli, display, local_prefect, server_cli
 from flows.options import Selection
-from flows.request import choose_stages, resolve_root
+from flows.request import REPORT_NAME, choose_stages, resolve_root
 from tasks.launch import StageCrashError
 
 # What is piped onwards must not be folded at the width of a terminal.
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 log = logging.getLogger("aura")
-
-REPORT_NAME = "report.html"
 
 HELP = """Teach a text LLM to hear: speech in, a LoRA-adapted LLM, its table and a report out.
 Finished stages are never run again.

@@ -50,10 +50,21 @@ def status_table(statuses: Sequence[StageStatus]) -> Table:
         table.add_column(name, overflow="fold")
     for status in statuses:
         state = "[green]hit[/]" if status.hit else "[yellow]miss[/]"
-        table.add_row(
-            status.spec.name, status.spec.fingerprint[:12], state, escape(_reason(status))
-        )
+        table.add_row(status.spec.name, status.spec.fingerprint[:12], state, escape(reason(status)))
     return table
+
+
+def reason(status: StageStatus) -> str:
+    """Return why a stage is a miss; nothing for a hit."""
+    if status.hit:
+        return ""
+    difference = status.difference
+    if difference is None:
+        return "no artifact of this stage yet"
+    return (
+        f"{difference.field}: {difference.found!r} in {(status.nearest_fingerprint or '')[:12]}, "
+        f"now {difference.wanted!r}"
+    )
 
 
 def work_table(statuses: Sequence[StageStatus], work: Mapping[str, str]) -> Table:
@@ -89,18 +100,6 @@ def result_table(rows: Sequence[Row], title: str) -> Table:
             *([" ".join(map(_figure, row.by_seed or ()))] if several else []),
         )
     return table
-
-
-def _reason(status: StageStatus) -> str:
-    if status.hit:
-        return ""
-    difference = status.difference
-    if difference is None:
-        return "no artifact of this stage yet"
-    return (
-        f"{difference.field}: {difference.found!r} in {(status.nearest_fingerprint or '')[:12]}, "
-        f"now {difference.wanted!r}"
-    )
 
 
 def _figure(value: float) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_PROFILES_PATH,
-    Profile,
     load_profiles,
     save_profiles,
     temporary_settings,

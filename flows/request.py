@@ -12,6 +12,8 @@ from aura_core.overrides import merge_file, override
 from aura_core.pipeline import STAGE_INPUTS
 from aura_core.recipes import recipe
 
+REPORT_NAME = "report.html"
+
 
 def load_config(name: str, config_file: str | None, overrides: Sequence[str]) -> Config:
     """Return the recipe, with the settings of a file laid over it, then the overrides."""

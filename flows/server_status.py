@@ -122,9 +122,7 @@ def clock_s(text: str) -> float | None:
 
 def _run_status(client: work_pool.Client, run: FlowRun) -> RunStatus:
     chosen = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
-    tasks = client.read_task_runs(
-        flow_run_filter=chosen, sort=TaskRunSort.EXPECTED_START_TIME_ASC
-    )
+    tasks = client.read_task_runs(flow_run_filter=chosen, sort=TaskRunSort.EXPECTED_START_TIME_ASC)
     wanted = ArtifactFilter(task_run_id=ArtifactFilterTaskRunId(any_=[task.id for task in tasks]))
     artifacts = client.read_artifacts(artifact_filter=wanted) if tasks else []
     now = datetime.now(UTC)

@@ -57,9 +57,7 @@ def read_runs(
     limit: int | None = None,
 ) -> list[FlowRun]:
     """Return the pool's flow runs in one of these states."""
-    chosen = FlowRunFilter(
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states)))
-    )
+    chosen = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))))
     return client.read_flow_runs(
         flow_run_filter=chosen, work_pool_filter=_POOL, sort=sort, limit=limit
     )

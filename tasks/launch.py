@@ -2,16 +2,17 @@
 
 import logging
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from aura_core.artifacts import store
 from aura_core.errors import AuraError
 from aura_core.pipeline import StageSpec
-from tasks.output import LineLog
+from tasks.output import LineLog, OnProgress
 
 log = logging.getLogger("aura")
 
@@ -34,13 +35,13 @@ class StageCrashError(RuntimeError):
     """A driver ended without its artifact, and not by a mistake of the user: worth a retry."""
 
 
-def launch(spec: StageSpec, where: str, on_percent: Callable[[float], None] | None = None) -> None:
-    """Run the driver of `spec` to its end.
+def launch(spec: StageSpec, where: str, on_progress: OnProgress | None = None) -> float | None:
+    """Run the driver of `spec` to its end; return the CPU seconds it took, if they are known.
 
     Args:
         spec: of the stage.
         where: "local" or the address of a Ray cluster's job server (http://host:8265).
-        on_percent: gets how much of the work is done, now and then.
+        on_progress: hears of the driver's progress bars, now and then.
 
     Raises:
         AuraError: a mistake the user can mend, in the driver's own words.
@@ -48,11 +49,20 @@ def launch(spec: StageSpec, where: str, on_percent: Callable[[float], None] | No
     """
     store.write_text(spec.spec_uri, spec.model_dump_json(indent=2) + "\n")
     if where == "local":
-        _run_subprocess(spec, on_percent)
-    else:
-        from tasks.submit import run_job
+        before_s = _children_cpu_s()
+        _run_subprocess(spec, on_progress)
+        return _children_cpu_s() - before_s
+    from tasks.submit import run_job
 
-        run_job(spec, where, on_percent)
+    run_job(spec, where, on_progress)
+    # Nobody here can know what the cluster's workers took.
+    return None
+
+
+def _children_cpu_s() -> float:
+    """CPU time of the child processes that have ended, and of those they waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def driver_command(spec: StageSpec) -> list[str]:
@@ -72,8 +82,8 @@ def raise_for_exit(spec: StageSpec, exit_code: int, error_line: str | None) -> N
     )
 
 
-def _run_subprocess(spec: StageSpec, on_percent: Callable[[float], None] | None) -> None:
-    output = LineLog(sys.stderr.fileno() if sys.stderr.isatty() else None, on_percent)
+def _run_subprocess(spec: StageSpec, on_progress: OnProgress | None) -> None:
+    output = LineLog(sys.stderr.fileno() if sys.stderr.isatty() else None, on_progress)
     process = subprocess.Popen(
         [sys.executable, *driver_command(spec)],
         stdin=subprocess.DEVNULL,

@@ -10,22 +10,26 @@ log = logging.getLogger("aura")
 
 _PROGRESS_EVERY_S = 15.0
 _ERROR = "error: "
-_PERCENT = re.compile(r"(\d+)%\|")
+# A tqdm bar: `distil:  40%|####      | 12/30 [00:10<00:15, 1.2step/s]`.
+_BAR = re.compile(r"(\d+)%\|[^|]*\| *(.*)")
+
+# Gets the percentage that a progress bar says is done, and the rest of the bar: counts, pace.
+OnProgress = Callable[[float, str], None]
 
 
 class LineLog:
     """Takes raw output in chunks and remembers the last `error: ...` line."""
 
-    def __init__(self, echo: int | None, on_percent: Callable[[float], None] | None = None) -> None:
+    def __init__(self, echo: int | None, on_progress: OnProgress | None = None) -> None:
         """Take no output yet.
 
         Args:
             echo: a terminal's file descriptor; None sends whole lines to the log.
-            on_percent: gets how much of the work a progress bar says is done, now and then.
+            on_progress: hears of a progress bar, now and then.
         """
         self.error_line: str | None = None
         self._echo = echo
-        self._on_percent = on_percent
+        self._on_progress = on_progress
         self._pending = b""
         self._last_progress_s = time.monotonic()
 
@@ -48,8 +52,8 @@ class LineLog:
             # The caller shows it once, as the reason of the failure.
             self.error_line = line.removeprefix(_ERROR)
         elif line and self._is_due(piece):
-            if self._on_percent and (found := _PERCENT.search(line)):
-                self._on_percent(float(found[1]))
+            if self._on_progress and (found := _BAR.search(line)):
+                self._on_progress(float(found[1]), found[2])
             if self._echo is None:
                 log.info("%s", line)
 

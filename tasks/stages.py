@@ -6,7 +6,7 @@ deleted output. Prefect gives names, states, logs and retries of whole jobs.
 
 import logging
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -16,43 +16,66 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import task_run
 
-from aura_core.artifacts.manifest import require_manifest
-from aura_core.pipeline import STAGE_INPUTS, StageSpec, is_complete
+from aura_core.artifacts.manifest import Manifest, read_manifest, require_manifest
+from aura_core.pipeline import STAGE_INPUTS, StageSpec
 from tasks.launch import StageCrashError, launch
+from tasks.output import OnProgress
 
 log = logging.getLogger("aura")
 
 
-def make_artifact(spec: StageSpec, where: str) -> str:
-    """Make sure the stage's artifact is there; return its URI."""
+@dataclass(frozen=True)
+class StageRun:
+    """What a stage took; None where it cannot be known."""
+
+    spec: StageSpec
+    hit: bool
+    wall_s: float
+    cpu_s: float | None
+    size_bytes: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.spec.name} {self.spec.fingerprint[:12]}"
+
+
+def make_artifact(spec: StageSpec, where: str) -> StageRun:
+    """Make sure the stage's artifact is there; say what it took."""
     name = f"{spec.name} {spec.fingerprint[:12]}"
-    if is_complete(spec):
-        log.info("hit  %s", name)
-        return spec.uri
-    log.info("run  %s", name)
     started = time.monotonic()
+    found = read_manifest(spec.uri)
+    if found is not None:
+        log.info("hit  %s", name)
+        return StageRun(spec, True, time.monotonic() - started, None, _size_bytes(found))
+    log.info("run  %s", name)
     show = _progress(spec)
-    launch(spec, where, show)
-    require_manifest(spec.uri)
+    cpu_s = launch(spec, where, show)
+    made = require_manifest(spec.uri)
     if show:
-        show(100.0)
-    log.info("done %s in %.0f s", name, time.monotonic() - started)
-    return spec.uri
+        show(100.0, "")
+    run = StageRun(spec, False, time.monotonic() - started, cpu_s, _size_bytes(made))
+    log.info("done %s in %.0f s", name, run.wall_s)
+    return run
 
 
-def _progress(spec: StageSpec) -> Callable[[float], None] | None:
+def _size_bytes(manifest: Manifest) -> int:
+    return sum(file.size_bytes for file in manifest.files)
+
+
+def _progress(spec: StageSpec) -> OnProgress | None:
     """Show in Prefect's UI how much of the stage is done; None outside of Prefect."""
     if task_run.id is None:
         return None
+    name = f"{spec.name} {spec.fingerprint[:12]}"
     artifact = create_progress_artifact(
-        progress=0.0,
-        key=f"{spec.stage.replace('_', '-')}-progress",
-        description=f"{spec.name} {spec.fingerprint[:12]}",
+        progress=0.0, key=f"{spec.stage.replace('_', '-')}-progress", description=name
     )
 
-    def show(percent: float) -> None:
+    def show(percent: float, pace: str) -> None:
         try:
-            update_progress_artifact(artifact_id=artifact, progress=percent)
+            update_progress_artifact(
+                artifact_id=artifact, progress=percent, description=f"{name} {pace}".rstrip()
+            )
         except httpx.HTTPError as error:
             # A server that is away for a while must not end hours of work.
             log.warning("progress is not shown: %s", error)
@@ -76,11 +99,12 @@ def _run_name() -> str:
     return f"{spec.name} {spec.fingerprint[:12]}"
 
 
-def _stage_task(name: str) -> Task[..., str]:
+def _stage_task(name: str) -> Task[..., StageRun]:
     return Task(
         make_artifact,
         name=name,
         task_run_name=_run_name,
+        tags=["aura", name],
         cache_policy=NO_CACHE,
         persist_result=False,
         retries=2,

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import aura_core
 from aura_core.errors import AuraError
 from aura_core.pipeline import StageSpec
 from tasks.launch import StageCrashError, driver_command, raise_for_exit
-from tasks.output import LineLog
+from tasks.output import LineLog, OnProgress
 
 log = logging.getLogger("aura")
 
@@ -21,7 +21,7 @@ _LIVE = (JobStatus.PENDING, JobStatus.RUNNING)
 _PASSED_ON = ("AWS_", "AURA_", "HF_")
 
 
-def run_job(spec: StageSpec, address: str, on_percent: Callable[[float], None] | None) -> None:
+def run_job(spec: StageSpec, address: str, on_progress: OnProgress | None) -> None:
     """Submit the driver to the job server at `address`, or adopt its live job, and wait.
 
     Raises:
@@ -38,7 +38,7 @@ def run_job(spec: StageSpec, address: str, on_percent: Callable[[float], None] |
     except RuntimeError as error:
         raise AuraError(f"the cluster at {address} takes no job: {error}") from error
     try:
-        output = asyncio.run(_follow(client, job_id, on_percent))
+        output = asyncio.run(_follow(client, job_id, on_progress))
     except BaseException:
         client.stop_job(job_id)
         raise
@@ -87,9 +87,9 @@ def _runtime_env() -> dict[str, Any]:
 
 
 async def _follow(
-    client: JobSubmissionClient, job_id: str, on_percent: Callable[[float], None] | None
+    client: JobSubmissionClient, job_id: str, on_progress: OnProgress | None
 ) -> LineLog:
-    output = LineLog(None, on_percent)
+    output = LineLog(None, on_progress)
     async for text in client.tail_job_logs(job_id):
         # Prefect's client, which shows progress, refuses to work inside another event loop.
         await asyncio.to_thread(output.feed, text.encode())

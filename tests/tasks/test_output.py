@@ -53,8 +53,11 @@ def test_a_terminal_gets_every_byte_at_once(lines):
 def test_progress_is_told_now_and_then_and_at_the_end(on_a_terminal):
     told = []
     read, write = os.pipe()
-    output = LineLog(write if on_a_terminal else None, told.append)
-    output.feed(b"ingest:   1%|\r" * 500 + "teacher cache: 100%|██| 3/3\n".encode())
+    output = LineLog(write if on_a_terminal else None, lambda *said: told.append(said))
+    output.feed(
+        b"ingest:   1%|\r" * 500
+        + "teacher cache: 100%|██| 3/3 [00:02<00:00, 1.5shard/s]\n".encode()
+    )
     os.close(read)
     os.close(write)
-    assert told == [100.0]
+    assert told == [(100.0, "3/3 [00:02<00:00, 1.5shard/s]")]

@@ -1,0 +1,94 @@
+"""What a flow run leaves in Prefect's UI: what it will do and why, the table, the report."""
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import ParamSpec
+
+import httpx
+from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.exceptions import PrefectHTTPStatusError
+
+from aura_core.artifacts import store
+from aura_core.evaluation.table import Row, read_results
+from aura_core.explain import StageStatus, explain
+from aura_core.pipeline import StageSpec
+from flows.display import reason
+from flows.request import REPORT_NAME
+from tasks.stages import StageRun
+
+log = logging.getLogger("aura")
+P = ParamSpec("P")
+
+
+def _harmless(publish: Callable[P, None]) -> Callable[P, None]:
+    """A server that is away for a while must not end hours of work."""
+
+    @wraps(publish)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            publish(*args, **kwargs)
+        except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+            log.warning("%s: not shown in Prefect's UI: %s", publish.__name__, error)
+
+    return wrapped
+
+
+@_harmless
+def publish_explanation(specs: Mapping[str, StageSpec]) -> None:
+    """Show hit or miss of every stage, and what differs from the nearest artifact on a miss."""
+    create_table_artifact(
+        key="explain",
+        table=[explanation_row(status) for status in explain(specs)],
+        description="What is a hit, what is run, and why (`aura explain`).",
+    )
+
+
+@_harmless
+def publish_results(evaluate_uri: str) -> None:
+    """Show the table of an evaluation."""
+    create_table_artifact(
+        key="results",
+        table=[result_row(row) for row in read_results(evaluate_uri)],
+        description=f"95% bootstrap intervals; {store.join(evaluate_uri, 'results.json')}",
+    )
+
+
+@_harmless
+def publish_report(report_uri: str) -> None:
+    """Link to the report; a browser opens a file's link only when it is copied to its bar."""
+    uri = store.join(report_uri, REPORT_NAME)
+    create_link_artifact(
+        key="report",
+        link=uri if store.is_remote(uri) else f"file://{uri}",
+        link_text=uri,
+        description=f"The report, one HTML page: `{uri}`",
+    )
+
+
+def publish_stage(run: StageRun) -> None:
+    """Show what a finished stage has for people."""
+    if run.spec.stage == "evaluate":
+        publish_results(run.spec.uri)
+    elif run.spec.stage == "report":
+        publish_report(run.spec.uri)
+
+
+def explanation_row(status: StageStatus) -> dict[str, str]:
+    return {
+        "stage": status.spec.name,
+        "artifact": status.spec.fingerprint[:12],
+        "state": "hit" if status.hit else "miss",
+        "why": reason(status),
+    }
+
+
+def result_row(row: Row) -> dict[str, str | int]:
+    return {
+        "task": row.task,
+        "metric": row.metric,
+        "model": row.model,
+        "value": f"{row.value:.3f}",
+        "95% interval": f"{row.ci_low:.3f} to {row.ci_high:.3f}",
+        "n": row.n,
+    }
