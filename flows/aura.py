@@ -6,7 +6,7 @@ from typing import Annotated
 
 from prefect import flow, tags
 from prefect.runtime import flow_run
-from pydantic import Field
+from pydantic import WithJsonSchema
 
 from aura_core.errors import AuraError
 from aura_core.pipeline import STAGE_INPUTS, StageSpec, is_complete, plan
@@ -19,24 +19,35 @@ from tasks.stages import STAGE_TASKS, StageRun
 log = logging.getLogger("aura")
 
 
-Recipe = Annotated[str, Field(json_schema_extra={"enum": list(RECIPES)})]
-Stage = Annotated[str, Field(json_schema_extra={"enum": list(STAGE_INPUTS)})]
+# Schemas for the run form in Prefect's UI: a plain field each, with a choice where there is one.
+# The form sends the defaults, so they are of the field's type; callers in Python may pass None.
+_LAST = list(STAGE_INPUTS)[-1]
+_STAGE = {"type": "string", "enum": list(STAGE_INPUTS)}
+Recipe = Annotated[str, WithJsonSchema({"type": "string", "enum": list(RECIPES)})]
+Text = Annotated[str | None, WithJsonSchema({"type": "string"})]
+Texts = Annotated[
+    Sequence[str] | None, WithJsonSchema({"type": "array", "items": {"type": "string"}})
+]
+Stage = Annotated[str | None, WithJsonSchema(_STAGE)]
+Stages = Annotated[Sequence[str] | None, WithJsonSchema({"type": "array", "items": _STAGE})]
 
 
 def _run_name() -> str:
     chosen = flow_run.parameters
-    stages = f"until {chosen['until']}" if chosen.get("until") else " ".join(chosen["only"] or ())
-    return f"{chosen['recipe']} {stages}".rstrip()
+    if only := chosen.get("only"):
+        return f"{chosen['recipe']}: {', '.join(only)}"
+    until = chosen.get("until") or _LAST
+    return chosen["recipe"] + ("" if until == _LAST else f" until {until}")
 
 
 @flow(name="aura", flow_run_name=_run_name)
 def aura(
     recipe: Recipe = "demo",
-    root: str | None = None,
-    config_file: str | None = None,
-    overrides: list[str] | None = None,
-    until: Stage | None = None,
-    only: list[Stage] | None = None,
+    root: Text = "",
+    config_file: Text = "",
+    overrides: Texts = (),
+    until: Stage = _LAST,
+    only: Stages = (),
     launch: str = "local",
 ) -> str:
     """Teach a text LLM to hear, from speech to a report; finished stages are skipped.
@@ -49,7 +60,7 @@ def aura(
         config_file: A YAML or JSON file laid over the recipe, readable by the worker; s3:// too.
         overrides: Single settings laid over both, one `stage.key=value` each, such as
             `distil.lora.rank=32` or `evaluate.max_items=20`. What they change is run again.
-        until: Stop after this stage. Empty: go on to the report.
+        until: Stop after this stage.
         only: Run these stages and no other; what they read must be there. An evaluation comes with
             its benchmarks. Empty: all of them.
         launch: `local` runs the stages on the worker's machine; the address of a Ray cluster's
@@ -58,7 +69,7 @@ def aura(
     Returns:
         The URI of the last stage's artifact.
     """
-    config = load_config(recipe, config_file, overrides or [])
+    config = load_config(recipe, config_file or None, overrides or [])
     specs = plan(config, resolve_root(root))
     wanted = choose_stages(until, only)
     require_inputs(specs, wanted)
