@@ -18,7 +18,22 @@ from tasks.output import LineLog, OnProgress
 log = logging.getLogger("aura")
 
 _LIVE = (JobStatus.PENDING, JobStatus.RUNNING)
-_PASSED_ON = ("AWS_", "AURA_", "HF_")
+# Where the storage and the models are. A cluster's nodes have credentials of their own:
+# whoever reaches the job server can read the environment of every job.
+SETTINGS = (
+    "AURA_CACHE",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_REGION",
+    "AWS_REQUEST_CHECKSUM_CALCULATION",
+    "AWS_RESPONSE_CHECKSUM_VALIDATION",
+    "HF_ENDPOINT",
+    "HF_HOME",
+    "HF_HUB_OFFLINE",
+)
+CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "HF_TOKEN")
+SEND_CREDENTIALS = "AURA_SEND_CREDENTIALS"
 
 
 def run_job(spec: StageSpec, address: str, on_progress: OnProgress | None) -> None:
@@ -80,8 +95,15 @@ def _submit(client: JobSubmissionClient, spec: StageSpec, job_id: str) -> str:
 
 
 def _runtime_env() -> dict[str, Any]:
-    """The code of this checkout, and the settings that reach the storage and the models."""
-    env_vars = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
+    """The code of this checkout, and the settings that reach the storage and the models.
+
+    Credentials only with $AURA_SEND_CREDENTIALS=1: they can be read from the job server then.
+    """
+    names = SETTINGS
+    if os.environ.get(SEND_CREDENTIALS) == "1":
+        log.warning("%s=1: whoever reaches the job server can read them", SEND_CREDENTIALS)
+        names += CREDENTIALS
+    env_vars = {name: os.environ[name] for name in names if name in os.environ}
     # Ray leaves out what .gitignore names: the virtual environment and the runs.
     return {"working_dir": str(Path(aura_core.__file__).parents[1]), "env_vars": env_vars}
 

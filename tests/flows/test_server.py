@@ -1,0 +1,95 @@
+"""`aura up`, `down` and `status` where there is nothing to start, or it must not be."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from aura_core.errors import AuraError
+from flows import server
+from flows.server_state import ServerState, read_state, server_home, write_state
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("AURA_SERVER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PREFECT_PROFILES_PATH", str(tmp_path / "profiles.toml"))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.delenv("PREFECT_SERVER_API_AUTH_STRING", raising=False)
+
+
+def aura(*arguments):
+    command = [sys.executable, "-m", "flows.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def dead_state():
+    return ServerState("http://127.0.0.1:9/api", "no-such-mark", 2**22 + 1, 2**22 + 2, "/runs")
+
+
+def test_without_a_server_status_says_how_to_get_one_and_down_does_nothing():
+    shown = aura("status")
+    assert shown.returncode == 1
+    assert "aura up" in shown.stdout
+    stopped = aura("down")
+    assert stopped.returncode == 0
+    assert "nothing to stop" in stopped.stdout
+    assert json.loads(aura("status", "--json").stdout)["server"] is None
+
+
+def test_down_clears_away_after_a_server_that_was_killed():
+    write_state(dead_state())
+    assert server.stop(print)
+    assert read_state() is None
+    assert not server.stop(print)
+
+
+def test_a_taken_port_is_told(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = aura("up", "--port", str(port))
+    assert result.returncode == 2
+    assert f"error: port {port} is in use" in result.stderr
+    assert read_state() is None
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.7", "::"])
+def test_an_address_others_reach_needs_a_password(host, monkeypatch):
+    with pytest.raises(AuraError, match="can run code on this machine"):
+        server.require_safe_host(host)
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "a:b")
+    server.require_safe_host(host)
+
+
+def test_loopback_needs_none():
+    for host in server.LOOPBACK:
+        server.require_safe_host(host)
+
+
+def test_a_damaged_state_is_named():
+    write_state(dead_state())
+    (server_home() / "state.json").write_text("{")
+    with pytest.raises(AuraError, match=r"state\.json is damaged"):
+        read_state()
+
+
+def test_only_the_server_gets_the_databases_password(monkeypatch):
+    monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", "postgresql+asyncpg://u:pw@db/x")
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "user:password")
+    environment = server._environment("http://127.0.0.1:4200/api", "mark")
+    assert not set(server.SERVER_SECRETS) & set(environment)
+    assert environment["PREFECT_API_AUTH_STRING"] == "user:password"
+
+
+def test_the_silence_of_aura_run_is_not_passed_on(monkeypatch):
+    monkeypatch.setenv("PREFECT_LOGGING_TO_API_ENABLED", "false")
+    monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "DEBUG")
+    environment = server._environment("http://127.0.0.1:4200/api", "mark")
+    assert "PREFECT_LOGGING_TO_API_ENABLED" not in environment
+    assert environment["PREFECT_LOGGING_LEVEL"] == "DEBUG", "what the user chose"
+    assert environment["PREFECT_HOME"].startswith(os.environ["AURA_SERVER_HOME"])
