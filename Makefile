@@ -1,12 +1,13 @@
 # make demo   install, run the demo, print where its report is
 # make test   install, run all tests
+# make lint   formatter, linter, types, import rules, known vulnerabilities
 SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test lint audit clean
 
 setup: $(STAMP)
 
@@ -20,11 +21,15 @@ demo: setup
 test: setup
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-lint: setup
+lint: audit
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+# Known vulnerabilities of what is installed; says so where no advisory database is in reach.
+audit: setup
+	@$(BIN)/python infra/audit.py
 
 # The artifacts below runs/ stay: they may be hours of work.
 clean:

@@ -200,8 +200,7 @@ def _start_private_ray(spec: StageSpec) -> None:
     # Ray's default of 15 lets any other process stop one of a step's threads, and so the step.
     os.environ.setdefault("RAY_worker_niceness", "0")
     # Its ports listen on every address of the machine, whatever address it is given. A token of
-    # its own: without one Ray writes a token file into the user's home.
-    os.environ["RAY_AUTH_MODE"] = "token"
+    # its own, which Ray then asks of everyone: without one it writes a token file into the home.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     wanted = math.ceil(spec.runtime.workers * spec.runtime.cpus_per_worker)

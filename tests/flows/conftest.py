@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -111,22 +112,28 @@ def quiet_env() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def prefect_env(tmp_path_factory, s3_bucket) -> Iterator[dict[str, str]]:
-    """The environment of a client of a server where all deployments of infra/ are served.
+    """The environment of a client of the server of `aura up`, in homes of its own.
 
     The worker, and so the flows, see the bucket: a worker passes on what it was started with.
     """
-    home = tmp_path_factory.mktemp("prefect")
+    folder = tmp_path_factory.mktemp("prefect")
     port = free_port()
-    url = f"http://127.0.0.1:{port}/api"
-    env = os.environ | QUIET | {"PREFECT_HOME": str(home), "PREFECT_API_URL": url}
-    prefect = str(BIN / "prefect")
-    serve = [prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with background(serve, env, home / "server.log"):
-        wait_for(lambda: answers(f"{url}/health"), "the Prefect server")
-        run(["prefect", "work-pool", "create", "aura", "--type", "process"], env)
-        run(
-            ["prefect", "--no-prompt", "deploy", "--prefect-file", "infra/prefect.yaml", "--all"],
-            env,
-        )
-        with background([prefect, "worker", "start", "--pool", "aura"], env, home / "worker.log"):
-            yield env
+    env = os.environ | QUIET | {
+        "AURA_SERVER_HOME": str(folder / "server"),
+        "PREFECT_HOME": str(folder / "users"),
+    }  # fmt: skip
+    try:
+        run(["aura", "up", "--port", str(port)], env)
+        yield env | {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+    finally:
+        run(["aura", "down"], env)
+        left = [process for process in psutil.process_iter() if _is_of(process, str(folder))]
+        assert not left, "processes that `aura down` has left"
+
+
+def _is_of(process: psutil.Process, folder: str) -> bool:
+    """Whether a process inherited a folder below this one as home of its server."""
+    try:
+        return process.environ().get("AURA_SERVER_HOME", "").startswith(folder)
+    except (psutil.Error, OSError):
+        return False

@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -22,10 +24,10 @@ def run_and_watch(tools, env, name, **parameters):
     tools.run(["prefect", "deployment", "run", f"aura/{name}", "--watch", *options], env)
 
 
-def api(env, path, body):
+def api(env, path, body=None):
     request = urllib.request.Request(
         f"{env['PREFECT_API_URL']}/{path}",
-        data=json.dumps(body).encode(),
+        data=None if body is None else json.dumps(body).encode(),
         headers={"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=30) as response:
@@ -76,6 +78,44 @@ def test_progress_is_shown_as_an_artifact_of_every_long_stage(prefect_env, deplo
     assert done["teacher-cache-progress"] == done["distil-progress"] == 100
 
 
+def test_the_explanation_the_table_and_the_report_are_artifacts(prefect_env, deployed_root):
+    newest = {each["key"]: each for each in api(prefect_env, "artifacts/latest/filter", {})}
+    explained = {row["stage"]: row for row in json.loads(newest["explain"]["data"])}
+    assert {"ingest", "distil", "report"} <= set(explained)
+    assert {row["state"] for row in explained.values()} == {"miss"}
+    rows = json.loads(newest["results"]["data"])
+    assert {"aura", "cascade", "text"} <= {row["model"] for row in rows}
+    assert f"{deployed_root}/report/" in newest["report"]["data"]
+
+
+def test_the_run_form_has_a_plain_field_and_a_text_for_every_parameter(prefect_env):
+    for name in ("full-pipeline", "teacher-cache", "distill", "evaluate"):
+        deployment = api(prefect_env, f"deployments/name/aura/{name}")
+        fields = deployment["parameter_openapi_schema"]["properties"]
+        assert set(deployment["parameters"]) <= set(fields)
+        assert deployment["tags"] == ["aura"]
+        assert {field["type"] for field in fields.values()} == {"string", "array"}
+        assert all(len(field["description"]) > 15 for field in fields.values())
+        assert "smoke" in fields["recipe"]["enum"]
+        # The form sends the defaults as they are.
+        for field in fields.values():
+            assert isinstance(field["default"], str if field["type"] == "string" else list)
+
+
+def test_two_runs_do_not_share_the_machine(prefect_env):
+    assert api(prefect_env, "work_pools/aura")["concurrency_limit"] == 1
+
+
+def test_status_shows_the_worker_and_the_stages_of_the_run(tools, prefect_env, deployed_root):
+    shown = tools.run(["aura", "status"], prefect_env)
+    assert "worker   online (at most 1 at once)" in shown
+    found = json.loads(tools.run(["aura", "status", "--json"], prefect_env))
+    assert found["active"] == []
+    assert found["last"]["name"] == "smoke"
+    assert {stage["name"].split()[0] for stage in found["last"]["stages"]} >= {"ingest", "report"}
+    assert {stage["state"] for stage in found["last"]["stages"]} == {"completed"}
+
+
 def test_no_credential_is_in_an_artifact_or_in_a_log(prefect_env, deployed_root):
     _, lines = newest_run(prefect_env)
     files = [store.join(deployed_root, path) for path in store.list_tree(deployed_root)]
@@ -117,3 +157,35 @@ def test_a_mistake_fails_the_run_by_its_own_words(tools, prefect_env, tmp_path):
     flow_run = api(prefect_env, "flow_runs/filter", {"sort": "START_TIME_DESC", "limit": 1})[0]
     assert "run stage" in flow_run["state"]["message"]
     assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_stage_says_why_in_its_state(tools, prefect_env, tmp_path):
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text('{"audio_filepath": "missing.wav", "text": "hello"}\n')
+    overrides = [f"ingest.manifest={manifest}"]
+    root = str(tmp_path / "root")
+    with pytest.raises(AssertionError):
+        run_and_watch(
+            tools, prefect_env, "teacher-cache", recipe="smoke", root=root, overrides=overrides
+        )
+    failed = api(prefect_env, "task_runs/filter", {"sort": "END_TIME_DESC", "limit": 1})[0]
+    assert failed["state_type"] == "FAILED"
+    assert "rejected" in failed["state"]["message"]
+    assert "rejected" in tools.run(["aura", "status"], prefect_env)
+
+
+def test_up_again_starts_what_is_missing_and_nothing_else(tools, prefect_env):
+    state = Path(prefect_env["AURA_SERVER_HOME"], "state.json")
+    before = json.loads(state.read_text())
+    said = tools.run(["aura", "up"], prefect_env)
+    assert "the server is already running" in said
+    assert "the worker is already running" in said
+    assert json.loads(state.read_text()) == before
+    os.kill(before["worker_pid"], signal.SIGKILL)
+    tools.wait_for(lambda: "worker   none" in tools.run(["aura", "status"], prefect_env), "its end")
+    said = tools.run(["aura", "up"], prefect_env)
+    assert "the worker is already running" not in said
+    after = json.loads(state.read_text())
+    assert after["server_pid"] == before["server_pid"]
+    assert after["worker_pid"] != before["worker_pid"]
+    assert "worker   online" in tools.run(["aura", "status"], prefect_env)

@@ -70,7 +70,7 @@ def test_scripts_can_be_run_and_parse(script):
     assert subprocess.run(["bash", "-n", path], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("target", ["setup", "demo", "test", "lint", "clean"])
+@pytest.mark.parametrize("target", ["setup", "demo", "test", "lint", "audit", "clean"])
 def test_make_knows_its_targets(target):
     command = ["make", "--dry-run", "--directory", ROOT, target]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
