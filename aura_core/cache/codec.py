@@ -58,15 +58,18 @@ class LayerCodec:
 
     def encode(self, rows: Tensor, valid: Tensor, dtype: torch.dtype) -> Encoded:
         """Store rows [n, frames, width] of which the states `valid` [n, frames] are real."""
-        exact = self.standardise(rows)
-        if valid.shape[1] > 1:
-            exact *= valid[:, :, None]
+        exact = self.exact(rows, valid)
         stored, steps = self.store(exact.flatten(1), dtype)
         restored = self.restore(stored, steps).view_as(exact)
         lengths = torch.linalg.vecdot(restored, restored) * torch.linalg.vecdot(exact, exact)
         cosine = torch.linalg.vecdot(restored, exact) / lengths.sqrt().clamp(min=_SMALLEST_SCALE)
         error = (restored - exact).abs_().amax(dim=2)
         return Encoded(stored, steps, cosine.clamp(max=1) * valid, error * valid, valid)
+
+    def exact(self, rows: Tensor, valid: Tensor) -> Tensor:
+        """Standardise rows [n, frames, width], with zeros for states that are not `valid`."""
+        exact = self.standardise(rows)
+        return exact.mul_(valid[:, :, None]) if valid.shape[1] > 1 else exact
 
     def store(self, rows: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         """Return standardised rows [n, frames * width] as stored, and their int8 steps [n, 1]."""
@@ -155,6 +158,25 @@ class Codec:
             max_abs=torch.cat([part.max_abs for part in parts]),
             valid=valid,
         )
+
+    def restored(self, layer: int, states: Tensor, num_frames: Tensor) -> list[Tensor]:
+        """What `decode` gives of a batch that `encode` stored, without comparing the two.
+
+        Args:
+            layer: 1-based.
+            states: float32 [batch, frames_50hz, width].
+            num_frames: int64 [batch], valid frames of each clip.
+
+        Returns:
+            Of each clip float32 [positions, width], standardised.
+        """
+        codec = self.layers[layer]
+        rows, valid = self.rows(states, num_frames)
+        values = codec.restore(*codec.store(codec.exact(rows, valid).flatten(1), self.dtype))
+        sizes = (self.num_rows(num_frames) * self.frames).tolist()
+        clips = torch.split(values.view(-1, states.shape[2]), sizes)
+        counts = self.num_positions(num_frames).tolist()
+        return [clip[:count] for clip, count in zip(clips, counts, strict=True)]
 
     def num_rows(self, num_frames: Tensor) -> Tensor:
         """Rows of each clip."""

@@ -76,7 +76,7 @@ def load_hearing(distil_uri: str) -> Model:
     student = load_responder(distil_uri)
 
     def prompt(item: Item) -> Prompt:
-        return Prompt(item.instruction, input_features=student.listen(item.audio))
+        return Prompt(item.instruction, input_features=student.listen([item.audio])[0])
 
     return PromptedLlm(student, prompt)
 

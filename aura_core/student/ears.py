@@ -1,5 +1,6 @@
 """From samples to what a student is given of them: a log-mel, or an encoder's states."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,7 @@ from whisper.model import Whisper
 from aura_core.cache import codec as codecs
 from aura_core.cache.build import as_configured
 from aura_core.cache.codec import Codec
-from aura_core.cache.encode import clip_of, teacher_states
-from aura_core.cache.record import layer_name
+from aura_core.cache.encode import clip_of, num_frames, teacher_states
 from aura_core.config import TeacherCacheConfig
 from aura_core.models.whisper_encoder import load_whisper, log_mel
 from aura_core.student.export import ENCODER, ENCODER_CODEC
@@ -25,9 +25,9 @@ class LogMelEar:
 
     num_mels: int
 
-    def __call__(self, audio: NDArray[np.float32]) -> Tensor:
-        """Samples at 16 kHz -> float32 [frames_100hz, num_mels]."""
-        return log_mel(audio, self.num_mels)
+    def __call__(self, audios: Sequence[NDArray[np.float32]]) -> list[Tensor]:
+        """Samples at 16 kHz -> of each clip float32 [frames_100hz, num_mels]."""
+        return [log_mel(audio, self.num_mels) for audio in audios]
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,13 @@ class EncoderEar:
     codec: Codec
 
     @torch.inference_mode()
-    def __call__(self, audio: NDArray[np.float32]) -> Tensor:
-        """Samples at 16 kHz, at most 30 s -> float32 [positions, width], standardised."""
-        clip = clip_of(audio, {"id": "asked about"}, self.teacher, self.config)
-        [(layer, states)] = teacher_states(self.teacher, [clip], self.config)
-        lengths = torch.tensor([clip.num_frames], device=states.device)
-        encoded = self.codec.encode(layer, states, lengths)
-        stored = {layer_name(layer): encoded.stored}
-        if encoded.steps is not None:
-            stored[f"{layer_name(layer)}.scale"] = encoded.steps
-        return self.codec.decode(stored, layer, clip.num_frames).cpu()
+    def __call__(self, audios: Sequence[NDArray[np.float32]]) -> list[Tensor]:
+        """Samples at 16 kHz, at most 30 s -> of each clip float32 [positions, width]."""
+        row = {"id": "asked about"}
+        clips = [clip_of(audio, row, self.teacher, self.config) for audio in audios]
+        [(layer, states)] = teacher_states(self.teacher, clips, self.config)
+        lengths = num_frames(clips).to(states.device)
+        return [each.cpu() for each in self.codec.restored(layer, states, lengths)]
 
 
 Ear = LogMelEar | EncoderEar

@@ -1,6 +1,6 @@
 """Ask a trained student: prompts in, answers out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from peft import PeftModel
 from safetensors.torch import load_file
 from torch import Tensor
+from transformers import DynamicCache
 
 from aura_core.artifacts import store
 from aura_core.models.llm import load_llm
@@ -16,7 +17,7 @@ from aura_core.precision import compute_dtype
 from aura_core.student.assembly import assemble_student, merge_adapter, new_audio_embedding
 from aura_core.student.audio_embedding import EncoderFrames, Stem, stem_like
 from aura_core.student.batch import Batch, Continuation, Layout, collate
-from aura_core.student.decoding import decode_greedy
+from aura_core.student.decoding import decode_greedy, stream_greedy
 from aura_core.student.ears import Ear, LogMelEar, load_encoder
 from aura_core.student.export import ADAPTER, AUDIO_EMBEDDING, TEXT_ADAPTER, TRAIN_CONFIG
 from aura_core.student.prompts import ChatFormat, Prompt
@@ -32,26 +33,37 @@ class Responder:
         self._chat = chat
         self._ear = ear
 
-    def listen(self, audio: NDArray[np.float32]) -> Tensor:
-        """What the student is given of a clip, samples at 16 kHz: float32 [frames, channels]."""
+    def listen(self, audios: Sequence[NDArray[np.float32]]) -> list[Tensor]:
+        """What the student is given of clips, samples at 16 kHz: float32 [frames, channels]."""
         assert self._ear is not None, "a text LLM hears nothing"
-        return self._ear(audio)
+        return self._ear(audios)
 
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
         """Answer a batch of prompts, all with audio or all with text."""
         ids = decode_greedy(
             self._student,
-            self._batch(prompts),
+            self.batch(prompts),
             end_ids=[self._chat.end_id],
             max_new_tokens=max_new_tokens,
         )
         return [self._chat.decode(answer) for answer in ids]
 
+    def stream(
+        self,
+        prompts: Sequence[Prompt],
+        max_new_tokens: int,
+        cache: DynamicCache | None = None,
+    ) -> Iterator[Tensor]:
+        """Yield the next token id of each prompt, int64 [batch]; an end token ends nothing."""
+        batch = self.batch(prompts)
+        yield from stream_greedy(self._student, batch, max_new_tokens=max_new_tokens, cache=cache)
+
     def first_token(self, prompt: Prompt) -> None:
         """Compute the first token of an answer, as a measure of latency."""
         self.generate([prompt], max_new_tokens=1)
 
-    def _batch(self, prompts: Sequence[Prompt]) -> Batch:
+    def batch(self, prompts: Sequence[Prompt]) -> Batch:
+        """Lay prompts out as positions, on the student's device."""
         layouts = [self._layout(prompt) for prompt in prompts]
         heard = [each for prompt in prompts if (each := prompt.input_features) is not None]
         device = next(self._student.parameters()).device

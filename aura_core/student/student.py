@@ -84,15 +84,20 @@ class Student(nn.Module):
         picked = audio[valid_positions(num_tokens, audio.shape[1])]
         return embedded.masked_scatter(batch.is_audio[:, :, None], picked.to(embedded.dtype))
 
-    def decode(self, embeddings: Tensor, is_audio: Tensor, **decoder_inputs: Any) -> Any:
+    def decode(self, embeddings: Tensor, is_audio: Tensor | None, **decoder_inputs: Any) -> Any:
         """Run the decoder on `embeddings` [batch, length, width] and return its output.
 
         Args:
-            is_audio: bool [batch, length], where a gated LoRA is on.
+            is_audio: bool [batch, length], where a gated LoRA is on; None: nowhere.
             decoder_inputs: attention_mask, position_ids and the like, as transformers names them.
         """
-        with self._gate.over(is_audio) if self._gate else nullcontext():
+        with self._gated(is_audio):
             return self.decoder(inputs_embeds=embeddings, **decoder_inputs)
+
+    def _gated(self, is_audio: Tensor | None) -> AbstractContextManager[None]:
+        if self._gate is None:
+            return nullcontext()
+        return self._gate.shut() if is_audio is None else self._gate.over(is_audio)
 
     def forward(
         self, batch: Batch, *, blocks: tuple[int, ...] = (), stop_after: int | None = None

@@ -64,6 +64,28 @@ def test_what_is_stored_comes_back(states, settings, largest):
     assert float((restored - exact).abs().max()) <= largest
 
 
+@pytest.mark.parametrize(
+    ("settings", "tolerance"),
+    [
+        ({"dtype": "int8"}, 0),
+        ({"dtype": "int8", "int8_scale": "channel", "rate_hz": 12.5}, 0),
+        ({"dtype": "float16", "rate_hz": 12.5}, 0),
+        # The order of additions in a product depends on how many rows it has.
+        ({"dtype": "float32", "projection_rank": 8, "projection_frames": 4}, 1e-5),
+    ],
+)
+def test_a_bridge_hears_what_the_cache_would_give(states, settings, tolerance):
+    codec = fitted(states, **settings)
+    encoded = codec.encode(1, states, LENGTHS)
+    counts = codec.num_rows(LENGTHS).tolist()
+    steps = [None] * 3 if encoded.steps is None else encoded.steps.split(counts)
+    heard = codec.restored(1, states, LENGTHS)
+    for i, stored in enumerate(encoded.stored.split(counts)):
+        tensors = {"layer_01": stored} | ({} if steps[i] is None else {"layer_01.scale": steps[i]})
+        cached = codec.decode(tensors, 1, int(LENGTHS[i]))
+        torch.testing.assert_close(heard[i], cached, atol=tolerance, rtol=0)
+
+
 def test_a_projection_keeps_the_directions_that_vary(states):
     codec = fitted(states, dtype="float32", projection_rank=3, projection_frames=1)
     restored, exact = roundtrip(codec, states)

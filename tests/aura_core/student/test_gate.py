@@ -60,6 +60,21 @@ def test_audio_goes_through_lora_and_what_comes_before_it_does_not(stem):
     assert (gated[2:7] - base[2:7]).abs().amax(dim=1).min() > 0.1
 
 
+@torch.no_grad()
+def test_nothing_heard_and_no_lora_computed_are_one_bit_for_bit(stem):
+    made = student(stem, "audio", scrambled=True)
+    embeddings = made.decoder.embed_tokens(torch.tensor([[5, 6, 7]]))
+    computed = []
+    for name, module in made.llm.named_modules():
+        if name.endswith("lora_B.default"):
+            module.register_forward_hook(lambda *_: computed.append(1))
+    closed = made.decode(embeddings, torch.zeros(1, 3, dtype=torch.bool)).last_hidden_state
+    assert computed
+    computed.clear()
+    assert torch.equal(made.decode(embeddings, None).last_hidden_state, closed)
+    assert not computed
+
+
 def test_an_adapter_used_past_the_gate_is_an_error(stem):
     made = student(stem, "audio", scrambled=True)
     with pytest.raises(AssertionError, match=r"Student\.decode"):
