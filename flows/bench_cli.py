@@ -3,9 +3,9 @@
 import json
 import os
 import sys
-from typing import Any
+from typing import Annotated, Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from aura_core.pipeline import StageSpec, is_complete
 from aura_core.train_config import Phase
@@ -14,6 +14,9 @@ from flows.options import AsJson, Selection
 
 app = App(name="bench", help="Compare with the alternatives, on this machine, in one run.",
           help_format="plaintext")  # fmt: skip
+
+# `--seconds 1 5` as well as `--seconds 1 --seconds 5`.
+_SEVERAL = Parameter(consume_multiple=True, negative=())
 
 
 @app.command
@@ -128,6 +131,50 @@ def train(
         config.distil,
         steps=steps,
         tell=_tell,
+    )
+    _show(result, as_json)
+
+
+@app.command
+def latency(
+    *,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+    seconds: Annotated[tuple[float, ...], _SEVERAL] = (1, 5, 15, 30),
+    batches: Annotated[tuple[int, ...], _SEVERAL] = (1, 8),
+    repeats: int = 10,
+    models: Annotated[tuple[str, ...], _SEVERAL] = (),
+    as_json: AsJson = False,
+) -> None:
+    """Time to the first token, FLOPs, memory: AuRA, a bridge, a cascade and text on one LLM.
+
+    Nothing is trained for it, as time does not depend on what weights say. The speech is the
+    selected run's, joined and cut to length; its ingest stage is run if needed. See
+    docs/latency.md.
+
+    Parameters
+    ----------
+    seconds:
+        Lengths of clips, at most 30.
+    batches:
+        Clips at once.
+    repeats:
+        Rounds with other clips each, in which the models take turns.
+    models:
+        Some of aura_merged, aura_gated, bridge, cascade, text_in; all by default.
+    as_json:
+        A table; ttft_5s.vs_cascade, .vs_bridge, .vs_text_prefill (AuRA's time over theirs).
+    """
+    ingest = _made(selection, "ingest")["ingest"]
+    from aura_core.bench.latency import bench_latency
+    from aura_core.bench.latency_models import MODELS
+
+    result = bench_latency(
+        ingest.uri,
+        selection.load(),
+        seconds=seconds,
+        batches=batches,
+        repeats=repeats,
+        names=models or MODELS,
     )
     _show(result, as_json)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 from safetensors.torch import save
+from torch import Tensor
 from whisper.model import Whisper
 
 from aura_core.artifacts import store
@@ -51,12 +52,16 @@ def publish_teacher_parts(
     With these two training needs no teacher. `teacher` is in float32. A codec that is there
     is kept: finished shards depend on it.
     """
-    encoder = teacher.encoder.state_dict()
-    stem = {name: encoder[name].cpu().contiguous() for name in STEM_TENSORS}
-    store.write_bytes(store.join(uri, STEM), save(stem))
+    store.write_bytes(store.join(uri, STEM), save(stem_tensors(teacher)))
     if not store.exists(store.join(uri, codecs.NAME)):
         codec = fit_sample(as_configured(teacher, config), ingest_uri, plan, config)
         store.write_bytes(store.join(uri, codecs.NAME), codecs.to_bytes(codec))
+
+
+def stem_tensors(teacher: Whisper) -> dict[str, Tensor]:
+    """The encoder's convolutions and positions, which a student's stem may start from."""
+    encoder = teacher.encoder.state_dict()
+    return {name: encoder[name].cpu().contiguous() for name in STEM_TENSORS}
 
 
 def fit_sample(teacher: Whisper, ingest_uri: str, plan: Plan, config: TeacherCacheConfig) -> Codec:

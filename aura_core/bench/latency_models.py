@@ -1,0 +1,178 @@
+"""The models whose latency is compared, untrained: time does not depend on what weights say."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache, PreTrainedModel
+from whisper.model import Whisper
+
+from aura_core.bench.speech import Clips
+from aura_core.cache.build import as_configured, stem_tensors
+from aura_core.cache.codec import Codec, LayerCodec
+from aura_core.config import TeacherCacheConfig
+from aura_core.errors import AuraError
+from aura_core.evaluation.transcriber import Spelling, Transcriber
+from aura_core.instructions import TRANSCRIBE
+from aura_core.models.llm import load_llm
+from aura_core.models.whisper_encoder import load_whisper
+from aura_core.precision import compute_dtype
+from aura_core.stage_config import TEACHER_RATE_HZ
+from aura_core.student.assembly import assemble_student, new_audio_embedding, new_student
+from aura_core.student.audio_embedding import AudioEmbedding, EncoderFrames, new_stem
+from aura_core.student.ears import EncoderEar, LogMelEar
+from aura_core.student.inference import Responder
+from aura_core.student.prompts import ChatFormat, Prompt
+from aura_core.student.student import Student
+from aura_core.train_config import TrainConfig
+
+MODELS = ("aura_merged", "aura_gated", "bridge", "cascade", "text_in")
+
+
+@dataclass(frozen=True)
+class TimedModel:
+    """An LLM, what it is asked about clips, and the modules that hold its weights."""
+
+    responder: Responder
+    ask: Callable[[Clips], list[Prompt]]  # all the work before the LLM's own
+    modules: tuple[nn.Module, ...]
+
+    def answer(self, clips: Clips, num_tokens: int, cache: DynamicCache) -> Iterator[Tensor]:
+        """Yield so many tokens of each answer, int64 [batch]; all the work is done in between."""
+        yield from self.responder.stream(self.ask(clips), num_tokens, cache)
+
+    def num_positions(self, clips: Clips) -> int:
+        """Positions of the longest prompt."""
+        return self.responder.batch(self.ask(clips)).input_ids.shape[1]
+
+
+class Workshop:
+    """Builds models around one LLM: LoRA that is merged leaves weights of the LLM's own shape.
+
+    Only the gated student has an LLM of its own.
+
+    Raises:
+        AuraError: if a model cannot be loaded, or the student is configured as a bridge.
+    """
+
+    def __init__(
+        self, config: TrainConfig, teacher_cache: TeacherCacheConfig, asr: str, spelling: Spelling
+    ) -> None:
+        if config.audio_embedding.stem == "encoder":
+            raise AuraError(
+                "distil.audio_embedding.stem is encoder, which is the bridge, measured anyway: "
+                "set teacher, random or patch for AuRA"
+            )
+        self._config = _with_lora_at(config, "all")
+        # As bridges do, and as recipe `ablation` does: the encoder's states, stacked.
+        changes = {"rate_hz": TEACHER_RATE_HZ, "projection_rank": None}
+        self._teacher_cache = teacher_cache.model_copy(update=changes)
+        self._asr = asr
+        self._spelling = spelling
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._teacher = load_whisper(teacher_cache.teacher, str(self._device))
+        student = self._new_student(self._config)
+        self._llm: PreTrainedModel = student.llm.merge_and_unload()  # type: ignore[operator]
+        self._merged = self._around_llm(student.audio_embedding)
+
+    @property
+    def llm(self) -> PreTrainedModel:
+        """The LLM that all but the gated student share."""
+        return self._llm
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which the LLM multiplies."""
+        return compute_dtype(self._config.precision, self._device)
+
+    @property
+    def num_chat_positions(self) -> int:
+        """Positions of a prompt around what is heard or read."""
+        chat = self._chat()
+        return len(chat.prefix) + len(chat.suffix(TRANSCRIBE))
+
+    def build(self, name: str) -> TimedModel:
+        """Return one of `MODELS`."""
+        builders: dict[str, Callable[[], TimedModel]] = {
+            "aura_merged": lambda: self._hearing(self._merged),
+            "aura_gated": lambda: self._hearing(self._gated()),
+            "bridge": self._bridge,
+            "cascade": self._cascade,
+            "text_in": lambda: self._reading(lambda clips: clips.texts),
+        }
+        return builders[name]()
+
+    def _gated(self) -> Student:
+        return self._ready(self._new_student(_with_lora_at(self._config, "audio")))
+
+    def _around_llm(self, embedding: AudioEmbedding | None) -> Student:
+        return self._ready(assemble_student(self._config, self._llm, embedding))
+
+    def _new_student(self, config: TrainConfig) -> Student:
+        llm, self._tokenizer = load_llm(config.llm, torch.float32)
+        stem = new_stem(config.audio_embedding.stem, stem_tensors(self._teacher))
+        return new_student(config, llm, lambda: stem)
+
+    def _ready(self, student: Student) -> Student:
+        student.llm.to(dtype=self.dtype)
+        student.eval().requires_grad_(False).to(self._device)
+        return student
+
+    def _chat(self) -> ChatFormat:
+        return ChatFormat(self._tokenizer, self._config.chat_template)
+
+    def _hearing(self, student: Student, ear: EncoderEar | None = None) -> TimedModel:
+        num_mels = self._teacher.dims.n_mels
+        responder = Responder(student, self._chat(), ear or LogMelEar(num_mels))
+
+        def ask(clips: Clips) -> list[Prompt]:
+            return [Prompt(TRANSCRIBE, features) for features in responder.listen(clips.audios)]
+
+        modules = (student,) if ear is None else (student, ear.teacher.encoder)
+        return TimedModel(responder, ask, modules)
+
+    def _bridge(self) -> TimedModel:
+        config = self._teacher_cache
+        teacher = as_configured(self._teacher, config)
+        width, last = teacher.dims.n_audio_state, teacher.dims.n_audio_layer
+        statistics = LayerCodec(torch.zeros(width), torch.ones(width))
+        codec = Codec({last: statistics}, config.rate_hz, 1, getattr(torch, config.dtype))
+        ear = EncoderEar(
+            teacher, config.model_copy(update={"layers": (last,)}), codec.to(self._device)
+        )
+        stem = EncoderFrames(width, config.rate_hz)
+        embedding = new_audio_embedding(self._config, self._llm, stem)
+        return self._hearing(self._around_llm(embedding), ear)
+
+    def _cascade(self) -> TimedModel:
+        whisper: Whisper = load_whisper(self._asr)
+        transcriber = Transcriber(whisper, self._spelling)
+        return self._reading(lambda clips: transcriber.transcribe(clips.audios), whisper)
+
+    def _reading(self, texts: Callable[[Clips], Sequence[str]], *heard_by: nn.Module) -> TimedModel:
+        student = self._around_llm(None)
+
+        def ask(clips: Clips) -> list[Prompt]:
+            return [Prompt(TRANSCRIBE, text=text) for text in texts(clips)]
+
+        return TimedModel(Responder(student, self._chat(), None), ask, (student, *heard_by))
+
+    def text_ids(self, clips: Clips, num_positions: int) -> Tensor:
+        """Token ids of what is said, over and over: int64 [batch, num_positions]."""
+        chat = self._chat()
+        rows = [list(islice(cycle(chat.text(text)), num_positions)) for text in clips.texts]
+        return torch.tensor(rows, device=self._device)
+
+
+def _with_lora_at(config: TrainConfig, positions: str) -> TrainConfig:
+    lora = config.lora.model_copy(update={"positions": positions})
+    return config.model_copy(update={"lora": lora})
+
+
+@torch.inference_mode()
+def prefill_text(llm: PreTrainedModel, ids: Tensor, cache: DynamicCache) -> Iterator[Tensor]:
+    """Yield the plain LLM's first token after token ids [batch, length], as it comes itself."""
+    states = llm.model(input_ids=ids, past_key_values=cache, use_cache=True).last_hidden_state
+    yield llm.lm_head(states[:, -1]).argmax(dim=-1)

@@ -1,0 +1,58 @@
+"""Real speech of a wished length: utterances of a corpus one after another, cut to the sample."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aura_core.bench.corpus import sample_rows
+from aura_core.corpus.table import SAMPLE_RATE, decode_audio
+
+# Enough for the longest batch without much repetition, and little to decode.
+_UTTERANCES = 128
+
+
+@dataclass(frozen=True)
+class Clips:
+    """A batch of clips of one length, and what is said in each."""
+
+    audios: list[NDArray[np.float32]]  # [samples] at 16 kHz
+    texts: list[str]
+
+
+class Speech:
+    """Utterances in a fixed order that does not follow the corpus."""
+
+    def __init__(self, ingest_uri: str) -> None:
+        self._rows: Sequence[dict[str, Any]] = sample_rows(ingest_uri, "train", _UTTERANCES)
+        self._audio = lru_cache(_UTTERANCES)(self._decode)
+
+    @property
+    def texts(self) -> list[str]:
+        """Everything that may be said."""
+        return [row["text"] for row in self._rows]
+
+    def clips(self, seconds: float, batch: int, number: int) -> Clips:
+        """Return the batch of such clips with that number; the same one every time."""
+        made = [self._clip(seconds, number * batch + i) for i in range(batch)]
+        return Clips([audio for audio, _ in made], [text for _, text in made])
+
+    def _clip(self, seconds: float, first: int) -> tuple[NDArray[np.float32], str]:
+        """Speak from an utterance on; of the one that is cut, a like share of its words."""
+        missing = round(seconds * SAMPLE_RATE)
+        parts: list[NDArray[np.float32]] = []
+        words: list[str] = []
+        while missing > 0:
+            number = (first + len(parts)) % len(self._rows)
+            audio, said = self._audio(number), self._rows[number]["text"].split()
+            parts.append(audio[:missing])
+            words += said[: ceil(len(said) * len(parts[-1]) / len(audio))]
+            missing -= len(parts[-1])
+        return np.concatenate(parts), " ".join(words)
+
+    def _decode(self, number: int) -> NDArray[np.float32]:
+        return decode_audio(self._rows[number]["audio"]["bytes"])

@@ -1,0 +1,110 @@
+"""One small benchmark; its figures must be those the shapes give."""
+
+import pytest
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+from aura_core.bench.latency import TEXT_PREFILL, bench_latency
+from aura_core.bench.latency_models import MODELS
+from aura_core.errors import AuraError
+from aura_core.models.llm import source_of
+from aura_core.recipes import recipe
+
+BLOCKS, HEADS, HEAD_WIDTH, WIDTH = 5, 2, 16, 64
+SECONDS, BATCHES = (1, 2), (1, 2)
+
+
+@pytest.fixture(scope="session")
+def config(tmp_path_factory):
+    """The demo with a small LLM, which keeps the pinned one's tokenizer."""
+    folder = str(tmp_path_factory.mktemp("llm"))
+    tokenizer = AutoTokenizer.from_pretrained(source_of("pinned:smollm2-135m-instruct")[0])
+    tokenizer.save_pretrained(folder)
+    LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=WIDTH,
+            intermediate_size=128,
+            num_hidden_layers=BLOCKS,
+            num_attention_heads=4,
+            num_key_value_heads=HEADS,
+        )
+    ).save_pretrained(folder)
+    demo = recipe("demo")
+    distil = demo.distil.model_copy(update={"llm": folder, "precision": "fp32"})
+    return demo.model_copy(update={"distil": distil})
+
+
+@pytest.fixture(scope="session")
+def result(ingest_uri, config):
+    return bench_latency(
+        ingest_uri, config, seconds=SECONDS, batches=BATCHES, repeats=1, names=MODELS
+    )
+
+
+@pytest.fixture(scope="session")
+def rows(result):
+    return {(row["model"], row["seconds"], row["batch"]): row for row in result["table"]}
+
+
+def test_every_model_is_measured_at_every_length_and_batch(rows):
+    names = (*MODELS, TEXT_PREFILL)
+    assert set(rows) == {(n, s, b) for n in names for s in SECONDS for b in BATCHES}
+    for row in rows.values():
+        assert 0 < row["ttft_p50_ms"] <= row["ttft_p95_ms"]
+        assert row["prefill_gflop"] > 0
+        if row["model"] != TEXT_PREFILL:
+            assert row["answer_s"] > row["ttft_p50_ms"] / 1000
+
+
+def test_ratios_are_auras_time_over_the_others_at_batch_1(result, rows):
+    assert set(result["ttft_1s"]) == {f"vs_{n}" for n in (*MODELS[1:], TEXT_PREFILL)}
+    ours, theirs = rows["aura_merged", 2, 1], rows["cascade", 2, 1]
+    expected = ours["ttft_p50_ms"] / theirs["ttft_p50_ms"]
+    assert result["ttft_2s"]["vs_cascade"] == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_kv_cache_holds_every_position_of_every_prompt(rows):
+    for row in rows.values():
+        values = row["batch"] * row["positions"] * BLOCKS * 2 * HEADS * HEAD_WIDTH
+        assert row["kv_cache_bytes"] == 4 * values
+
+
+def test_audio_takes_its_token_rate_and_text_prefill_as_many_positions(rows):
+    assert rows["aura_merged", 2, 1]["audio_tokens_per_second_of_audio"] == 12.5
+    assert rows["bridge", 2, 1]["positions"] == rows["aura_merged", 2, 1]["positions"]
+    for seconds in SECONDS:
+        aura, text = (rows[name, seconds, 1] for name in ("aura_merged", TEXT_PREFILL))
+        assert text["positions"] == aura["positions"]
+        # What AuRA has on top of the LLM is its embedding: two convolutions and a linear map.
+        frames = 50 * seconds
+        stem = 2 * frames * (2 * 80 * 3 * 384 + 384 * 3 * 384)
+        linear = 2 * -(-frames // 4) * 4 * 384 * WIDTH
+        mel = 2 * 201 * 80 * 2 * frames
+        on_top = 1e9 * (aura["prefill_gflop"] - text["prefill_gflop"])
+        assert on_top == pytest.approx(stem + linear + mel, abs=2e6)
+
+
+def test_a_gate_an_encoder_and_a_transcript_each_cost_more_operations(rows):
+    for seconds in SECONDS:
+        for batch in BATCHES:
+            merged = rows["aura_merged", seconds, batch]
+            for name in ("aura_gated", "bridge", "cascade"):
+                assert merged["prefill_gflop"] < rows[name, seconds, batch]["prefill_gflop"]
+                assert merged["peak_memory_bytes"] < rows[name, seconds, batch]["peak_memory_bytes"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"names": ["arua"]}, "no model 'arua'"),
+        ({"seconds": [31]}, "at most 30"),
+        ({"seconds": [0]}, "more than 0"),
+        ({"seconds": []}, "--seconds"),
+        ({"batches": [0]}, "--batches"),
+        ({"repeats": 0}, "--repeats"),
+    ],
+)
+def test_a_wrong_setting_is_refused_before_anything_is_loaded(changes, message, config):
+    settings = {"seconds": [1], "batches": [1], "repeats": 1, "names": MODELS, **changes}
+    with pytest.raises(AuraError, match=message):
+        bench_latency("/nowhere", config, **settings)
