@@ -164,17 +164,19 @@ def latency(
     as_json:
         A table; ttft_5s.vs_cascade, .vs_bridge, .vs_text_prefill (AuRA's time over theirs).
     """
-    ingest = _made(selection, "ingest")["ingest"]
-    from aura_core.bench.latency import bench_latency
+    from aura_core.bench.latency import bench_latency, check_settings
     from aura_core.bench.latency_models import MODELS
 
+    names = models or MODELS
+    check_settings(seconds, batches, repeats, names)
+    ingest = _made(selection, "ingest")["ingest"]
     result = bench_latency(
         ingest.uri,
         selection.load(),
         seconds=seconds,
         batches=batches,
         repeats=repeats,
-        names=models or MODELS,
+        names=names,
     )
     _show(result, as_json)
 

@@ -95,7 +95,7 @@ def bench_latency(
     Raises:
         AuraError: for a length, a batch, a number of repeats or a name that cannot be.
     """
-    _check(seconds, batches, repeats, names)
+    check_settings(seconds, batches, repeats, names)
     speech = Speech(ingest_uri)
     spelling = Spelling.of(speech.texts)
     workshop = Workshop(config.distil, config.teacher_cache, config.evaluate.asr, spelling)
@@ -128,9 +128,10 @@ def bench_latency(
     }
 
 
-def _check(
+def check_settings(
     seconds: Sequence[float], batches: Sequence[int], repeats: int, names: Sequence[str]
 ) -> None:
+    """Refuse what cannot be measured, before anything is loaded or made. Raises AuraError."""
     if unknown := set(names) - set(MODELS):
         raise AuraError(f"no model {sorted(unknown)[0]!r}: choose from {', '.join(MODELS)}")
     if not seconds or not all(0 < each <= _MAX_SECONDS for each in seconds):

@@ -45,7 +45,7 @@ def peak_bytes(work: Callable[[], object]) -> int:
         return int(torch.cuda.max_memory_allocated() - before)
     with _LiveStorages() as live:
         work()
-    return live.most_bytes
+    return int(live.most_bytes)
 
 
 class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -45,6 +45,8 @@ def both(assignment: str) -> tuple[str, ...]:
         (("run", *both("llm=/no/model")), "no such file or folder"),
         (("run", "--launch", "http://127.0.0.1:9", "--recipe", "smoke"), "no Ray job server"),
         (("explain", "--recipe", "dmeo"), "no recipe 'dmeo'"),
+        (("bench", "latency", "--models", "arua"), "no model 'arua'"),
+        (("bench", "latency", "--seconds", "5", "31"), "at most 30 seconds"),
         (("results", "--root", "/nowhere"), "no finished evaluate below /nowhere"),
         (("run", "--nope"), "--nope"),
         (("rnu",), "rnu"),
