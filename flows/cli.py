@@ -129,25 +129,32 @@ def explain(*, selection: Selection = Selection()) -> None:  # noqa: B008 - froz
 
 @app.command
 def results(
-    *, root: str | None = None, as_json: Annotated[bool, Parameter("--json")] = False
+    *,
+    root: str | None = None,
+    slices: Annotated[bool, Parameter(negative=())] = False,
+    as_json: Annotated[bool, Parameter("--json")] = False,
 ) -> None:
     """Print the table of the newest evaluation.
 
+      aura results --slices
       aura results --json
 
     Parameters
     ----------
     root:
         Folder or s3:// URI of all artifacts. [default: $AURA_ROOT, else ./runs]
+    slices:
+        Also by noise, speech rate, voice, family of sentences, length.
     as_json:
-        Rows of {model, task, metric, value, ci_low, ci_high, n, slice?, by_seed?}.
+        All rows, slices too: {model, task, metric, value, ci_low, ci_high, n, slice?, by_seed?}.
     """
     uri = newest_artifact(resolve_root(root), "evaluate")
     rows = read_results(uri)
     if as_json:
         print(json.dumps([row.model_dump(exclude_none=True) for row in rows], indent=2))
     else:
-        out.print(display.result_table(rows, title=store.join(uri, "results.json")))
+        shown = rows if slices else [row for row in rows if row.slice is None]
+        out.print(display.result_table(shown, title=store.join(uri, "results.json")))
 
 
 @app.command

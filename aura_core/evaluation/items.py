@@ -15,6 +15,10 @@ from aura_core.evaluation.question_sets import CORPUS, TRANSCRIPTION, QuestionSe
 from aura_core.instructions import TRANSCRIBE
 
 
+# What a corpus knows of an utterance that results are cut by.
+_FACTS = ("family",)
+
+
 @dataclass(frozen=True)
 class Item:
     """One question about one utterance, with the answers that are right."""
@@ -80,6 +84,7 @@ def _corpus_items(uri: str, split: str, task: str | None, max_items: int | None)
             text=row["text"],
             duration_s=row["duration_s"],
             flac=row["audio"]["bytes"],
+            extra={key: row[key] for key in _FACTS if row[key] is not None},
         )
         for row in shuffled(rows)[:max_items]
     ]

@@ -9,6 +9,7 @@ from aura_core.benchmarks.catalogue import BENCHMARKS
 CORPUS = "ingest"
 BENCHMARK = "benchmark."
 TRANSCRIPTION = "transcribe"
+_CORPUS_SLICES = ("family", "length")
 # Task on the corpus -> its scorer.
 TASK_SCORERS = {TRANSCRIPTION: "wer", "respond": "meaning"}
 
@@ -61,7 +62,7 @@ def question_sets(
 ) -> list[QuestionSet]:
     """The corpus's splits with their tasks, then the benchmarks among an evaluation's inputs."""
     corpus = [
-        QuestionSet(f"{task}/{split}", CORPUS, TASK_SCORERS[task], task, split)
+        QuestionSet(f"{task}/{split}", CORPUS, TASK_SCORERS[task], task, split, _CORPUS_SLICES)
         for split, tasks in tasks_by_split.items()
         for task in tasks
     ]

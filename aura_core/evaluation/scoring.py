@@ -58,7 +58,9 @@ def make_rows(
     """The rows of computed statistics; `predictions` are those of any one seed."""
     chosen: dict[str | None, list[int]] = {None: list(range(len(predictions)))}
     for key in slices:
-        chosen.update(positions(predictions, key))
+        found = positions(predictions, key)
+        # One slice is the whole again.
+        chosen.update(found if len(found) > 1 else {})
     rows = []
     for title, utterances in chosen.items():
         for metric, by_seed in statistics.items():
