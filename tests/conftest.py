@@ -24,6 +24,16 @@ S3_SECRET_KEY = "a-secret-key-to-be-kept"
 AURA = Path(sys.executable).with_name("aura")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with what makes the smoke run, and end with what else reads it.
+
+    One test process makes it while the other has all the rest to do, instead of waiting for it.
+    """
+    readers = {item.path: None for item in items if "smoke_root" in item.fixturenames}
+    first = next(iter(readers), None)
+    items.sort(key=lambda item: 0 if item.path == first else 2 if item.path in readers else 1)
+
+
 @pytest.fixture(scope="session")
 def s3_bucket() -> Iterator[str]:
     """`s3://lab` on a moto server process, reached through the usual variables.
