@@ -29,7 +29,7 @@ SERVER_SECRETS = (
     "PREFECT_SERVER_DATABASE_CONNECTION_URL",
     "PREFECT_SERVER_API_AUTH_STRING",
 )
-_WORKER_START_S = 60
+_WORKER_START_S = 120
 _CANCEL_S = 60
 _GRACE_S = 20
 _NOT_STARTED = 0
@@ -37,14 +37,14 @@ _NOT_STARTED = 0
 Tell = Callable[[str], None]
 
 
-def start(host: str, port: int, root: str, limit: int, tell: Tell) -> ServerState:
+def start(host: str, port: int, root: str, limit: int | None, tell: Tell) -> ServerState:
     """Start what is not running yet, and return when the worker takes runs.
 
     Args:
         host: that the server listens on.
         port: of the server.
         root: folder or URI for the artifacts of runs that name none.
-        limit: how many flow runs may work at once.
+        limit: how many flow runs may work at once; None leaves it as it is, at first one.
         tell: gets a line for each step.
 
     Raises:
@@ -61,11 +61,11 @@ def start(host: str, port: int, root: str, limit: int, tell: Tell) -> ServerStat
         tell(f"the server is already running (process {state.server_pid})")
     log = server_home() / "server.log"
     local_prefect.wait_until_healthy(state.url, lambda: state.server_lives, log)
-    if state.worker_lives:
-        tell(f"the worker is already running (process {state.worker_pid})")
-        return state
     with work_pool.connect(state.url) as client:
         work_pool.ensure(client, limit)
+        if state.worker_lives:
+            tell(f"the worker is already running (process {state.worker_pid})")
+            return state
         for name in work_pool.crash_orphans(client, background.find(state.mark)):
             tell(f"flow run {name} is marked as crashed: its process is gone")
         tell("deploying aura/full-pipeline, teacher-cache, distill and evaluate ...")

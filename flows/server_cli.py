@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 from rich.console import Console
 from rich.live import Live
 
@@ -23,7 +23,7 @@ def up(
     host: str = "127.0.0.1",
     port: int = 4200,
     root: str | None = None,
-    runs: int = 1,
+    runs: Annotated[int, Parameter(validator=validators.Number(gte=1))] | None = None,
 ) -> None:
     """Start a Prefect server and a worker in the background, and deploy the flow to them.
 
@@ -46,7 +46,8 @@ def up(
     root:
         Where runs put artifacts that name no root. [default: $AURA_ROOT, else ./runs]
     runs:
-        How many flow runs may work at once: they share this machine.
+        How many flow runs may work at once: they share this machine. [default: as it is, at first
+        one]
     """
     from flows import server
 

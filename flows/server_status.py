@@ -56,6 +56,7 @@ class ServerStatus:
 
     server: str | None
     worker: bool
+    paused: bool
     limit: int | None
     active: list[RunStatus]
     waiting: list[str]
@@ -67,13 +68,13 @@ def read() -> ServerStatus:
     state = read_state()
     url = state.url if state and state.server_lives else os.environ.get("PREFECT_API_URL")
     if url is None or not local_prefect.is_healthy(url):
-        return ServerStatus(None, False, None, [], [], None)
+        return ServerStatus(None, False, False, None, [], [], None)
     with work_pool.connect(url) as client:
         try:
             pool = client.read_work_pool(work_pool.NAME)
             worker = work_pool.has_worker(client)
         except (ObjectNotFound, HTTPError):
-            return ServerStatus(url, False, None, [], [], None)
+            return ServerStatus(url, False, False, None, [], [], None)
         # A worker that was killed counts as online until it has missed some heartbeats.
         worker = state.worker_lives if state and state.url == url else worker
         active = work_pool.read_runs(client, work_pool.ACTIVE)
@@ -81,9 +82,10 @@ def read() -> ServerStatus:
         return ServerStatus(
             server=url,
             worker=worker,
+            paused=bool(pool.is_paused),
             limit=pool.concurrency_limit,
             active=[_run_status(client, run) for run in active],
-            waiting=[run.name for run in work_pool.read_runs(client, (StateType.SCHEDULED,))],
+            waiting=_due(work_pool.read_runs(client, (StateType.SCHEDULED,))),
             last=_run_status(client, ended[0]) if ended else None,
         )
 
@@ -99,7 +101,7 @@ def stage_status(task: TaskRun, artifacts: Sequence[Artifact], now: datetime) ->
                 if eta_s is not None and artifact.updated:
                     # The bar spoke some seconds ago.
                     eta_s = max(0.0, eta_s - (now - artifact.updated).total_seconds())
-    running = task.state_type == StateType.RUNNING
+    running = task.state is not None and task.state.type == StateType.RUNNING
     return StageStatus(
         name=task.name,
         state=task.state.name.lower() if task.state else "unknown",
@@ -135,6 +137,14 @@ def _run_status(client: work_pool.Client, run: FlowRun) -> RunStatus:
         parameters=run.parameters,
         stages=[stage_status(task, artifacts, now) for task in tasks],
     )
+
+
+def _due(scheduled: Sequence[FlowRun]) -> list[str]:
+    """Names of the runs that would work if there were room: not those of next night."""
+    now = datetime.now(UTC)
+    return [
+        run.name for run in scheduled if run.expected_start_time and run.expected_start_time <= now
+    ]
 
 
 def _elapsed_s(run: FlowRun | TaskRun, now: datetime) -> float:

@@ -22,6 +22,8 @@ def panel(status: ServerStatus) -> RenderableType:
         Text(f"worker   {worker} ({limit} at once)"),
         Text(f"waiting  {waiting}"),
     ]
+    if status.paused:
+        parts.append(Text("paused   no run is started: `aura up` goes on"))
     shown = status.active or ([status.last] if status.last else [])
     for run in shown:
         parts += [Text(""), _headline(run), _stage_table(run)]

@@ -38,16 +38,23 @@ def connect(url: str) -> Iterator[Client]:
         yield client
 
 
-def ensure(client: Client, limit: int) -> None:
-    """Make the process pool if it is not there; at most `limit` flow runs work at once."""
+def ensure(client: Client, limit: int | None) -> None:
+    """Make the process pool if it is not there, and let it take runs.
+
+    At most `limit` flow runs work at once; None leaves it as it is, at first one.
+    """
     template = ProcessWorker.get_default_base_job_template()
     pool = WorkPoolCreate(
-        name=NAME, type=ProcessWorker.type, base_job_template=template, concurrency_limit=limit
+        name=NAME,
+        type=ProcessWorker.type,
+        base_job_template=template,
+        concurrency_limit=1 if limit is None else limit,
     )
     try:
         client.create_work_pool(pool)
     except ObjectAlreadyExists:
-        client.update_work_pool(NAME, WorkPoolUpdate(concurrency_limit=limit, is_paused=False))
+        changed = {"is_paused": False} | ({} if limit is None else {"concurrency_limit": limit})
+        client.update_work_pool(NAME, WorkPoolUpdate.model_validate(changed))
 
 
 def read_runs(

@@ -35,10 +35,10 @@ def test_the_deployments_differ_only_in_what_they_run():
 @pytest.mark.parametrize(
     ("name", "last", "number"),
     [
-        ("full-pipeline", "report", 7),
+        ("full-pipeline", "report", 8),
         ("teacher-cache", "teacher_cache", 2),
         ("distill", "distil", 5),
-        ("evaluate", "report", 2),
+        ("evaluate", "report", 3),
     ],
 )
 def test_each_deployment_runs_its_stages(name, last, number):

@@ -1,0 +1,91 @@
+"""Progress, rate and time left, as the driver's progress bar told them."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from prefect.client.schemas.objects import Artifact, TaskRun
+from prefect.states import Completed, Running
+from rich.console import Console
+
+from flows.server_status import RunStatus, ServerStatus, StageStatus, clock_s, stage_status
+from flows.status_display import duration, panel
+
+NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+PACE = "distil 0123456789ab 12/30 [00:10<02:00, 1.20step/s]"
+
+
+def task(state):
+    return TaskRun(
+        id=uuid4(), name="distil 0123456789ab", task_key="distil", dynamic_key="0", state=state,
+        start_time=NOW - timedelta(seconds=70),
+    )  # fmt: skip
+
+
+def progress(run, percent, description):
+    told = NOW - timedelta(seconds=20)
+    return Artifact(task_run_id=run.id, data=percent, description=description, updated=told)
+
+
+def test_a_running_stage_has_the_bars_pace_and_what_has_passed_since_is_off_its_time_left():
+    run = task(Running())
+    found = stage_status(run, [progress(task(Running()), 99.0, ""), progress(run, 40.0, PACE)], NOW)
+    assert found == StageStatus("distil 0123456789ab", "running", 70.0, 40.0, "1.20step/s", 100.0)
+
+
+def test_a_bar_that_is_late_has_no_negative_time():
+    run = task(Running())
+    late = PACE.replace("02:00", "00:05")
+    assert stage_status(run, [progress(run, 40.0, late)], NOW).eta_s == 0
+
+
+@pytest.mark.parametrize("description", ["distil 0123456789ab", "x 0/? [00:00<?, ?step/s]", None])
+def test_without_a_pace_there_is_no_time_left(description):
+    run = task(Running())
+    found = stage_status(run, [progress(run, 0.0, description)], NOW)
+    assert (found.percent, found.eta_s) == (0.0, None)
+
+
+def test_a_finished_stage_has_nothing_left():
+    run = task(Completed())
+    found = stage_status(run, [progress(run, 100.0, PACE)], NOW)
+    assert (found.rate, found.eta_s) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("00:05", 5), ("02:00", 120), ("1:00:01", 3601), ("?", None)]
+)
+def test_clocks_are_read(text, seconds):
+    assert clock_s(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3601, "1:00:01"), (None, "")]
+)
+def test_durations_are_shown(seconds, text):
+    assert duration(seconds) == text
+
+
+def shown(status):
+    console = Console(width=120)
+    with console.capture() as capture:
+        console.print(panel(status))
+    return capture.get()
+
+
+def test_a_run_at_work_is_shown_and_not_the_last_one():
+    stage = StageStatus("distil 0123456789ab", "running", 70.0, 40.0, "1.20step/s", 100.0)
+    active = RunStatus("demo [x]", "id", "running", "", 75.0, {}, [stage])
+    last = RunStatus("older", "id", "failed", "it broke", 5.0, {}, [])
+    status = ServerStatus("http://127.0.0.1:1/api", True, False, 1, [active], ["next"], last)
+    text = shown(status)
+    for part in ("demo [x]", "40%", "1.20step/s", "1:40", "waiting  next"):
+        assert part in text
+    assert "older" not in text
+    idle = shown(ServerStatus("http://127.0.0.1:1/api", False, True, None, [], [], last))
+    for part in ("older", "it broke", "none: runs wait", "any number", "paused"):
+        assert part in idle
+
+
+def test_no_server_says_how_to_start_one():
+    assert "aura up" in shown(ServerStatus(None, False, False, None, [], [], None))
