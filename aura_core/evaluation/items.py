@@ -14,7 +14,6 @@ from aura_core.errors import AuraError
 from aura_core.evaluation.question_sets import CORPUS, TRANSCRIPTION, QuestionSet
 from aura_core.instructions import TRANSCRIBE
 
-
 # What a corpus knows of an utterance that results are cut by.
 _FACTS = ("family",)
 
