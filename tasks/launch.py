@@ -2,7 +2,6 @@
 
 import logging
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from collections.abc import Mapping
 from aura_core.artifacts import store
 from aura_core.errors import AuraError
 from aura_core.pipeline import StageSpec
+from tasks.cpu_time import CpuTime
 from tasks.output import LineLog, OnProgress
 
 log = logging.getLogger("aura")
@@ -49,20 +49,12 @@ def launch(spec: StageSpec, where: str, on_progress: OnProgress | None = None) -
     """
     store.write_text(spec.spec_uri, spec.model_dump_json(indent=2) + "\n")
     if where == "local":
-        before_s = _children_cpu_s()
-        _run_subprocess(spec, on_progress)
-        return _children_cpu_s() - before_s
+        return _run_subprocess(spec, on_progress)
     from tasks.submit import run_job
 
     run_job(spec, where, on_progress)
     # Nobody here can know what the cluster's workers took.
     return None
-
-
-def _children_cpu_s() -> float:
-    """CPU time of the child processes that have ended, and of those they waited for."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 def driver_command(spec: StageSpec) -> list[str]:
@@ -82,7 +74,7 @@ def raise_for_exit(spec: StageSpec, exit_code: int, error_line: str | None) -> N
     )
 
 
-def _run_subprocess(spec: StageSpec, on_progress: OnProgress | None) -> None:
+def _run_subprocess(spec: StageSpec, on_progress: OnProgress | None) -> float:
     output = LineLog(sys.stderr.fileno() if sys.stderr.isatty() else None, on_progress)
     process = subprocess.Popen(
         [sys.executable, *driver_command(spec)],
@@ -96,9 +88,10 @@ def _run_subprocess(spec: StageSpec, on_progress: OnProgress | None) -> None:
     try:
         assert process.stdout is not None
         descriptor = process.stdout.fileno()
-        while chunk := os.read(descriptor, 65536):
-            output.feed(chunk)
-        exit_code = process.wait()
+        with CpuTime(process.pid) as cpu_time:
+            while chunk := os.read(descriptor, 65536):
+                output.feed(chunk)
+            exit_code = process.wait()
     except BaseException:
         _stop(process)
         raise
@@ -106,6 +99,7 @@ def _run_subprocess(spec: StageSpec, on_progress: OnProgress | None) -> None:
         output.close()
         _signal_group(process, signal.SIGKILL)
     raise_for_exit(spec, exit_code, output.error_line)
+    return cpu_time.total_s
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
