@@ -1,5 +1,5 @@
 # make demo   install, run the demo, print where its report is
-# make test   install, run all tests
+# make test   install, run all tests but the slow ones; make test-slow: those
 # make lint   formatter, linter, types, import rules, known vulnerabilities
 SHELL := bash
 PYTHON ?= python3
@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint audit clean
+.PHONY: setup demo test test-slow lint audit clean
 
 setup: $(STAMP)
 
@@ -19,7 +19,11 @@ demo: setup
 	@$(BIN)/aura run --recipe demo
 
 test: setup
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+# Whole runs by deployments, on a cluster, interrupted. AURA_SMOKE_ROOT: a finished smoke run.
+test-slow: setup
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 lint: audit
 	@$(BIN)/ruff check .

@@ -82,8 +82,10 @@ def s3_folder(s3_bucket) -> str:
 def smoke_root(tmp_path_factory, worker_id) -> str:
     """Root of a run of recipe `smoke` that went through once, by the command line.
 
-    The processes of one test session share it: the first to ask makes it.
+    That of $AURA_SMOKE_ROOT; else the first process of a test session to ask makes it for all.
     """
+    if made := os.environ.get("AURA_SMOKE_ROOT"):
+        return made
     base = tmp_path_factory.getbasetemp()
     root = (base if worker_id == "master" else base.parent) / "smoke"
     with FileLock(f"{root}.lock"):

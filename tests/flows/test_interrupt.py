@@ -13,6 +13,8 @@ from aura_core.artifacts import store
 from aura_core.pipeline import plan
 from aura_core.recipes import recipe
 
+pytestmark = pytest.mark.slow
+
 AURA = Path(sys.executable).with_name("aura")
 
 

@@ -14,6 +14,8 @@ from aura_core.overrides import override
 from aura_core.pipeline import is_complete, plan, stage_inputs
 from aura_core.recipes import recipe
 
+pytestmark = pytest.mark.slow
+
 
 def run_and_watch(tools, env, name, **parameters):
     options = [

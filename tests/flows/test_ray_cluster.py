@@ -12,6 +12,8 @@ from aura_core.artifacts.manifest import require_manifest
 from aura_core.pipeline import plan
 from aura_core.recipes import recipe
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cluster(tools, quiet_env):
