@@ -26,6 +26,12 @@ QUIET = {
     "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
 }
+# For a server of the user's: not for a temporary one, and not for what runs a flow.
+SERVER_SECRETS = (
+    "PREFECT_API_DATABASE_CONNECTION_URL",
+    "PREFECT_SERVER_DATABASE_CONNECTION_URL",
+    "PREFECT_SERVER_API_AUTH_STRING",
+)
 _START_S = 120
 _STOP_S = 5
 
@@ -68,6 +74,7 @@ def start_temporary_server() -> str:
     with (home / "server.log").open("wb") as log:
         process = subprocess.Popen(
             [*server_command("127.0.0.1", port), "--no-ui"],
+            env={name: os.environ[name] for name in os.environ if name not in SERVER_SECRETS},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -23,12 +23,6 @@ from flows.server_state import (
 
 PREFECT_FILE = Path(__file__).parents[1] / "infra" / "prefect.yaml"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-# Only the server needs them; what runs a flow must not hold them.
-SERVER_SECRETS = (
-    "PREFECT_API_DATABASE_CONNECTION_URL",
-    "PREFECT_SERVER_DATABASE_CONNECTION_URL",
-    "PREFECT_SERVER_API_AUTH_STRING",
-)
 _WORKER_START_S = 120
 _CANCEL_S = 60
 _GRACE_S = 20
@@ -108,7 +102,7 @@ def _start_server(
     mark = uuid.uuid4().hex
     tell(f"starting a Prefect server on {host}:{port} (log: {home / 'server.log'}) ...")
     environment = _environment(url, mark) | {
-        name: os.environ[name] for name in SERVER_SECRETS if name in os.environ
+        name: os.environ[name] for name in local_prefect.SERVER_SECRETS if name in os.environ
     }
     command = local_prefect.server_command(host, port)
     pid = background.start(command, environment, home / "server.log")
@@ -168,7 +162,7 @@ def _environment(url: str, mark: str) -> dict[str, str]:
     environment = {
         name: value
         for name, value in os.environ.items()
-        if local_prefect.QUIET.get(name) != value and name not in SERVER_SECRETS
+        if local_prefect.QUIET.get(name) != value and name not in local_prefect.SERVER_SECRETS
     }
     if password := os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
         environment.setdefault("PREFECT_API_AUTH_STRING", password)

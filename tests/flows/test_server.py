@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from aura_core.errors import AuraError
-from flows import server
+from flows import local_prefect, server
 from flows.server_state import ServerState, read_state, server_home, write_state
 
 
@@ -82,7 +82,7 @@ def test_only_the_server_gets_the_databases_password(monkeypatch):
     monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", "postgresql+asyncpg://u:pw@db/x")
     monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "user:password")
     environment = server._environment("http://127.0.0.1:4200/api", "mark")
-    assert not set(server.SERVER_SECRETS) & set(environment)
+    assert not set(local_prefect.SERVER_SECRETS) & set(environment)
     assert environment["PREFECT_API_AUTH_STRING"] == "user:password"
 
 
