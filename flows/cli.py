@@ -19,7 +19,15 @@ from aura_core.evaluation.table import read_results
 from aura_core.explain import explain as explain_stages
 from aura_core.pipeline import is_complete
 from aura_core.recipes import RECIPES
-from flows import bench_cli, bench_data_cli, cache_cli, display, local_prefect, server_cli
+from flows import (
+    bench_cli,
+    bench_data_cli,
+    cache_cli,
+    compare_cli,
+    display,
+    local_prefect,
+    server_cli,
+)
 from flows.options import Selection
 from flows.request import REPORT_NAME, choose_stages, resolve_root
 from tasks.launch import StageCrashError
@@ -38,6 +46,7 @@ Finished stages are never run again.
   aura run --dry-run                what is a hit, and what there is to do
   aura explain --set distil.seed=1  what that change would run again, and why
   aura results                      the newest table
+  aura compare RUN RUN              two evaluations side by side
   aura cache ls                     teacher caches; also stats, verify, gc
   aura up                           a Prefect server, its UI and a worker; also status, down
   aura bench teacher                ours against a naive loop, on this machine; also train
@@ -53,6 +62,7 @@ app = App(
 app.command(cache_cli.app)
 app.command(bench_cli.app)
 app.command(bench_data_cli.app)
+app.command(compare_cli.compare)
 app.command(server_cli.up)
 app.command(server_cli.down)
 app.command(server_cli.status)

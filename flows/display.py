@@ -94,13 +94,14 @@ def result_table(rows: Sequence[Row], title: str) -> Table:
             " ".join(filter(None, (row.task, row.slice))),
             row.metric,
             row.model,
-            _figure(row.value),
-            f"{_figure(row.ci_low)} to {_figure(row.ci_high)}",
+            figure(row.value),
+            f"{figure(row.ci_low)} to {figure(row.ci_high)}",
             str(row.n),
-            *([" ".join(map(_figure, row.by_seed or ()))] if several else []),
+            *([" ".join(map(figure, row.by_seed or ()))] if several else []),
         )
     return table
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
+    """Write a figure, with less of it behind the point the larger it is."""
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +105,15 @@ def read_items(uri: str, max_items: int | None = None) -> list[BenchmarkItem]:
     wanted = {row["id"] for row in chosen}
     rows = {row["id"]: row for row in _read(uri, ITEM_SCHEMA.names, wanted)}
     return [_item(rows[row["id"]]) for row in chosen]
+
+
+def find_items(uri: str, ids: Collection[str]) -> list[BenchmarkItem]:
+    """Read the items that have these ids, without the audio of the others; none for no ids.
+
+    Raises:
+        AuraError: if there is no table at `uri`.
+    """
+    return [_item(row) for row in _read(uri, ITEM_SCHEMA.names, set(ids))] if ids else []
 
 
 def read_texts(uri: str) -> list[str]:

@@ -1,32 +1,22 @@
-"""The result table as it is shown: models as columns, split x metric as rows."""
+"""The result table as it is shown: models as columns, metrics on splits and benchmarks as rows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
+from aura_core.benchmarks.catalogue import BENCHMARKS
 from aura_core.evaluation.table import Row
-
-LATENCY = "latency"
-
-
-@dataclass(frozen=True)
-class ModelLabel:
-    """How the page names a model."""
-
-    name: str
-    title: str
-    subtitle: str
-
-
-@dataclass(frozen=True)
-class Metric:
-    """How the page shows a metric."""
-
-    title: str
-    unit: str  # "%" (of a share), "ms", or a scale of its own
-    lower_is_better: bool
-    top: float = 1.0  # the best there is, where more is better
+from aura_core.report.labels import (
+    LATENCY,
+    NOT_RIVALS,
+    TASKS,
+    Metric,
+    benchmark_title,
+    format_value,
+    metric_of,
+    row_key,
+    split_task,
+)
 
 
 @dataclass(frozen=True)
@@ -46,181 +36,113 @@ class Figure:
 
 @dataclass(frozen=True)
 class Line:
-    """One row of the table: a metric on a split."""
+    """One row of the table: a metric on a split or a benchmark."""
 
-    split: str
+    label: str
+    note: str
     metric: Metric
     n: int
     figures: dict[str, Figure]
 
 
 @dataclass(frozen=True)
-class Section:
-    """The rows of one task."""
+class Group:
+    """Rows below one heading: a metric on every split, or a benchmark with every metric."""
 
     title: str
+    note: str
     lines: list[Line]
 
 
-MODELS: dict[str, ModelLabel] = {
-    "aura": ModelLabel("aura", "AuRA", "speech → LLM"),
-    "no_distillation": ModelLabel("no_distillation", "No distillation", "AuRA without a teacher"),
-    "bridge": ModelLabel("bridge", "Bridge", "speech → ASR encoder → MLP → LLM"),
-    "cascade": ModelLabel("cascade", "Cascade", "speech → ASR → LLM"),
-    "text": ModelLabel("text", "Text in", "upper bound: the true transcript → LLM"),
-    "asr": ModelLabel("asr", "ASR alone", "speech → ASR"),
-}
-
-METRICS: dict[str, Metric] = {
-    "wer": Metric("Word error rate", "%", lower_is_better=True),
-    "exact_match": Metric("Exact match", "%", lower_is_better=False),
-    "slot_f1": Metric("Slot F1", "%", lower_is_better=False),
-    "intent_accuracy": Metric("Intent accuracy", "%", lower_is_better=False),
-    "acc": Metric("Accuracy", "%", lower_is_better=False),
-    "acc_random_fallback": Metric("Accuracy, unparsed drawn", "%", lower_is_better=False),
-    "parse_fail": Metric("Answers not parsed", "%", lower_is_better=True),
-    "exist_match": Metric("Answer occurs", "%", lower_is_better=False),
-    "em": Metric("Exact match, SQuAD", "%", lower_is_better=False),
-    "f1": Metric("Word F1", "%", lower_is_better=False),
-    "prompt_strict": Metric("Prompts followed, strict", "%", lower_is_better=False),
-    "prompt_loose": Metric("Prompts followed, loose", "%", lower_is_better=False),
-    "instruction_strict": Metric("Instructions followed, strict", "%", lower_is_better=False),
-    "instruction_loose": Metric("Instructions followed, loose", "%", lower_is_better=False),
-    "refusal_rate": Metric("Refused", "%", lower_is_better=False),
-    "refusal_rate_opening": Metric("Refused from the start", "%", lower_is_better=False),
-    "bleu": Metric("BLEU", "BLEU", lower_is_better=False, top=100.0),
-    "slu_f1": Metric("SLU-F1", "%", lower_is_better=False),
-    "word_f1": Metric("Word-F1 of entities", "%", lower_is_better=False),
-    "char_f1": Metric("Character-F1 of entities", "%", lower_is_better=False),
-    "entity_f1": Metric("F1 of exact entities", "%", lower_is_better=False),
-    "pedant": Metric("Right answers, PEDANTS", "%", lower_is_better=False),
-    "judge_score": Metric("Grade by the judge", "of 5", lower_is_better=False, top=5.0),
-    "judge_fail": Metric("Answers not graded", "%", lower_is_better=True),
-    "ttft_ms_p50": Metric("Time to first token, median", "ms", lower_is_better=True),
-    "ttft_ms_p95": Metric("Time to first token, p95", "ms", lower_is_better=True),
-}
-
-TASKS = {
-    "transcribe": "Write down what was said",
-    "respond": "Say what is wanted",
-    LATENCY: "Answer quickly",
-}
+def build_grid(rows: Sequence[Row]) -> list[Group]:
+    """Arrange the rows over whole splits and benchmarks; slices are shown elsewhere."""
+    ordered = sorted((row for row in rows if row.slice is None), key=row_key)
+    return [_group(list(group)) for _, group in groupby(ordered, key=_heading)]
 
 
-def model_label(name: str) -> ModelLabel:
-    """The label of a model, known to this page or not."""
-    return MODELS.get(name, ModelLabel(name, name, ""))
+def _heading(row: Row) -> tuple[str, str]:
+    """A metric on the corpus, or all of a benchmark."""
+    task, split = split_task(row.task)
+    return (task, row.metric) if split else (task, "")
 
 
-def models_in(rows: Sequence[Row]) -> list[ModelLabel]:
-    """The models that have rows, in the order of the columns."""
-    names = {row.model for row in rows}
-    return [model_label(name) for name in sorted(names, key=_rank(MODELS))]
+def _group(rows: list[Row]) -> Group:
+    first = rows[0]
+    task, split = split_task(first.task)
+    lines = [list(group) for _, group in groupby(rows, key=lambda row: (row.metric, row.task))]
+    if split:
+        metric = metric_of(first.metric)
+        note = f"{TASKS.get(task, task)} · {metric.direction}"
+        return Group(metric.title, note, _lines(lines, rows, with_metric=False))
+    known = BENCHMARKS.get(task)
+    note = "batch 1" if task == LATENCY else known.description if known else ""
+    return Group(benchmark_title(task), note, _lines(lines, rows, with_metric=True))
 
 
-def build_grid(rows: Sequence[Row]) -> list[Section]:
-    """Arrange result rows by task, then metric, then split and slice."""
-    ordered = sorted(rows, key=_row_key)
+def _lines(lines: list[list[Row]], rows: list[Row], with_metric: bool) -> list[Line]:
     tops = {
-        name: _top([row for row in rows if row.metric == name])
+        name: scale_end([row for row in rows if row.metric == name])
         for name in {row.metric for row in rows}
     }
-    return [
-        Section(
-            TASKS.get(task, task),
-            [
-                _line(list(group), tops[metric])
-                for (metric, *_), group in groupby(
-                    of_task, key=lambda row: (row.metric, row.task, row.slice)
-                )
-            ],
-        )
-        for task, of_task in groupby(ordered, key=lambda row: task_of(row)[0])
-    ]
+    return [_line(line, tops[line[0].metric], with_metric) for line in lines]
 
 
-def task_of(row: Row) -> tuple[str, str]:
-    """Split a row's `<task>/<split>`; latency has no split."""
-    task, _, split = row.task.partition("/")
-    return task, split
+def scale_end(rows: Sequence[Row]) -> float:
+    """Where the scale of one metric ends: of errors and times at the largest interval."""
+    end = metric_of(rows[0].metric).top
+    return max(row.ci_high for row in rows) or 1.0 if end is None else end
 
 
-def format_value(value: float, metric: Metric) -> str:
-    """Write a value in its metric's unit, without the unit."""
-    if metric.unit == "%":
-        return f"{100 * value:.1f}"
-    return f"{value:,.0f}" if metric.unit == "ms" else f"{value:.2f}"
-
-
-def metric_of(name: str) -> Metric:
-    """How to show a metric, known to this page or not (then a share, higher is better)."""
-    return METRICS.get(name, Metric(name, "%", lower_is_better=False))
-
-
-def _top(rows: Sequence[Row]) -> float:
-    """The end of a metric's scale, one for all splits: the best there is where more is better."""
-    metric = metric_of(rows[0].metric)
-    if not metric.lower_is_better:
-        return metric.top
-    return max(row.ci_high for row in rows) or 1.0
-
-
-def _line(rows: list[Row], top: float) -> Line:
+def _line(rows: list[Row], top: float, with_metric: bool) -> Line:
     metric = metric_of(rows[0].metric)
     better = _better(rows, metric)
     return Line(
-        split=" ".join(filter(None, (task_of(rows[0])[1], rows[0].slice))),
+        label=metric.title if with_metric else benchmark_title(rows[0].task),
+        note=metric.direction if with_metric else "",
         metric=metric,
-        n=rows[0].n,
-        figures={row.model: _figure(row, metric, top, better, rows) for row in rows},
+        n=max(row.n for row in rows),
+        figures={row.model: build_figure(row, top, better, rows) for row in rows},
     )
 
 
-def _figure(row: Row, metric: Metric, top: float, better: Row | None, rows: list[Row]) -> Figure:
-    low, high = format_value(row.ci_low, metric), format_value(row.ci_high, metric)
+def build_figure(row: Row, top: float, better: Row | None, rows: Sequence[Row]) -> Figure:
+    """A cell, marked if it is `better`, clearly so if no rival's interval reaches its own."""
+    metric = metric_of(row.metric)
     return Figure(
         model=row.model,
         value=format_value(row.value, metric),
-        interval=f"{low}\u2009-\u2009{high}".replace("-", "\u2013"),
+        interval=format_interval(row.ci_low, row.ci_high, metric),
         seeds=" ".join(format_value(value, metric) for value in row.by_seed or ()),
-        position=round(row.value / top, 4),
-        low=round(row.ci_low / top, 4),
-        high=round(row.ci_high / top, 4),
+        position=_share(row.value, top),
+        low=_share(row.ci_low, top),
+        high=_share(row.ci_high, top),
         is_better=row is better,
-        is_clear=row is better and not _rivals_overlap(rows),
+        is_clear=row is better and not any(_overlap(row, other) for other in rivals(rows)),
     )
 
 
-def _better(rows: list[Row], metric: Metric) -> Row | None:
-    """The better of AuRA and the cascade; none where one is missing or they tie."""
-    rivals = _rivals(rows)
-    if len(rivals) < 2 or rivals[0].value == rivals[1].value:
+def format_interval(low: float, high: float, metric: Metric) -> str:
+    """Both ends of an interval, a thin space at each side of the dash."""
+    ends = format_value(low, metric), format_value(high, metric)
+    return "\N{THIN SPACE}\N{EN DASH}\N{THIN SPACE}".join(ends)
+
+
+def rivals(rows: Sequence[Row]) -> list[Row]:
+    """Rows of the models that have to hear and to answer."""
+    return [row for row in rows if row.model not in NOT_RIVALS]
+
+
+def _better(rows: Sequence[Row], metric: Metric) -> Row | None:
+    """The best of the rivals; none where there is but one, or two share the first place."""
+    found = sorted(rivals(rows), key=lambda row: row.value, reverse=not metric.lower_is_better)
+    if len(found) < 2 or found[0].value == found[1].value:
         return None
-    pick = min if metric.lower_is_better else max
-    return pick(rivals, key=lambda row: row.value)
+    return found[0]
 
 
-def _rivals_overlap(rows: list[Row]) -> bool:
-    one, other = _rivals(rows)
-    return one.ci_low <= other.ci_high and other.ci_low <= one.ci_high
+def _overlap(one: Row, other: Row) -> bool:
+    return one is not other and one.ci_low <= other.ci_high and other.ci_low <= one.ci_high
 
 
-def _rivals(rows: list[Row]) -> list[Row]:
-    return [row for row in rows if row.model in ("aura", "cascade")]
-
-
-def _row_key(row: Row) -> tuple[tuple[int, str], ...]:
-    task, split = task_of(row)
-    return (
-        _rank(TASKS)(task),
-        _rank(METRICS)(row.metric),
-        (0, split),
-        (0, row.slice or ""),
-        _rank(MODELS)(row.model),
-    )
-
-
-def _rank(known: Mapping[str, Any]) -> Callable[[str], tuple[int, str]]:
-    """Order names as in `known`, and strangers by name after them."""
-    order = {name: i for i, name in enumerate(known)}
-    return lambda name: (order.get(name, len(order)), name)
+def _share(value: float, top: float) -> float:
+    return round(min(max(value / top, 0.0), 1.0), 4)

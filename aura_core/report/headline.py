@@ -4,20 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aura_core.evaluation.table import Row
-from aura_core.report.grid import (
+from aura_core.report.labels import (
     LATENCY,
+    MODELS,
     Metric,
     ModelLabel,
     format_value,
     metric_of,
     model_label,
-    task_of,
+    preferred_split,
+    split_task,
 )
 
-# Split names that say most, best first; else the first split by name.
-_PREFERRED_SPLITS = ("heldout", "test", "validation")
 _CARDS = ("wer", "exact_match", "ttft_ms_p50")
-_RIVALS = ("aura", "cascade", "text")
+_SHOWN = ("aura", "bridge", "cascade", "text")
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,11 @@ def build_sentence(rows: Sequence[Row]) -> str:
     wer = _pick(rows, "wer")
     parts = []
     if "aura" in wer:
-        split = task_of(wer["aura"])[1]
+        split = split_task(wer["aura"].task)[1]
         parts.append(f"AuRA gets {100 * wer['aura'].value:.1f}% of the words wrong on {split}")
-        if "cascade" in wer:
-            parts[0] += f", the cascade {100 * wer['cascade'].value:.1f}%"
+        for rival in ("bridge", "cascade"):
+            if rival in wer:
+                parts[0] += f", {MODELS[rival].in_words} {100 * wer[rival].value:.1f}%"
     ttft = _pick(rows, "ttft_ms_p50")
     if {"aura", "cascade"} <= ttft.keys() and min(r.value for r in ttft.values()) > 0:
         times = ttft["cascade"].value / ttft["aura"].value
@@ -70,7 +71,7 @@ def _card(rows: Sequence[Row], name: str) -> Card | None:
     metric = metric_of(name)
     lead = found.get("aura") or next(iter(found.values()))
     top = max(row.value for row in found.values()) or 1.0
-    task, split = task_of(lead)
+    task, split = split_task(lead.task)
     return Card(
         metric=metric,
         where=split if task != LATENCY else "batch 1",
@@ -84,12 +85,13 @@ def _card(rows: Sequence[Row], name: str) -> Card | None:
 
 
 def _pick(rows: Sequence[Row], metric: str) -> dict[str, Row]:
-    """Rows of a metric by model, all of the split that says most."""
-    whole = [row for row in rows if row.slice is None and row.model in _RIVALS]
+    """Rows of a metric by model, all of the split that says most, or else of a benchmark."""
+    whole = [row for row in rows if row.slice is None and row.model in _SHOWN]
     of_metric = [row for row in whole if row.metric == metric]
-    splits = sorted({task_of(row)[1] for row in of_metric})
-    if not splits:
+    splits = [split for row in of_metric if (split := split_task(row.task)[1])]
+    if not of_metric:
         return {}
-    chosen = next((split for split in _PREFERRED_SPLITS if split in splits), splits[0])
-    picked = {row.model: row for row in of_metric if task_of(row)[1] == chosen}
-    return {model: picked[model] for model in _RIVALS if model in picked}
+    chosen = preferred_split(splits) if splits else ""
+    task = next(row.task for row in of_metric if split_task(row.task)[1] == chosen)
+    picked = {row.model: row for row in of_metric if row.task == task}
+    return {model: picked[model] for model in _SHOWN if model in picked}

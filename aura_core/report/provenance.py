@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aura_core.ablation import MAIN
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import Manifest, require_manifest
+from aura_core.evaluation.question_sets import BENCHMARK
+from aura_core.report.labels import benchmark_title, model_label
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,26 @@ TITLES = {
 
 def summarise_stages(inputs: Mapping[str, str]) -> list[StageSummary]:
     """Summarise the input artifacts (role -> URI), in the order of the road."""
+    students = [name for name in inputs if name.startswith(f"{MAIN}.")]
+    benchmarks = [name for name in inputs if name.startswith(BENCHMARK)]
+    *before, evaluation = TITLES
+    ordered = [*before, *students, *benchmarks, evaluation]
     return [
-        _summarise(require_manifest(inputs[stage]), title)
-        for stage, title in TITLES.items()
-        if stage in inputs
+        _summarise(require_manifest(inputs[name]), stage_title(name))
+        for name in ordered
+        if name in inputs
     ]
+
+
+def stage_title(name: str) -> str:
+    """What an input is called: a stage, a further student, or a benchmark."""
+    if name.startswith(BENCHMARK):
+        return benchmark_title(name.removeprefix(BENCHMARK))
+    _, *student = name.split(".")
+    if not student:
+        return TITLES.get(name, name)
+    model, seed = student
+    return f"{model_label(model).title}, seed {seed}"
 
 
 def library_versions(inputs: Mapping[str, str]) -> dict[str, str]:

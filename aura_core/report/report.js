@@ -34,6 +34,6 @@ if (chips) {
     if (split === undefined) return;
     for (const chip of chips.children) chip.setAttribute("aria-pressed", chip === event.target);
     for (const sample of document.querySelectorAll(".sample"))
-      sample.hidden = split !== "" && sample.dataset.split !== split;
+      sample.hidden = split !== "" && sample.dataset.where !== split;
   });
 }

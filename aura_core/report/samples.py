@@ -1,146 +1,190 @@
-"""Utterances to listen to, with what each model made of them."""
+"""Utterances to listen to, with what each model made of them: the most telling first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from aura_core.artifacts import store
-from aura_core.corpus.table import decode_audio, read_table
-from aura_core.evaluation.meaning import are_meanings
-from aura_core.evaluation.predictions import Prediction, read_predictions
+import numpy as np
+from numpy.typing import NDArray
+
+from aura_core.benchmarks.item_table import find_items
+from aura_core.corpus.table import SAMPLE_RATE, decode_audio, read_table
+from aura_core.evaluation.prediction_files import Answers, benchmark_names
+from aura_core.evaluation.predictions import Prediction
+from aura_core.evaluation.question_sets import BENCHMARK, CORPUS, TRANSCRIPTION
+from aura_core.instructions import TRANSCRIBE
+from aura_core.report.answers import Answer, build_answer
 from aura_core.report.clips import audio_data_uri, waveform
-from aura_core.report.differences import Difference, compare_meanings, compare_words
-from aura_core.report.grid import MODELS, ModelLabel, model_label
+from aura_core.report.disagreement import disagreements
+from aura_core.report.labels import benchmark_title
 
-# (model, split, task) -> utterance id -> prediction
-Predictions = dict[tuple[str, str, str], dict[str, Prediction]]
-
-
-@dataclass(frozen=True)
-class Output:
-    """One model's answer, word by word beside the reference."""
-
-    model: ModelLabel
-    differences: list[Difference]
-    is_exact: bool
-    transcript: str | None  # what a cascade's LLM was given
+# A page is not the place for minutes of audio.
+MAX_SHOWN_S = 60.0
+# One in so many samples is one where the models agree most.
+_AGREEING = 4
+# Below it the models are said to agree.
+AGREEMENT = 0.05
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One task of a sample."""
+class Clip:
+    """What was said, from the corpus or a benchmark."""
 
-    task: str
-    instruction: str
-    reference: str
-    is_meaning: bool
-    outputs: list[Output]
+    id: str
+    text: str
+    asked: str
+    speaker: str | None
+    duration_s: float
+    flac: bytes
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One utterance of the page."""
+    """One utterance of the page; `where` is its split or benchmark."""
 
     id: str
-    split: str
-    speaker: str | None
+    where: str
+    facts: list[str]
     duration_s: float
+    shown_s: float
+    spoken: str | None  # None where a task shows it as its reference
+    disagreement: float
     audio_uri: str
     waveform: list[float]
     answers: list[Answer]
 
-
-def read_all_predictions(evaluate_uri: str) -> Predictions:
-    """Every `predictions/<model>.<split>.<task>.jsonl` of an evaluation."""
-    folder = store.join(evaluate_uri, "predictions")
-    found: Predictions = {}
-    for name in store.list_names(folder):
-        model, _, rest = name.removesuffix(".jsonl").partition(".")
-        split, _, task = rest.rpartition(".")
-        predictions = read_predictions(store.join(folder, name))
-        found[model, split, task] = {prediction.id: prediction for prediction in predictions}
-    return found
+    @property
+    def agrees(self) -> bool:
+        """Whether the models say much the same."""
+        return self.disagreement < AGREEMENT
 
 
-def build_samples(ingest_uri: str, predictions: Predictions, wanted: int) -> list[Sample]:
-    """Build up to `wanted` samples, the splits taking turns.
+def build_samples(inputs: Mapping[str, str], answers: Answers, wanted: int) -> list[Sample]:
+    """Build up to `wanted` samples, splits and benchmarks taking turns.
 
-    Within a split they are spaced evenly over the ids, blind to the results.
+    Of each those on which the models disagree most, and one in four on which they agree most;
+    in that order.
     """
-    ids_by_split: dict[str, set[str]] = {}
-    for (_, split, _), by_id in predictions.items():
-        ids_by_split.setdefault(split, set()).update(by_id)
-    chosen = choose_ids({split: sorted(ids) for split, ids in ids_by_split.items()}, wanted)
+    places = _places(answers, benchmark_names(inputs))
+    told = {place: _disagreements(tasks, answers) for place, tasks in places.items()}
+    counts = share_places({place: len(found) for place, found in told.items()}, wanted)
     samples = []
-    for split, ids in chosen.items():
-        rows = {row["id"]: row for row in read_table(ingest_uri, splits=[split]).to_pylist()}
-        samples += [_sample(rows[i], split, predictions) for i in ids if i in rows]
-    return samples
+    for place, count in counts.items():
+        chosen = choose_ids(told[place], count)
+        clips = {clip.id: clip for clip in _read_clips(inputs, place, chosen)}
+        samples += [
+            _sample(clips[i], place, told[place][i], places[place], answers)
+            for i in chosen
+            if i in clips
+        ]
+    return sorted(samples, key=lambda sample: -sample.disagreement)
 
 
-def choose_ids(ids_by_split: Mapping[str, Sequence[str]], wanted: int) -> dict[str, list[str]]:
-    """Share `wanted` places over the splits; a small split leaves its places to the others."""
-    places = dict.fromkeys(sorted(ids_by_split), 0)
+def share_places(sizes: Mapping[str, int], wanted: int) -> dict[str, int]:
+    """Share `wanted` places; a small set leaves its places to the others."""
+    places = dict.fromkeys(sorted(sizes), 0)
     left = wanted
     while left > 0:
-        open_splits = [split for split in places if places[split] < len(ids_by_split[split])]
-        if not open_splits:
+        open_sets = [name for name in places if places[name] < sizes[name]]
+        if not open_sets:
             break
-        for split in open_splits[:left]:
-            places[split] += 1
-        left -= len(open_splits[:left])
-    return {
-        split: [ids_by_split[split][i * len(ids_by_split[split]) // n] for i in range(n)]
-        for split, n in places.items()
-        if n
-    }
+        for name in open_sets[:left]:
+            places[name] += 1
+        left -= len(open_sets[:left])
+    return {name: count for name, count in places.items() if count}
 
 
-def _sample(row: Mapping[str, Any], split: str, predictions: Predictions) -> Sample:
-    audio = decode_audio(row["audio"]["bytes"])
-    tasks = [task for task in ("transcribe", "respond") if _models(predictions, split, task, row)]
+def choose_ids(told: Mapping[str, float], count: int) -> list[str]:
+    """The most disputed ids, and a quarter of the least disputed, spaced over equals."""
+    ordered = sorted(told, key=lambda i: (-told[i], i))
+    agreeing = [i for i in ordered if told[i] < AGREEMENT]
+    wanted = min(count // _AGREEING, len(agreeing))
+    quiet = [agreeing[place * len(agreeing) // wanted] for place in range(wanted)]
+    loud = [i for i in ordered if i not in quiet][: count - wanted]
+    return [*loud, *quiet]
+
+
+def _places(answers: Answers, benchmarks: Sequence[str]) -> dict[str, list[str]]:
+    """A split or `benchmark.<name>` -> the tasks that are asked of its utterances."""
+    places: dict[str, list[str]] = {}
+    for task in answers:
+        _, _, split = task.partition("/")
+        # What an ASR hears of a benchmark stands beside the cascade's answer anyway.
+        if split not in benchmarks:
+            places.setdefault(split or f"{BENCHMARK}{task}", []).append(task)
+    # First what was said, then what was answered.
+    return {place: sorted(tasks, reverse=True) for place, tasks in places.items()}
+
+
+def _disagreements(tasks: Sequence[str], answers: Answers) -> dict[str, float]:
+    """Utterance -> mean over the tasks that were asked of it."""
+    found: dict[str, list[float]] = {}
+    for task in tasks:
+        by_model = {model: seeds[0] for model, seeds in answers[task].items()}
+        for id_, value in disagreements(task, by_model).items():
+            found.setdefault(id_, []).append(value)
+    return {id_: float(np.mean(values)) for id_, values in found.items()}
+
+
+def _read_clips(inputs: Mapping[str, str], place: str, ids: Sequence[str]) -> list[Clip]:
+    if place.startswith(BENCHMARK):
+        items = find_items(inputs[place], ids)
+        return [
+            Clip(item.id, item.text, item.prompt_text, None, item.duration_s, item.audio)
+            for item in items
+        ]
+    rows = read_table(inputs[CORPUS], splits=[place]).to_pylist()
+    return [
+        Clip(
+            id=row["id"],
+            text=row["text"],
+            asked=row["instruction"] or "",
+            speaker=row["speaker"],
+            duration_s=row["duration_s"],
+            flac=row["audio"]["bytes"],
+        )
+        for row in rows
+        if row["id"] in ids
+    ]
+
+
+def _sample(
+    clip: Clip, place: str, disagreement: float, tasks: Sequence[str], answers: Answers
+) -> Sample:
+    audio: NDArray[np.float32] = decode_audio(clip.flac)[: int(MAX_SHOWN_S * SAMPLE_RATE)]
+    asked = {task: _asked(task, clip.id, answers) for task in tasks}
+    shown = {task: by_model for task, by_model in asked.items() if by_model}
+    first = next(iter(next(iter(shown.values())).values()))
+    wanted = {p.references[0] for by_model in shown.values() for p in by_model.values()}
     return Sample(
-        id=row["id"],
-        split=split,
-        speaker=row["speaker"],
-        duration_s=row["duration_s"],
+        id=clip.id,
+        where=benchmark_title(place.removeprefix(BENCHMARK))
+        if place.startswith(BENCHMARK)
+        else place,
+        facts=[clip.speaker] if clip.speaker else _facts(first),
+        duration_s=clip.duration_s,
+        shown_s=len(audio) / SAMPLE_RATE,
+        spoken=None if clip.text in wanted else clip.text,
+        disagreement=disagreement,
         audio_uri=audio_data_uri(audio),
         waveform=waveform(audio),
-        answers=[_answer(row, split, task, predictions) for task in tasks],
-    )
-
-
-def _models(
-    predictions: Predictions, split: str, task: str, row: Mapping[str, Any]
-) -> dict[str, Prediction]:
-    return {
-        model: predictions[model, split, task][row["id"]]
-        for model in MODELS
-        if row["id"] in predictions.get((model, split, task), {})
-    }
-
-
-def _answer(row: Mapping[str, Any], split: str, task: str, predictions: Predictions) -> Answer:
-    by_model = _models(predictions, split, task, row)
-    reference = next(iter(by_model.values())).references[0]
-    is_meaning = task == "respond" and are_meanings([reference])
-    compare = compare_meanings if is_meaning else compare_words
-    return Answer(
-        task=task,
-        instruction="Transcribe." if task == "transcribe" else row["instruction"] or "",
-        reference=reference,
-        is_meaning=is_meaning,
-        outputs=[
-            _output(model, prediction, compare(reference, prediction.prediction))
-            for model, prediction in by_model.items()
+        answers=[
+            build_answer(task, _instruction(task, clip), by_model)
+            for task, by_model in shown.items()
         ],
     )
 
 
-def _output(model: str, prediction: Prediction, differences: list[Difference]) -> Output:
-    return Output(
-        model=model_label(model),
-        differences=differences,
-        is_exact=all(difference.kind == "equal" for difference in differences),
-        transcript=prediction.transcript,
-    )
+def _instruction(task: str, clip: Clip) -> str:
+    return TRANSCRIBE if task.startswith(f"{TRANSCRIPTION}/") else clip.asked
+
+
+def _asked(task: str, id_: str, answers: Answers) -> dict[str, Prediction]:
+    """Each model's prediction; of several seeds the first one's."""
+    return {model: seeds[0][id_] for model, seeds in answers[task].items() if id_ in seeds[0]}
+
+
+def _facts(prediction: Prediction) -> list[str]:
+    """How it was spoken, where the item says so."""
+    return [
+        str(prediction.extra[key]) for key in ("condition", "speaker") if key in prediction.extra
+    ]

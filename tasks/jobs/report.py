@@ -6,8 +6,13 @@ python -m tasks.jobs.report --spec URI
 from typing import Any
 
 from aura_core.artifacts import store
+from aura_core.artifacts.manifest import require_manifest
 from aura_core.config import ReportConfig
+from aura_core.evaluation import result_export
+from aura_core.evaluation.prediction_files import primary_metrics
+from aura_core.evaluation.table import read_differences, read_results
 from aura_core.pipeline import StageSpec
+from aura_core.report import markdown
 from aura_core.report.page import render_report
 from tasks.jobs import driver
 
@@ -15,11 +20,25 @@ NAME = "report.html"
 
 
 def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
-    """Make the artifact of a report: one HTML file."""
+    """Make the artifact of a report: the page, and its figures as Parquet and Markdown."""
     config = driver.spec_config(spec, ReportConfig)
     html = render_report(spec.inputs, config, spec.fingerprint)
+    evaluate = spec.inputs["evaluate"]
+    rows = read_results(evaluate)
+    result_export.write_parquet(
+        store.join(spec.uri, result_export.NAME),
+        rows,
+        require_manifest(evaluate),
+        spec.fingerprint,
+        spec.input_fingerprints,
+    )
+    text = markdown.render_markdown(
+        rows, read_differences(evaluate), primary_metrics(rows), spec.fingerprint
+    )
+    store.write_text(store.join(spec.uri, markdown.NAME), text)
     store.write_text(store.join(spec.uri, NAME), html)
-    return [NAME], {"size_bytes": len(html.encode())}, {}
+    counts = {"figures": len(rows), "size_bytes": len(html.encode())}
+    return [NAME, result_export.NAME, markdown.NAME], counts, {}
 
 
 if __name__ == "__main__":

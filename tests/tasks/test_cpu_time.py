@@ -8,10 +8,10 @@ import psutil
 
 from tasks.cpu_time import CpuTime
 
-# Burns a second, in a grandchild whose parent is killed before it can wait.
+# Burns more than a second, in a grandchild whose parent is killed before it can wait.
 GRANDCHILD = """
 import subprocess, sys, time
-burn = "import time\\nwhile time.process_time() < 1: sum(range(1000))\\ntime.sleep(30)"
+burn = "import time\\nwhile time.process_time() < 1.2: sum(range(1000))\\ntime.sleep(30)"
 child = subprocess.Popen([sys.executable, "-c", burn])
 while sum(__import__("psutil").Process(child.pid).cpu_times()[:2]) < 1: time.sleep(0.05)
 time.sleep(0.6)

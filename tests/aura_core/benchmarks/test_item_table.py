@@ -6,7 +6,7 @@ import pytest
 
 from aura_core.benchmarks import item_table
 from aura_core.benchmarks.item import BenchmarkItem
-from aura_core.benchmarks.item_table import read_items, read_texts, write_items
+from aura_core.benchmarks.item_table import find_items, read_items, read_texts, write_items
 from aura_core.corpus.source_item import Rejection
 from aura_core.corpus.table import decode_audio
 from aura_core.errors import AuraError
@@ -34,6 +34,12 @@ def test_an_item_comes_back_as_it_was(tmp_path, item):
     expected = item(extra={**item().extra, "duration_s": 0.5}, duration_s=0.5)
     assert replace(back["q0"], audio=b"") == replace(expected, audio=b"")
     assert (back["q1"].choices, back["q1"].prompt_text) == (None, "")
+
+
+def test_items_are_found_by_their_ids_and_no_ids_are_no_items(tmp_path, item):
+    write_items(str(tmp_path), [item(number) for number in range(5)])
+    assert {each.id for each in find_items(str(tmp_path), ["q1", "q3", "gone"])} == {"q1", "q3"}
+    assert find_items(str(tmp_path), []) == []
 
 
 @pytest.mark.parametrize(

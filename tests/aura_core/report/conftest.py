@@ -6,13 +6,17 @@ import pytest
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import Manifest, provenance, write_manifest
+from aura_core.benchmarks.item import BenchmarkItem
+from aura_core.benchmarks.item_table import write_items
 from aura_core.corpus.table import encode_audio, write_table
 from aura_core.evaluation.predictions import Prediction, write_predictions
-from aura_core.evaluation.table import Row, write_results
+from aura_core.evaluation.table import Difference, Row, write_results
 from aura_core.recipes import smoke
 
 STAGES = ("ingest", "teacher_cache", "text_lora", "distil", "evaluate")
 SPLITS = {"heldout": 5, "voice": 3}
+BENCHMARK = "spoken_choice"
+CONDITIONS = ("clean", "noise 20 dB", "noise 10 dB", "noise 5 dB")
 
 
 def tone(duration_s: float, pitch_hz: float) -> np.ndarray:
@@ -24,6 +28,8 @@ def tone(duration_s: float, pitch_hz: float) -> np.ndarray:
 
 
 def utterance(split: str, number: int, text: str, response: str | None) -> dict:
+    if response and number % 2:
+        response = response.replace("switch", "dim")
     flac, digest = encode_audio(tone(0.6 + 0.1 * number, 110 + 20 * number))
     return {
         "id": f"{split}-{number}", "text": text, "instruction": "What is wanted?",
@@ -61,13 +67,17 @@ def build(root: str, text: str, response: str | None, phase: str, reason: str) -
         store.join(uris["text_lora"], "metrics.jsonl"), training_metrics((), ("text",))
     )
     _evaluation(uris["evaluate"], rows)
+    uris[f"benchmark.{BENCHMARK}"] = store.join(root, "benchmark")
+    _benchmark(uris[f"benchmark.{BENCHMARK}"], uris["evaluate"], text)
     config = smoke()
-    for stage, uri in uris.items():
+    for name, uri in uris.items():
+        stage, _, benchmark = name.partition(".")
+        settings = {"name": benchmark} if benchmark else getattr(config, stage).identity()
         write_manifest(
             uri,
             Manifest(
-                stage=stage, stage_version=1, fingerprint=store.xxh3(stage.encode()) * 2,
-                identity={**getattr(config, stage).identity(), "note": reason}, inputs={},
+                stage=stage, stage_version=1, fingerprint=store.xxh3(name.encode()) * 2,
+                identity={**settings, "note": reason}, inputs={} if stage != "evaluate" else uris,
                 files=[], counts={"utterances": 8}, metrics={"parity": {"layer_04": 0.9571}},
                 provenance=provenance(),
             ),
@@ -95,11 +105,25 @@ def _evaluation(uri: str, rows: list[dict]) -> None:
                 path = f"predictions/{model}.{split}.{name}.jsonl"
                 if predictions:
                     write_predictions(store.join(uri, path), predictions)
+                # Another student of an ablation, which hears as AuRA does.
+                if predictions and model == "aura":
+                    further = path.replace("aura.", "bridge-seed-0.")
+                    write_predictions(store.join(uri, further), predictions)
         figures.append(
             Row(model=model, task="latency", metric="ttft_ms_p50", value=100 + 900 * error,
                 ci_low=90, ci_high=400, n=3)
         )  # fmt: skip
-    write_results(uri, figures)
+    figures += [
+        Row(model=model, task=BENCHMARK, metric="acc", value=0.5, ci_low=0.2, ci_high=0.8, n=2,
+            slice=cut)
+        for model in ("aura", "cascade", "text")
+        for cut in (None, *(f"condition={condition}" for condition in CONDITIONS))
+    ]  # fmt: skip
+    loss = Difference(
+        model="aura", other="cascade", task="transcribe/heldout", metric="wer", value=0.2,
+        ci_low=0.1, ci_high=0.3, p_value=0.01, n=5,
+    )  # fmt: skip
+    write_results(uri, figures, [loss])
     timings = [
         {"model": m, "id": str(i), "duration_s": 1.0, "ttft_ms": base + i}
         for i in range(3)
@@ -108,6 +132,27 @@ def _evaluation(uri: str, rows: list[dict]) -> None:
     store.write_text(
         store.join(uri, "latency.jsonl"), "".join(json.dumps(line) + "\n" for line in timings)
     )
+
+
+def _benchmark(uri: str, evaluate_uri: str, text: str) -> None:
+    flac, _ = encode_audio(tone(0.7, 150))
+    items = [
+        BenchmarkItem(
+            id=f"choice-{number}", text=f"Which one, {text}?", prompt_text="Choose.",
+            references=("A",), audio=flac, choices={"A": text, "B": "other"},
+            extra={"condition": CONDITIONS[number]},
+        )
+        for number in range(len(CONDITIONS))
+    ]  # fmt: skip
+    write_items(uri, items)
+    for model, said in {"aura": "B", "cascade": "A", "text": "A"}.items():
+        predictions = [
+            Prediction(id=item.id, references=item.references, prediction=said,
+                       choices=item.choices, extra=item.extra)
+            for item in items
+        ]  # fmt: skip
+        path = f"predictions/{model}.{BENCHMARK}.jsonl"
+        write_predictions(store.join(evaluate_uri, path), predictions)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
-from aura_core.evaluation.scorers.table import SCORERS
 from aura_core.evaluation.table import Row
-from aura_core.report.grid import METRICS, build_grid, models_in
+from aura_core.report.grid import build_grid
 
 
 def row(model, value, low, high, *of):
@@ -48,42 +47,46 @@ def test_a_metric_has_one_scale_for_all_splits():
     assert [line.figures["aura"].position for line in lines] == [0.25, 0.25]
 
 
-def test_values_are_written_in_their_unit():
-    wer = figures(row("aura", 0.1234, 0.1, 0.2))["aura"]
-    ttft = figures(row("aura", 1234.4, 900, 2000, "ttft_ms_p50", "latency"))["aura"]
-    assert (wer.value, ttft.value) == ("12.3", "1,234")
-
-
-def test_models_metrics_and_splits_keep_their_order():
+def test_metrics_of_the_corpus_come_first_then_benchmarks_then_latency():
     rows = [
-        row("text", 1, 1, 1), row("zebra", 1, 1, 1), row("aura", 1, 1, 1),
         row("aura", 1, 1, 1, "ttft_ms_p50", "latency"),
+        row("aura", 1, 1, 1, "parse_fail", "spoken_choice"),
+        row("aura", 1, 1, 1, "acc", "spoken_choice"),
         row("aura", 1, 1, 1, "exact_match", "respond/heldout"),
+        row("aura", 1, 1, 1, "wer", "transcribe/voice"),
+        row("aura", 1, 1, 1),
     ]  # fmt: skip
-    assert [model.name for model in models_in(rows)] == ["aura", "text", "zebra"]
-    assert [s.lines[0].metric.unit for s in build_grid(rows)] == ["%", "%", "ms"]
+    groups = build_grid(rows)
+    assert [[line.label for line in group.lines] for group in groups] == [
+        ["heldout", "voice"],
+        ["heldout"],
+        ["Accuracy", "Answers not parsed"],
+        ["Time to first token, median"],
+    ]
+    assert [group.title for group in groups] == [
+        "Word error rate", "Exact match", "Embedded: multiple choice", "Time to first token",
+    ]  # fmt: skip
 
 
-def test_a_slice_has_a_line_of_its_own():
+def test_a_benchmark_nobody_knows_stands_under_its_own_name():
+    assert build_grid([row("aura", 1, 1, 1, "acc", "mine")])[0].title == "mine"
+
+
+def test_slices_are_shown_elsewhere():
     whole = row("aura", 0.5, 0.2, 2.0)
     noisy = whole.model_copy(update={"slice": "snr_db=5", "value": 0.9})
-    lines = build_grid([noisy, whole])[0].lines
-    assert [(line.split, line.figures["aura"].value) for line in lines] == [
-        ("heldout", "50.0"),
-        ("heldout snr_db=5", "90.0"),
-    ]
+    assert [line.figures["aura"].value for line in build_grid([noisy, whole])[0].lines] == ["50.0"]
+    assert build_grid([noisy]) == []
 
 
-def test_a_metric_with_a_scale_of_its_own_is_no_percentage():
-    bleu = figures(row("aura", 25.0, 20.0, 30.0, "bleu", "covost2"))["aura"]
-    judge = figures(row("aura", 4.0, 3.5, 4.5, "judge_score", "alpacaeval"))["aura"]
-    assert (bleu.value, bleu.position) == ("25.00", 0.25)
-    assert (judge.value, judge.position) == ("4.00", 0.8)
+def test_a_bridge_that_is_best_is_marked_as_such():
+    found = figures(
+        row("aura", 0.3, 0.2, 0.4), row("cascade", 0.2, 0.1, 0.3), row("bridge", 0.01, 0.0, 0.02)
+    )
+    assert [m for m, figure in found.items() if figure.is_better] == ["bridge"]
+    assert found["bridge"].is_clear
 
 
-def test_the_page_knows_every_metric_of_every_scorer():
-    # Those that need somebody else to score are named by hand.
-    found = {"pedant", "judge_score", "judge_fail", "slot_f1", "intent_accuracy"}
-    for name in SCORERS.keys() - {"pedant", "judge"}:
-        found |= SCORERS[name].score([]).keys()
-    assert found <= METRICS.keys()
+def test_a_figure_beyond_the_scale_stays_on_it():
+    found = figures(row("aura", 1.2, -0.1, 1.4, "acc", "spoken_choice"))["aura"]
+    assert (found.low, found.position, found.high) == (0, 1, 1)

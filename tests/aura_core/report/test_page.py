@@ -84,6 +84,16 @@ def test_figures_table_and_samples_are_there(html):
     assert "from “turn the lamp on 0”" in html
 
 
+def test_differences_slices_quality_and_intents_are_there(html):
+    assert "AuRA loses 1 of 1" in html
+    assert "word error rate on heldout (<b>+20.0</b> points" in html
+    assert "Embedded: multiple choice, by condition" in html
+    assert html.count('class="figures small"') == 2
+    assert re.search(r'id="quality".*?<svg.*?time to first token', html, re.DOTALL)
+    assert 'title="dim → dim: 2"' in html
+    assert "Which one, turn the lamp on?" in html
+
+
 def test_what_ran_is_there(html):
     assert "f00d" * 3 in html
     assert "empty file" in html

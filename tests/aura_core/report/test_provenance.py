@@ -1,7 +1,7 @@
 import json
 
 from aura_core.artifacts import store
-from aura_core.report.provenance import flatten, rejections, summarise_stages
+from aura_core.report.provenance import flatten, rejections, stage_title, summarise_stages
 
 
 def test_settings_are_flattened_to_paths():
@@ -24,7 +24,13 @@ def test_rejections_are_counted_by_reason(tmp_path):
 def test_stages_are_summarised_in_the_order_of_the_road(report_inputs):
     stages = summarise_stages(report_inputs)
     assert [stage.title for stage in stages] == [
-        "Ingest", "Teacher cache", "Text LoRA", "Distillation", "Evaluation",
+        "Ingest", "Teacher cache", "Text LoRA", "Distillation", "Embedded: multiple choice",
+        "Evaluation",
     ]  # fmt: skip
     assert stages[1].settings["teacher"] == "pinned:whisper-tiny.en"
     assert stages[1].metrics == {"parity.layer_04": "0.9571"}
+
+
+def test_further_students_and_benchmarks_have_titles():
+    assert stage_title("distil.bridge.2") == "Bridge, seed 2"
+    assert stage_title("benchmark.spoken_facts") == "Embedded: facts"

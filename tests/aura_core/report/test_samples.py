@@ -1,26 +1,54 @@
-from aura_core.report.samples import build_samples, choose_ids, read_all_predictions
+from aura_core.evaluation.prediction_files import read_answers
+from aura_core.report.samples import build_samples, choose_ids, share_places
 
 
-def test_the_splits_take_turns_and_a_small_one_gives_its_places_away():
-    ids = {"a": ["a0"], "b": [f"b{i}" for i in range(10)], "c": [f"c{i}" for i in range(10)]}
-    chosen = choose_ids(ids, 8)
-    assert {split: len(found) for split, found in chosen.items()} == {"a": 1, "b": 4, "c": 3}
-    assert chosen["b"] == ["b0", "b2", "b5", "b7"]
+def samples(inputs, wanted):
+    return build_samples(inputs, read_answers(inputs["evaluate"], inputs), wanted)
 
 
-def test_more_samples_than_utterances_gives_all():
-    assert choose_ids({"a": ["x", "y"]}, 20) == {"a": ["x", "y"]}
-    assert choose_ids({}, 20) == {}
+def test_sets_take_turns_and_a_small_one_gives_its_places_away():
+    assert share_places({"a": 1, "b": 10, "c": 10}, 8) == {"a": 1, "b": 4, "c": 3}
+    assert share_places({"a": 2}, 20) == {"a": 2}
+    assert share_places({}, 20) == {}
+
+
+def test_the_most_disputed_come_first_and_some_on_which_all_agree():
+    told = {f"loud{n}": 0.5 - 0.01 * n for n in range(8)} | {f"quiet{n}": 0.0 for n in range(8)}
+    assert choose_ids(told, 8) == [
+        "loud0", "loud1", "loud2", "loud3", "loud4", "loud5", "quiet0", "quiet4",
+    ]  # fmt: skip
+
+
+def test_where_nothing_agrees_only_the_disputed_are_left():
+    assert choose_ids({"a": 0.3, "b": 0.4}, 8) == ["b", "a"]
+    assert choose_ids({"a": 0.0}, 1) == ["a"]
 
 
 def test_a_sample_holds_every_task_and_model(report_inputs):
-    predictions = read_all_predictions(report_inputs["evaluate"])
-    samples = build_samples(report_inputs["ingest"], predictions, 4)
-    assert [sample.split for sample in samples] == ["heldout", "heldout", "voice", "voice"]
-    transcribe, respond = samples[0].answers
-    assert (transcribe.task, respond.task) == ("transcribe", "respond")
+    found = {s.id: s for s in samples(report_inputs, 8)}
+    sample = next(s for s in found.values() if s.where == "heldout")
+    transcribe, respond = sample.answers
+    assert (transcribe.instruction, respond.instruction) == ("Transcribe.", "What is wanted?")
     assert respond.is_meaning
-    assert [output.model.name for output in respond.outputs] == ["aura", "cascade", "text"]
-    assert [output.transcript for output in respond.outputs] == [None, "turn the lamp on 0", None]
+    assert [o.model.name for o in respond.outputs] == ["aura", "bridge", "cascade", "text"]
+    number = sample.id.rpartition("-")[2]
+    assert [o.transcript for o in respond.outputs] == [
+        None, None, f"turn the lamp on {number}", None,
+    ]  # fmt: skip
     assert transcribe.outputs[0].differences[-1].kind == "insert"
-    assert samples[0].audio_uri.startswith("data:audio/mpeg")
+    assert sample.spoken is None
+    assert sample.audio_uri.startswith("data:audio/mpeg")
+
+
+def test_benchmarks_are_heard_too(report_inputs):
+    found = [s for s in samples(report_inputs, 8) if s.where == "Embedded: multiple choice"]
+    assert len(found) == 3
+    assert found[0].spoken.startswith("Which one")
+    assert found[0].facts == ["clean"]
+    assert found[0].answers[0].reference == "A: turn the lamp on"
+
+
+def test_samples_are_sorted_by_disagreement(report_inputs):
+    values = [s.disagreement for s in samples(report_inputs, 8)]
+    assert values == sorted(values, reverse=True)
+    assert len(values) == 8

@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from aura_core.artifacts import store
@@ -58,13 +59,22 @@ def drive(spec):
     )
 
 
-def test_the_driver_publishes_one_page(spec):
+def test_the_driver_publishes_the_page_and_its_tables(spec):
     done = drive(spec)
     assert done.returncode == 0, done.stderr
     manifest = read_manifest(spec.uri)
-    assert [entry.path for entry in manifest.files] == ["report.html"]
+    assert [entry.path for entry in manifest.files] == [
+        "report.html", "results.md", "results.parquet",
+    ]  # fmt: skip
     html = store.read_text(store.join(spec.uri, "report.html"))
-    assert manifest.counts == {"size_bytes": len(html.encode())}
+    assert manifest.counts == {"figures": 1, "size_bytes": len(html.encode())}
+    assert "| heldout | 50.0 (50.0 to 50.0) | 1 |" in store.read_text(
+        store.join(spec.uri, "results.md")
+    )
+    (row,) = pq.read_table(store.join(spec.uri, "results.parquet")).to_pylist()
+    assert (row["value"], row["report"], dict(row["inputs"])["ingest"]) == (
+        0.5, "1" * 64, "0" * 64,
+    )  # fmt: skip
     assert html.startswith("<!doctype html>")
     assert "press one" in html
 

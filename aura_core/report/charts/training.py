@@ -1,41 +1,32 @@
-"""The figures: inline SVG that takes its colours from the page, so it follows light and dark.
+"""Figures of training: loss terms, distillation by block, likeness of blocks and layers."""
 
-matplotlib knows no CSS variables: it draws in stand-in colours, which are
-replaced in the SVG text afterwards.
-"""
-
-import io
-import re
 from collections.abc import Mapping, Sequence
-from statistics import median
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from aura_core.report.charts.style import (
+    ASR,
+    AURA,
+    CASCADE,
+    INK,
+    MUTED,
+    TEXT,
+    WIDTH_IN,
+    canvas,
+    style,
+    svg_text,
+)
 from aura_core.report.history import History, Series
 
-INK, MUTED, LINE = "#0a0b01", "#0a0b02", "#0a0b03"
-AURA, CASCADE, TEXT, ASR = "#0a0b04", "#0a0b05", "#0a0b06", "#0a0b07"
-MODEL_COLOURS = {"aura": AURA, "cascade": CASCADE, "text": TEXT, "asr": ASR}
-_CSS = {
-    INK: "var(--ink)", MUTED: "var(--muted)", LINE: "var(--line)",
-    AURA: "var(--aura)", CASCADE: "var(--cascade)", TEXT: "var(--text)", ASR: "var(--asr)",
-}  # fmt: skip
-# matplotlib types its settings by literal names, which a merged dict cannot keep.
-_STYLE: Any = {
-    "svg.fonttype": "none", "text.parse_math": False, "font.size": 10, "font.family": "sans-serif",
-    "axes.edgecolor": LINE, "axes.labelcolor": MUTED, "text.color": INK,
-    "xtick.color": MUTED, "ytick.color": MUTED, "axes.grid": True, "axes.grid.axis": "y",
-    "grid.color": LINE, "grid.linewidth": 0.7, "axes.axisbelow": True,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.spines.left": False,
-    "xtick.major.size": 0, "ytick.major.size": 0, "lines.solid_capstyle": "round",
-}  # fmt: skip
 # The mean of a step reaches so small a share of the run to each side.
 _STEPS_PER_REACH = 40
+# A term this many times as large as another gets a logarithmic axis.
+_LINEAR_UP_TO = 8.0
 
 
 def loss_chart(history: History, name: str) -> str:
@@ -46,40 +37,48 @@ def loss_chart(history: History, name: str) -> str:
         "CTC": ("ctc", TEXT),
         "moments": ("moments", ASR),
     }
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
-        figure, axes = _canvas()
-        for label, (metric, colour) in terms.items():
-            series = history.series(metric)
-            if any(value for _, value in series):
-                _curve(axes, series, colour, label)
+    with style(name):
+        figure, axes = canvas()
+        drawn = {label: (history.series(metric), ink) for label, (metric, ink) in terms.items()}
+        drawn = {label: (s, ink) for label, (s, ink) in drawn.items() if any(v for _, v in s)}
+        for label, (series, ink) in drawn.items():
+            _curve(axes, series, ink, label)
+        _scale(axes, [series for series, _ in drawn.values()])
         _mark_phases(axes, history)
-        axes.legend(frameon=False, loc="upper right", fontsize=9, labelcolor=MUTED)
+        figure.legend(
+            frameon=False,
+            loc="outside lower center",
+            fontsize=9,
+            labelcolor=MUTED,
+            ncols=len(terms),
+        )
         axes.set_xlabel("step")
-        return _svg(figure, name)
+        return svg_text(figure, name)
 
 
 def block_chart(history: History, name: str) -> str:
     """Draw the distillation loss of each student block, deeper blocks stronger."""
     blocks = history.blocks()
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
-        figure, axes = _canvas()
+    with style(name):
+        figure, axes = canvas()
         ends = []
         for i, (block, series) in enumerate(blocks.items()):
             smooth = _smooth(series)
             alpha = 0.35 + 0.65 * (i + 1) / len(blocks)
             axes.plot(*zip(*smooth, strict=True), color=AURA, alpha=alpha, linewidth=1.8)
             ends.append((smooth[-1][1], f"block {block}"))
+        axes.set_ylim(bottom=0)
         _mark_phases(axes, history)
         _label_ends(axes, max(series[-1][0] for series in blocks.values()), ends)
         axes.set_xlabel("step")
-        return _svg(figure, name)
+        return svg_text(figure, name)
 
 
 def similarity_chart(matrices: Mapping[str, Mapping[str, Any]], name: str) -> str:
     """Draw student blocks x teacher layers before and after training, the more alike the darker."""
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": name, "axes.grid": False}):
+    with style(name, **{"axes.grid": False}):
         blocks = len(next(iter(matrices.values()))["values"])
-        figure = Figure(figsize=(5.6, 0.9 + 0.34 * blocks), layout="constrained")
+        figure = Figure(figsize=(WIDTH_IN, 0.9 + 0.34 * blocks), layout="constrained")
         figure.patch.set_alpha(0)
         for axes, (title, matrix) in zip(
             figure.subplots(1, len(matrices), squeeze=False)[0], matrices.items(), strict=True
@@ -91,7 +90,7 @@ def similarity_chart(matrices: Mapping[str, Mapping[str, Any]], name: str) -> st
             axes.set_yticks(range(blocks), range(1, blocks + 1))
             axes.set_xlabel("teacher layer")
             axes.set_ylabel("student block")
-        return _svg(figure, name)
+        return svg_text(figure, name)
 
 
 def _cells(axes: Axes, values: Sequence[Sequence[float]]) -> None:
@@ -102,38 +101,6 @@ def _cells(axes: Axes, values: Sequence[Sequence[float]]) -> None:
             axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=9)
     axes.set_xlim(-0.5, len(values[0]) - 0.5)
     axes.set_ylim(len(values) - 0.5, -0.5)
-
-
-def latency_chart(
-    ttft_ms: Mapping[str, Sequence[float]], titles: Mapping[str, str], name: str
-) -> str:
-    """Draw every clip's time to first token as a dot, each model a row with its median."""
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": name, "axes.grid.axis": "x"}):
-        figure, axes = _canvas(height=0.75 + 0.62 * len(ttft_ms))
-        for row, (model, values) in enumerate(ttft_ms.items()):
-            colour = MODEL_COLOURS.get(model, MUTED)
-            middle = median(values)
-            axes.plot([0, middle], [row, row], color=colour, alpha=0.18, linewidth=14,
-                      solid_capstyle="butt")  # fmt: skip
-            axes.plot(values, [row] * len(values), "o", color=colour, alpha=0.55, markersize=4.5,
-                      markeredgewidth=0)  # fmt: skip
-            axes.plot([middle] * 2, [row - 0.27, row + 0.27], color=colour, linewidth=2.4)
-            axes.annotate(f"{middle:,.0f} ms", (middle, row - 0.32), ha="center", va="bottom",
-                          fontsize=10, fontweight="bold")  # fmt: skip
-        axes.set_yticks(range(len(ttft_ms)), [titles.get(model, model) for model in ttft_ms])
-        axes.tick_params(axis="y", labelcolor=INK)
-        axes.set_ylim(len(ttft_ms) - 0.45, -0.8)
-        axes.set_xlim(left=0)
-        axes.set_xlabel("milliseconds, batch 1")
-        return _svg(figure, name)
-
-
-def _canvas(height: float = 2.9) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(5.6, height), layout="constrained")
-    figure.patch.set_alpha(0)
-    axes = figure.subplots()
-    axes.patch.set_alpha(0)
-    return figure, axes
 
 
 def _curve(axes: Axes, series: Series, colour: str, label: str) -> None:
@@ -152,8 +119,20 @@ def _smooth(series: Series) -> Series:
     return [(step, float(mean)) for (step, _), mean in zip(series, means, strict=True)]
 
 
+def _scale(axes: Axes, drawn: Sequence[Series]) -> None:
+    """From zero, but logarithmic where one term would press the others to the ground."""
+    peaks = [max(value for _, value in _smooth(series)) for series in drawn]
+    lowest = min(value for series in drawn for _, value in _smooth(series))
+    if lowest > 0 and max(peaks) > _LINEAR_UP_TO * min(peaks):
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=0.7 * lowest)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.set_ylim(bottom=0)
+
+
 def _mark_phases(axes: Axes, history: History) -> None:
-    axes.set_ylim(bottom=0)
     phases = history.phases()
     for phase in phases[1:]:
         axes.axvline(phase.first_step, color=MUTED, linewidth=0.8, linestyle=(0, (2, 3)))
@@ -174,21 +153,3 @@ def _label_ends(axes: Axes, step: int, ends: list[tuple[float, str]]) -> None:
             f"{label}  {value:.2f}", (step, previous), xytext=(6, 0), textcoords="offset points",
             va="center", fontsize=9, color=INK, annotation_clip=False,
         )  # fmt: skip
-
-
-def _svg(figure: Figure, name: str) -> str:
-    """The figure as an `<svg>` element that can stand beside others in one page.
-
-    Without XML header, metadata, rules for the whole page and fixed size; `name` makes
-    its ids unique.
-    """
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' (width|height)="[^"]*"', "", svg, count=2)
-    svg = re.sub(r'(\bid="|"#|url\(#)', rf"\g<1>{name}-", svg)
-    for stand_in, variable in _CSS.items():
-        svg = svg.replace(stand_in, variable)
-    return svg

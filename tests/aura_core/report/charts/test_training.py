@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from aura_core.report import charts
+from aura_core.report.charts import training as charts
 from aura_core.report.history import read_history
 
 
@@ -16,7 +16,6 @@ def test_charts_take_their_colours_from_the_page(distil):
     for svg in (
         charts.loss_chart(distil, "loss"),
         charts.block_chart(distil, "blocks"),
-        charts.latency_chart({"aura": [1, 2, 3], "text": [1, 1, 1]}, {"aura": "AuRA"}, "ttft"),
     ):
         ET.fromstring(svg)
         assert "var(--aura)" in svg
@@ -42,11 +41,6 @@ def test_ids_are_unique_over_charts_and_runs_repeat(distil):
     assert one == charts.loss_chart(distil, "one")
 
 
-def test_the_latency_chart_shows_the_median():
-    svg = charts.latency_chart({"aura": [100, 300, 1200]}, {"aura": "AuRA"}, "ttft")
-    assert "300 ms" in svg
-
-
 def test_one_step_is_enough_to_draw(distil):
     short = type(distil)(distil.records[:1])
     assert "<svg" in charts.loss_chart(short, "one-step")
@@ -59,3 +53,10 @@ def test_the_similarity_matrix_shows_every_cell_before_and_after():
     svg = charts.similarity_chart({"before": before, "after": after}, "similarity")
     for value in ("0.11", "0.32", "0.41", "0.62", "before", "after", "teacher layer"):
         assert value in svg
+
+
+def test_a_term_that_dwarfs_another_gets_a_logarithmic_axis(distil):
+    records = [{**r, "ctc": 400.0 / (1 + r["step"])} for r in distil.records]
+    wide = charts.loss_chart(type(distil)(records), "wide")
+    assert ">100<" in wide
+    assert ">100<" not in charts.loss_chart(distil, "narrow")

@@ -1,0 +1,156 @@
+"""Two evaluations side by side, paired where both asked the same."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aura_core.artifacts.manifest import require_manifest
+from aura_core.errors import AuraError
+from aura_core.evaluation import bootstrap
+from aura_core.evaluation.prediction_files import Answers, read_answers, scorer_of
+from aura_core.evaluation.predictions import Prediction
+from aura_core.evaluation.scoring import BySeed, compute
+from aura_core.evaluation.table import Row, read_results
+
+_LATENCY = "latency"
+_NO_PREDICTIONS = "unpaired: no predictions"
+
+Seeds = Sequence[Mapping[str, Prediction]]
+
+
+@dataclass(frozen=True)
+class Change:
+    """The second figure minus the first, with its 95% interval.
+
+    `n` counts the utterances it is over, and `p_value` is two-sided, of no difference; both are
+    None where the figures are not paired.
+    """
+
+    value: float
+    low: float
+    high: float
+    p_value: float | None
+    n: int | None
+
+
+@dataclass(frozen=True)
+class ComparedFigure:
+    """One figure of two evaluations; a side that lacks it is None, and then there is no change."""
+
+    model: str
+    task: str
+    metric: str
+    first: Row | None
+    second: Row | None
+    change: Change | None
+    note: str
+
+
+def compare_evaluations(
+    first_uri: str, second_uri: str, samples: int = 1000, seed: int = 0
+) -> list[ComparedFigure]:
+    """Compare every figure over whole splits and benchmarks; slices are left out.
+
+    The change is a paired bootstrap over the utterances that have the same id and references on
+    both sides; without any, or without predictions, its interval is made from both intervals.
+
+    Args:
+        first_uri, second_uri: artifacts of evaluations.
+        samples, seed: the bootstrap's.
+
+    Raises:
+        AuraError: if either is not a finished evaluation, or is damaged.
+    """
+    first, second = _rows(first_uri), _rows(second_uri)
+    paired = _paired(_answers(first_uri), _answers(second_uri), samples, seed)
+    keys = sorted(first.keys() | second.keys())
+    return [_figure(key, first.get(key), second.get(key), paired) for key in keys]
+
+
+_Key = tuple[str, str, str]  # task, metric, model
+
+
+def _rows(uri: str) -> dict[_Key, Row]:
+    rows = [row for row in read_results(uri) if row.slice is None]
+    return {(row.task, row.metric, row.model): row for row in rows}
+
+
+def _answers(uri: str) -> Answers:
+    return read_answers(uri, require_manifest(uri).inputs)
+
+
+def _figure(
+    key: _Key, first: Row | None, second: Row | None, paired: Mapping[_Key, Change | str]
+) -> ComparedFigure:
+    task, metric, model = key
+    if first is None or second is None:
+        return ComparedFigure(model, task, metric, first, second, None, "in one of them only")
+    found = paired.get(key, "unpaired: timed apart" if task == _LATENCY else _NO_PREDICTIONS)
+    if isinstance(found, str):
+        return ComparedFigure(model, task, metric, first, second, unpaired(first, second), found)
+    whole = found.n == first.n == second.n
+    note = "" if whole else f"change over the {found.n} they share"
+    return ComparedFigure(model, task, metric, first, second, found, note)
+
+
+def unpaired(first: Row, second: Row) -> Change:
+    """The change of two figures that have nothing in common.
+
+    Its interval is recovered from both intervals (Zou and Donner 2008, "Construction of
+    confidence limits about effect measures: a general approach").
+    """
+    value = second.value - first.value
+    below = math.hypot(second.value - second.ci_low, first.ci_high - first.value)
+    above = math.hypot(second.ci_high - second.value, first.value - first.ci_low)
+    return Change(value, value - below, value + above, None, None)
+
+
+def _paired(first: Answers, second: Answers, samples: int, seed: int) -> dict[_Key, Change | str]:
+    """The change of each figure, or why it cannot be paired."""
+    found: dict[_Key, Change | str] = {}
+    for task in first.keys() & second.keys():
+        for model in first[task].keys() & second[task].keys():
+            changes = _pair(task, first[task][model], second[task][model], samples, seed)
+            found |= {(task, metric, model): change for metric, change in changes.items()}
+    return found
+
+
+def _pair(
+    task: str, first: Seeds, second: Seeds, samples: int, seed: int
+) -> dict[str, Change | str]:
+    """metric -> its change; of latency there are no predictions."""
+    scorer = scorer_of(task)
+    ids = shared_ids(first, second)
+    if scorer is None:
+        return {}
+    if not ids:
+        scored = compute(scorer, [list(seeds.values()) for seeds in first])
+        return dict.fromkeys(scored, "unpaired: they share no utterance")
+    try:
+        before, after = (
+            compute(scorer, [[seeds[i] for i in ids] for seeds in side]) for side in (first, second)
+        )
+    except AuraError as error:
+        return {scorer.primary: f"unpaired: {error}"}
+    return _changes(before, after, len(ids), samples, seed)
+
+
+def _changes(
+    before: BySeed, after: BySeed, n: int, samples: int, seed: int
+) -> dict[str, Change | str]:
+    found: dict[str, Change | str] = {}
+    for metric in before.keys() & after.keys():
+        change = bootstrap.difference(after[metric], before[metric], samples, seed)
+        if change is not None:
+            found[metric] = Change(change.value, change.low, change.high, change.p_value, n)
+    return found
+
+
+def shared_ids(first: Seeds, second: Seeds) -> list[str]:
+    """Utterances that every seed of both sides was asked with the same right answers."""
+    every = [*first, *second]
+    return [
+        id_
+        for id_, prediction in every[0].items()
+        if all(id_ in seeds and seeds[id_].references == prediction.references for seeds in every)
+    ]

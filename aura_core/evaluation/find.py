@@ -1,0 +1,66 @@
+"""From what a user calls a run to the artifact of its evaluation."""
+
+import re
+
+from aura_core.artifacts import store
+from aura_core.artifacts.manifest import read_manifest
+from aura_core.artifacts.newest import newest_artifact
+from aura_core.errors import AuraError
+
+STAGE = "evaluate"
+_PREFIX = re.compile(r"[0-9a-f]{3,64}")
+# Artifacts are named by so many digits.
+_DIGITS = 12
+
+
+def find_evaluation(name: str, root: str) -> str:
+    """Return the URI of a finished evaluation.
+
+    Args:
+        name: URI of an evaluation or of a report made from one; the beginning of an evaluation's
+            or report's fingerprint below `root`; or another root, whose newest one is meant.
+        root: folder or URI of all artifacts.
+
+    Raises:
+        AuraError: if it is none of these, or the fingerprint begins several.
+    """
+    uri = name.rstrip("/")
+    if found := _artifact(uri):
+        return found
+    if store.list_names(store.join(uri, STAGE)):
+        return newest_artifact(uri, STAGE)
+    if _PREFIX.fullmatch(uri):
+        return _by_prefix(uri, root)
+    raise AuraError(
+        f"no evaluation is called {name!r}: give the URI of one, the beginning of its "
+        "fingerprint, or the root of other artifacts"
+    )
+
+
+def _by_prefix(prefix: str, root: str) -> str:
+    found = {}
+    for stage in (STAGE, "report"):
+        folder = store.join(root, stage)
+        for name in store.list_names(folder):
+            # A whole fingerprint is longer than a folder's name.
+            matches = name.startswith(prefix[:_DIGITS])
+            if matches and (uri := _artifact(store.join(folder, name))):
+                found[uri] = name
+    if not found:
+        raise AuraError(f"no finished evaluation or report below {root} begins with {prefix!r}")
+    if len(found) > 1:
+        raise AuraError(f"{prefix!r} begins several: {', '.join(sorted(found))}")
+    return next(iter(found))
+
+
+def _artifact(uri: str) -> str | None:
+    """The evaluation at a URI, or the one its report was made from."""
+    manifest = read_manifest(uri)
+    if manifest is None:
+        return None
+    if manifest.stage == STAGE:
+        return uri
+    evaluation = manifest.inputs.get(STAGE)
+    if evaluation is None:
+        raise AuraError(f"{uri} is an artifact of {manifest.stage}, no evaluation")
+    return evaluation

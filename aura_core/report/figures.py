@@ -1,0 +1,128 @@
+"""The charts of a page: which there is something to draw for."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from aura_core.artifacts import store
+from aura_core.evaluation.table import Row
+from aura_core.report.charts import ladder, latency, quality, training
+from aura_core.report.charts.quality import Point
+from aura_core.report.history import History, read_similarity
+from aura_core.report.labels import (
+    LATENCY,
+    TASKS,
+    benchmark_title,
+    metric_of,
+    models_in,
+    preferred_split,
+    rank,
+    row_key,
+    split_task,
+)
+from aura_core.report.slice_tables import SliceTable
+
+_TTFT = "ttft_ms_p50"
+# More panels would say less.
+_MAX_PANELS = 6
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A small chart with its heading."""
+
+    title: str
+    note: str
+    svg: Markup
+
+
+def run_figures(inputs: Mapping[str, str], histories: Mapping[str, History]) -> dict[str, Markup]:
+    """Charts of the latency and the training there is something to draw for, by name."""
+    distil, text_lora = histories["distil"], histories["text_lora"]
+    ttft_ms = read_ttft_ms(inputs["evaluate"])
+    similarity = read_similarity(inputs["distil"])
+    drawn: dict[str, str] = {}
+    if ttft_ms:
+        drawn["latency"] = latency.latency_chart(ttft_ms, "latency")
+    if _has_curves(distil):
+        drawn["distil"] = training.loss_chart(distil, "distil")
+    if distil.blocks():
+        drawn["blocks"] = training.block_chart(distil, "blocks")
+    if similarity:
+        drawn["similarity"] = training.similarity_chart(similarity, "similarity")
+    if _has_curves(text_lora):
+        drawn["text_lora"] = training.loss_chart(text_lora, "text-lora")
+    return {name: Markup(svg) for name, svg in drawn.items()}
+
+
+def quality_panels(rows: Sequence[Row], primary: Mapping[str, str]) -> list[Panel]:
+    """Primary metric against the median time to first token, a panel a benchmark.
+
+    At most six: the corpus's most telling split, then the benchmarks, then other splits.
+    """
+    whole = [row for row in rows if row.slice is None]
+    ttft = {row.model: row for row in whole if row.metric == _TTFT}
+    panels: list[Panel] = []
+    for task in _main_tasks(whole):
+        points = {
+            row.model: Point(ttft[row.model], row)
+            for row in whole
+            if row.task == task and row.metric == primary.get(task) and row.model in ttft
+        }
+        # One point against nothing is no comparison.
+        if len(points) > 1 and len(panels) < _MAX_PANELS:
+            svg = quality.quality_chart(points, f"quality-{len(panels)}")
+            panels.append(Panel(*_heading(task, primary[task]), Markup(svg)))
+    return panels
+
+
+def ladder_panels(tables: Sequence[SliceTable]) -> list[Panel]:
+    """Charts of the slices that have an order, in the order of the tables."""
+    found = [(table, each) for table in tables for each in table.ladders]
+    return [
+        Panel(
+            table.benchmark,
+            f"{each.title[:1].upper()}{each.title[1:]} · {table.metric.title}",
+            Markup(ladder.ladder_chart(each, f"ladder-{number}")),
+        )
+        for number, (table, each) in enumerate(found)
+    ]
+
+
+def read_ttft_ms(evaluate_uri: str) -> dict[str, list[float]]:
+    """Milliseconds to the first token, per model in the order of the columns, clip by clip."""
+    uri = store.join(evaluate_uri, "latency.jsonl")
+    if not store.exists(uri):
+        return {}
+    by_model: dict[str, list[float]] = {}
+    for line in filter(None, store.read_text(uri).split("\n")):
+        timing = json.loads(line)
+        by_model.setdefault(timing["model"], []).append(float(timing["ttft_ms"]))
+    return {label.name: by_model[label.name] for label in models_in(by_model)}
+
+
+def _main_tasks(rows: Sequence[Row]) -> list[str]:
+    """Every row's `task` but latency, the most telling first."""
+    tasks = dict.fromkeys(row.task for row in sorted(rows, key=row_key) if row.task != LATENCY)
+    splits = [split for task in tasks if (split := split_task(task)[1])]
+    first = preferred_split(splits) if splits else None
+
+    def place(task: str) -> tuple[int, tuple[int, str]]:
+        name, split = split_task(task)
+        return (0 if split == first and split else 1 if not split else 2, rank(TASKS)(name))
+
+    return sorted(tasks, key=place)
+
+
+def _heading(task: str, metric: str) -> tuple[str, str]:
+    name, split = split_task(task)
+    title = benchmark_title(task)
+    return title, f"{TASKS.get(name, name)} · {metric_of(metric).title}" if split else metric_of(
+        metric
+    ).title
+
+
+def _has_curves(history: History) -> bool:
+    return any(history.series(name) for name in ("ce", "distil", "ctc"))

@@ -1,0 +1,109 @@
+import pytest
+
+from aura_core.artifacts.manifest import Manifest, write_manifest
+from aura_core.evaluation.comparison import compare_evaluations, unpaired
+from aura_core.evaluation.predictions import Prediction, write_predictions
+from aura_core.evaluation.table import Row, write_results
+
+
+def row(value=0.5, spread=0.1, task="transcribe/heldout", metric="wer", model="aura", n=20):
+    return Row(
+        model=model, task=task, metric=metric, value=value, ci_low=value - spread,
+        ci_high=value + spread, n=n,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def evaluation(tmp_path):
+    """An evaluation of a model that makes a mistake in some of its utterances."""
+
+    def make(name, wrong, ids=range(20), rows=(), reference="turn it on"):
+        uri = f"{tmp_path}/{name}"
+        said = [
+            Prediction(
+                id=str(i), references=(reference,),
+                prediction="no idea now" if i in wrong else reference,
+            )
+            for i in ids
+        ]  # fmt: skip
+        if said:
+            write_predictions(f"{uri}/predictions/aura.heldout.transcribe.jsonl", said)
+        write_results(uri, [row(len(wrong) / 20), *rows])
+        write_manifest(
+            uri,
+            Manifest(stage="evaluate", stage_version=1, fingerprint=name, identity={}, inputs={},
+                     files=[]),
+        )  # fmt: skip
+        return uri
+
+    return make
+
+
+def test_the_change_is_paired_over_the_same_utterances(evaluation):
+    (found,) = compare_evaluations(evaluation("a", range(10)), evaluation("b", range(8)))
+    assert found.change.value == pytest.approx(-0.1)
+    assert found.change.n == 20
+    assert found.note == ""
+    # Both fail on the same: what is left is far surer than two intervals apart would say.
+    apart = unpaired(found.first, found.second)
+    assert found.change.high - found.change.low < 0.9 * (apart.high - apart.low + 0.05)
+    assert 0 < found.change.p_value <= 1
+
+
+def test_an_evaluation_against_itself_has_no_difference(evaluation):
+    uri = evaluation("a", range(10))
+    (found,) = compare_evaluations(uri, uri)
+    assert (found.change.low, found.change.high, found.change.p_value) == (0, 0, 1)
+
+
+def test_only_what_both_were_asked_is_paired(evaluation):
+    first, second = evaluation("a", range(10)), evaluation("b", [], ids=range(5, 30))
+    (found,) = compare_evaluations(first, second)
+    assert found.change.n == 15
+    assert found.change.value == pytest.approx(-5 / 15)
+    assert "15 they share" in found.note
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        ({"ids": range(20, 40)}, "share no utterance"),
+        ({"reference": "another question"}, "share no utterance"),
+        ({"ids": ()}, "no predictions"),
+    ],
+)
+def test_what_cannot_be_paired_says_so(evaluation, other, reason):
+    (found,) = compare_evaluations(evaluation("a", range(10)), evaluation("b", [], **other))
+    assert reason in found.note
+    assert found.change.p_value is None
+    assert found.change.n is None
+    assert found.change.value == -0.5
+
+
+def test_figures_of_one_side_and_slices(evaluation):
+    more = [row(task="latency", metric="ttft_ms_p50"), row(model="bridge"),
+            row().model_copy(update={"slice": "voice=x"})]  # fmt: skip
+    found = compare_evaluations(evaluation("a", []), evaluation("b", [], rows=more))
+    assert [(f.task, f.model, f.first is None, f.change is None) for f in found] == [
+        ("latency", "aura", True, True),
+        ("transcribe/heldout", "aura", False, False),
+        ("transcribe/heldout", "bridge", True, True),
+    ]
+
+
+def test_latency_is_compared_unpaired(evaluation):
+    uris = [
+        evaluation(name, [], rows=[row(ttft, 10, "latency", "ttft_ms_p50")])
+        for name, ttft in (("a", 100), ("b", 70))
+    ]
+    found = compare_evaluations(*uris)[0]
+    assert (found.metric, found.change.value) == ("ttft_ms_p50", -30)
+    assert found.change.high == pytest.approx(-30 + 200**0.5)
+
+
+def test_an_interval_of_both_intervals_takes_the_sides_that_face_each_other():
+    first = Row(model="m", task="t", metric="x", value=1, ci_low=0.7, ci_high=1.4, n=1)
+    second = Row(model="m", task="t", metric="x", value=3, ci_low=2.7, ci_high=3.9, n=1)
+    change = unpaired(first, second)
+    assert change.low == pytest.approx(2 - 0.5)
+    assert change.high == pytest.approx(2 + (0.9**2 + 0.3**2) ** 0.5)
