@@ -1,0 +1,192 @@
+"""A trained student as a model folder that transformers loads without this project."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import torch
+from peft import PeftModel
+from peft.tuners.lora import LoraLayer
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import (
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    WhisperFeatureExtractor,
+)
+
+from aura_core.artifacts import store
+from aura_core.errors import AuraError
+from aura_core.export.chat_template import with_audio
+from aura_core.export.remote.configuration_aura import AuraConfig
+from aura_core.export.remote.modeling_aura import AuraForConditionalGeneration
+from aura_core.export.remote.processing_aura import AuraProcessor
+from aura_core.models.llm import load_llm
+from aura_core.student.assembly import merge_adapter
+from aura_core.student.audio_embedding import MelPairs, stem_like
+from aura_core.student.export import ADAPTER, AUDIO_EMBEDDING, ENCODER, TEXT_ADAPTER, TRAIN_CONFIG
+from aura_core.train_config import TrainConfig
+
+Mode = Literal["merged", "gated"]
+AUDIO_TOKEN = "<|audio|>"
+MAX_NEW_TOKENS = 256
+
+AuraConfig.register_for_auto_class()
+AuraForConditionalGeneration.register_for_auto_class("AutoModelForCausalLM")
+AuraProcessor.register_for_auto_class("AutoProcessor")
+
+
+def export_mode(config: TrainConfig, asked: Mode | None) -> Mode:
+    """Return the mode a student is exported in.
+
+    LoRA that is on at audio positions only is no one set of weights, and LoRA that is on
+    everywhere needs no gate: each student has one exact mode.
+
+    Raises:
+        AuraError: if the other one is asked for, or there is nothing to export.
+    """
+    if config.input != "audio":
+        raise AuraError("a text LoRA hears nothing: export a distil artifact")
+    if config.audio_embedding.stem == "encoder":
+        raise AuraError(
+            "a bridge needs the whole speech encoder beside the LLM, and such a folder is not "
+            "supported: export a student without one (audio_embedding.stem other than encoder)"
+        )
+    if config.lora.positions == "audio":
+        if asked == "merged":
+            raise AuraError(
+                "this LoRA is on at audio positions only (lora.positions=audio); merged into the "
+                "weights it would change what the LLM makes of text: use --mode gated, or train "
+                "with lora.positions=all"
+            )
+        return "gated"
+    if asked == "gated":
+        raise AuraError(
+            "this LoRA is on at all positions (lora.positions=all), so there is no gate to keep: "
+            "use --mode merged"
+        )
+    return "merged"
+
+
+def export_student(uri: str, folder: Path, mode: Mode | None = None) -> Mode:
+    """Write the model, processor, generation config and code of a `distil` artifact.
+
+    Args:
+        uri: of the artifact.
+        folder: is made; it must be empty.
+        mode: None for the one that is exact.
+
+    Raises:
+        AuraError: for a mode that is not exact, a bridge, or a folder that is in use.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise AuraError(f"{folder} is not an empty folder: name another one, or empty it")
+    with store.local_folder(uri) as artifact:
+        if not (artifact / TRAIN_CONFIG).exists():
+            raise AuraError(f"{uri} holds no trained student: name a distil artifact")
+        config = TrainConfig.model_validate_json((artifact / TRAIN_CONFIG).read_text())
+        mode = export_mode(config, mode)
+        assert not (artifact / ENCODER).exists()
+        llm, tokenizer = load_llm(config.llm, torch.float32)
+        if (artifact / TEXT_ADAPTER).exists():
+            llm = merge_adapter(llm, artifact / TEXT_ADAPTER)
+        audio = load_file(artifact / AUDIO_EMBEDDING)
+        if mode == "merged":
+            llm, lora = merge_adapter(llm, artifact / ADAPTER), {}
+        else:
+            llm, lora = _beside(llm, artifact / ADAPTER)
+    model = _model(config, llm, lora, audio, audio_token_id=_add_audio_token(tokenizer, llm))
+    model.generation_config = GenerationConfig(
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        max_new_tokens=MAX_NEW_TOKENS,
+        do_sample=False,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    _processor(config, tokenizer, model.config).save_pretrained(folder)
+    return mode
+
+
+def _beside(
+    llm: PreTrainedModel, adapter: Path
+) -> tuple[PreTrainedModel, dict[str, tuple[Tensor, Tensor, float]]]:
+    """The LLM as it was, and {module: (A, B, scaling)} of its LoRA."""
+    adapted = PeftModel.from_pretrained(llm, adapter)
+    lora = {
+        name: (
+            module.lora_A["default"].weight.detach().clone(),
+            module.lora_B["default"].weight.detach().clone(),
+            float(module.scaling["default"]),
+        )
+        for name, module in adapted.get_base_model().named_modules()
+        if isinstance(module, LoraLayer)
+    }
+    return adapted.unload(), lora
+
+
+def _model(
+    config: TrainConfig,
+    llm: PreTrainedModel,
+    lora: Mapping[str, tuple[Tensor, Tensor, float]],
+    audio: Mapping[str, Tensor],
+    audio_token_id: int,
+) -> AuraForConditionalGeneration:
+    stem = stem_like(audio, config.audio_embedding.token_rate_hz)
+    is_patch = isinstance(stem, MelPairs)
+    chunks = {
+        "bidirectional": None,
+        "causal": 1,
+        "chunked": config.distillation.chunk_positions,
+    }
+    model = AuraForConditionalGeneration(
+        AuraConfig(
+            text_config=llm.config,
+            audio_token_id=audio_token_id,
+            stem="patch" if is_patch else "conv",
+            num_mel_bins=stem.num_mels,
+            stem_width=stem.width,
+            max_stem_frames=0 if is_patch else len(audio["stem.positional_embedding"]),
+            stride=round(stem.rate_hz / config.audio_embedding.token_rate_hz),
+            chunk_positions=chunks[config.distillation.attention],
+            gated_lora={name: [len(a), scaling] for name, (a, _, scaling) in lora.items()},
+        )
+    )
+    state = {f"llm.{name}": tensor for name, tensor in llm.state_dict().items()}
+    for name, (down, up, _) in lora.items():
+        state[f"llm.{name}.lora_A.weight"] = down
+        state[f"llm.{name}.lora_B.weight"] = up
+    state |= {f"audio_embedding.{name}": tensor for name, tensor in audio.items()}
+    model.load_state_dict(state)
+    # The weights of the LLM are rounded once, after any merging in fp32.
+    dtype = torch.float32 if config.precision == "fp32" else torch.bfloat16
+    model.llm.to(dtype)
+    model.config.dtype = dtype
+    model.config.text_config.dtype = dtype
+    return model.eval()
+
+
+def _add_audio_token(tokenizer: PreTrainedTokenizerBase, llm: PreTrainedModel) -> int:
+    """Give the audio an id that is no row of the LLM's vocabulary, or a row no text uses."""
+    tokenizer.add_special_tokens(
+        {"additional_special_tokens": [AUDIO_TOKEN]}, replace_extra_special_tokens=False
+    )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return int(tokenizer.convert_tokens_to_ids(AUDIO_TOKEN))
+
+
+def _processor(
+    config: TrainConfig, tokenizer: PreTrainedTokenizerBase, model: AuraConfig
+) -> AuraProcessor:
+    template = config.chat_template or tokenizer.chat_template
+    template = with_audio(template, AUDIO_TOKEN)
+    tokenizer.chat_template = template
+    return AuraProcessor(
+        WhisperFeatureExtractor(feature_size=model.num_mel_bins),
+        tokenizer,
+        chat_template=template,
+        audio_token=AUDIO_TOKEN,
+        stride=model.stride,
+    )
