@@ -25,6 +25,7 @@ from flows import (
     cache_cli,
     compare_cli,
     display,
+    export_cli,
     local_prefect,
     server_cli,
 )
@@ -47,6 +48,7 @@ Finished stages are never run again.
   aura explain --set distil.seed=1  what that change would run again, and why
   aura results                      the newest table
   aura compare RUN RUN              two evaluations side by side
+  aura export --to my-model         a folder that transformers loads
   aura cache ls                     teacher caches; also stats, verify, gc
   aura up                           a Prefect server, its UI and a worker; also status, down
   aura bench teacher                ours against a naive loop, on this machine; also train
@@ -66,6 +68,7 @@ app.command(compare_cli.compare)
 app.command(server_cli.up)
 app.command(server_cli.down)
 app.command(server_cli.status)
+app.command(export_cli.export)
 
 
 @app.command

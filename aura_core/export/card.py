@@ -1,0 +1,120 @@
+"""The model card of an exported student, filled from its run."""
+
+from collections.abc import Sequence
+from importlib import resources
+
+from jinja2 import Environment, StrictUndefined
+
+from aura_core.artifacts import store
+from aura_core.artifacts.manifest import Manifest, read_manifest, require_manifest
+from aura_core.evaluation.table import NAME as RESULTS
+from aura_core.evaluation.table import Row, read_results
+from aura_core.train_config import Phase, TrainConfig
+
+NAME = "README.md"
+MAX_CLIP_S = 30
+USAGE = """\
+from transformers import AutoModelForCausalLM, AutoProcessor
+processor, model = (each.from_pretrained("FOLDER", trust_remote_code=True) for each in (AutoProcessor, AutoModelForCausalLM))
+text = processor.apply_chat_template([{"role": "user", "content": [{"type": "audio"}, {"type": "text", "text": "Transcribe."}]}], add_generation_prompt=True)
+inputs = processor(text=text, audio="question.wav")  # or samples, with their sampling_rate=
+print(processor.decode(model.generate(**inputs)[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))"""  # noqa: E501 - five lines, as a user would paste them
+_UNKNOWN = "unknown here: see its own page"
+_LICENCES = {
+    "pinned:smollm2-135m-instruct": "Apache-2.0 (SmolLM2)",
+    "pinned:whisper-tiny.en": "MIT (OpenAI Whisper)",
+}
+
+
+def model_card(uri: str, root: str, config: TrainConfig, mode: str, name: str) -> str:
+    """Return the README of an exported `distil` artifact.
+
+    Args:
+        uri: of the artifact.
+        root: below which evaluations of it are looked for.
+        config: it was trained with.
+        mode: "merged" or "gated".
+        name: the card's title.
+
+    Raises:
+        AuraError: if the artifact or its evaluation is incomplete or damaged.
+    """
+    manifest = require_manifest(uri)
+    role, rows = evaluation_of(uri, root)
+    template = resources.files("aura_core.export").joinpath("card.md.j2").read_text()
+    environment = Environment(autoescape=False, undefined=StrictUndefined)  # noqa: S701 - Markdown
+    return environment.from_string(template).render(
+        name=name,
+        config=config,
+        mode=mode,
+        text_lora="text_lora" in manifest.inputs,
+        usage=USAGE.replace("FOLDER", name),
+        max_clip_s=MAX_CLIP_S,
+        transformers=manifest.provenance.get("transformers", "5"),
+        data=_data(manifest),
+        losses=_losses,
+        rows=rows,
+        role=role,
+        licences=_licences(manifest, config),
+        provenance={"artifact": manifest.fingerprint, **manifest.provenance},
+    )
+
+
+def evaluation_of(uri: str, root: str) -> tuple[str, Sequence[Row]]:
+    """Return what the newest evaluation of an artifact calls it, and its rows over all data."""
+    found = []
+    for name in store.list_names(store.join(root, "evaluate")):
+        evaluate = store.join(root, "evaluate", name)
+        manifest = read_manifest(evaluate)
+        if manifest is None or not store.exists(store.join(evaluate, RESULTS)):
+            continue
+        # By its name: a root may have been moved since.
+        roles = [role for role, each in manifest.inputs.items() if _name(each) == _name(uri)]
+        if roles:
+            found.append((manifest.provenance.get("created_at", ""), evaluate, roles[0]))
+    if not found:
+        return "", []
+    _, evaluate, role = max(found)
+    return role, [row for row in read_results(evaluate) if row.slice is None]
+
+
+def _name(uri: str) -> str:
+    return uri.rstrip("/").rsplit("/", 1)[-1]
+
+
+def _data(manifest: Manifest) -> dict[str, str]:
+    cache = read_manifest(manifest.inputs.get("teacher_cache", ""))
+    ingest = read_manifest(cache.inputs.get("ingest", "")) if cache else None
+    if cache is None or ingest is None:
+        return {"training speech": "its artifacts are not here any more"}
+    given = ingest.identity.get("manifest")
+    return {
+        "training speech": (
+            "synthetic voices that speak sentences of a grammar" if given is None
+            else f"`{_name(str(given))}`, given by the one who trained it"
+        ),
+        "encoder distilled from": f"`{cache.identity.get('teacher')}`",
+        **{name.replace("_", " "): str(count) for name, count in ingest.counts.items()},
+    }  # fmt: skip
+
+
+def _losses(phase: Phase) -> str:
+    names = ("ce", "kl", "distil", "ctc", "moments")
+    return ", ".join(f"{name} {weight:g}" for name in names if (weight := getattr(phase, name)))
+
+
+def _licences(manifest: Manifest, config: TrainConfig) -> dict[str, str]:
+    cache = read_manifest(manifest.inputs.get("teacher_cache", ""))
+    parts = {"LLM": config.llm}
+    if cache is not None:
+        parts["speech encoder, of which the audio embedding started"] = str(
+            cache.identity.get("teacher")
+        )
+    licences = {
+        f"{part} `{model}`": _LICENCES.get(model, _UNKNOWN) for part, model in parts.items()
+    }
+    return {
+        **licences,
+        "code in this folder": "Apache-2.0",
+        "training speech": "the licence of the one who gave it",
+    }

@@ -1,0 +1,54 @@
+"""`aura export`: a trained student as a model folder that transformers loads."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from aura_core.ablation import MAIN
+from aura_core.artifacts import store
+from aura_core.artifacts.manifest import require_manifest
+from aura_core.errors import AuraError
+from flows.options import Selection
+from flows.request import resolve_root
+
+
+def export(
+    artifact: str | None = None,
+    *,
+    to: Path,
+    mode: Annotated[str | None, Parameter()] = None,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+) -> None:
+    """Write a model folder that transformers loads without aura: weights, code, model card.
+
+      aura export --recipe demo --to my-model
+      aura export runs/distil/1737fc16986e --to my-model
+
+    Parameters
+    ----------
+    artifact:
+        URI of a distil artifact; by default the student of the selected run.
+    to:
+        The folder to make; it must be new or empty.
+    mode:
+        `merged`: LoRA in the weights, for a student of lora.positions=all. `gated`: LoRA beside
+        them and on at audio only, for lora.positions=audio. By default the one that fits.
+    """
+    if mode not in (None, "merged", "gated"):
+        raise AuraError(f"no mode {mode!r}: merged or gated")
+    uri = selection.plan()[MAIN].uri if artifact is None else artifact.rstrip("/")
+    require_manifest(uri)
+    # Imports torch, transformers and peft.
+    from aura_core.export import card
+    from aura_core.export.folder import export_student
+    from aura_core.train_config import TrainConfig
+
+    print(f"exporting {uri} ...", file=sys.stderr, flush=True)
+    made = export_student(uri, to, mode)  # type: ignore[arg-type]
+    # An artifact lies at ROOT/distil/NAME, whatever the root of this call.
+    root = resolve_root(uri.rsplit("/", 2)[0] if artifact else selection.root)
+    config = TrainConfig.model_validate_json(store.read_text(store.join(uri, "train_config.json")))
+    (to / card.NAME).write_text(card.model_card(uri, root, config, made, to.absolute().name))
+    print(f"model ({made}): {to}")
