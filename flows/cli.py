@@ -28,6 +28,7 @@ from flows import (
     export_cli,
     local_prefect,
     server_cli,
+    speak_cli,
 )
 from flows.options import Selection
 from flows.request import REPORT_NAME, choose_stages, resolve_root
@@ -49,6 +50,7 @@ Finished stages are never run again.
   aura results                      the newest table
   aura compare RUN RUN              two evaluations side by side
   aura export --to my-model         a folder that transformers loads
+  aura transcribe talk.wav          what is said; `aura ask FILE QUESTION` for anything else
   aura cache ls                     teacher caches; also stats, verify, gc
   aura up                           a Prefect server, its UI and a worker; also status, down
   aura bench teacher                ours against a naive loop, on this machine; also train
@@ -69,6 +71,8 @@ app.command(server_cli.up)
 app.command(server_cli.down)
 app.command(server_cli.status)
 app.command(export_cli.export)
+app.command(speak_cli.transcribe)
+app.command(speak_cli.ask)
 
 
 @app.command

@@ -93,7 +93,7 @@ def _data(manifest: Manifest) -> dict[str, str]:
             "synthetic voices that speak sentences of a grammar" if given is None
             else f"`{_name(str(given))}`, given by the one who trained it"
         ),
-        "encoder distilled from": f"`{cache.identity.get('teacher')}`",
+        "speech encoder of the teacher cache": f"`{cache.identity.get('teacher')}`",
         **{name.replace("_", " "): str(count) for name, count in ingest.counts.items()},
     }  # fmt: skip
 

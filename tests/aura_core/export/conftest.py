@@ -1,0 +1,66 @@
+"""Tiny random students with the pinned LLM's tokenizer, as a distil stage saves them."""
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from aura_core.models.llm import load_llm
+from aura_core.recipes import SHORT_CHATML
+from aura_core.student.assembly import new_student
+from aura_core.student.audio_embedding import new_stem
+from aura_core.student.export import save_student
+from aura_core.train_config import TrainConfig
+
+VOCABULARY = 49152
+
+
+@pytest.fixture(scope="session")
+def tiny_llm(tmp_path_factory):
+    """Folder of a random Llama of two blocks."""
+    folder = tmp_path_factory.mktemp("llm")
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=True,
+        initializer_range=0.3,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    load_llm("pinned:smollm2-135m-instruct", torch.float32)[1].save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def artifact_of(tmp_path_factory, tiny_llm):
+    """Make the folder of a random student: `artifact_of(positions=..., attention=...)`."""
+
+    def make(positions="audio", stem="random", **distillation):
+        config = TrainConfig.model_validate(
+            {
+                "input": "audio",
+                "llm": str(tiny_llm),
+                "chat_template": SHORT_CHATML,
+                "lora": {"rank": 4, "alpha": 8, "blocks": 1, "upper_rank": 2,
+                         "positions": positions},
+                "audio_embedding": {"stem": stem},
+                "distillation": distillation,
+                "phases": [{"name": "learn", "steps": 1}],
+                "precision": "fp32",
+            }
+        )  # fmt: skip
+        llm, _ = load_llm(config.llm, torch.float32)
+        torch.manual_seed(1)
+        shapes = {
+            "conv1.weight": torch.randn(16, 80, 3), "conv1.bias": torch.randn(16),
+            "conv2.weight": torch.randn(16, 16, 3), "conv2.bias": torch.randn(16),
+            "positional_embedding": torch.randn(1500, 16),
+        }  # fmt: skip
+        kind = "patch" if stem == "patch" else "teacher"
+        student = new_student(config, llm, lambda: new_stem(kind, shapes))
+        for name, parameter in student.llm.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(parameter, std=0.3)
+        folder = tmp_path_factory.mktemp("distil") / "student"
+        save_student(student, config, folder)
+        return folder
+
+    return make

@@ -1,0 +1,130 @@
+"""The model card, and the lines it prints, run as a stranger would."""
+
+import re
+import subprocess
+import sys
+import venv
+
+import numpy as np
+import pytest
+import soundfile
+
+from aura_core.artifacts.manifest import Manifest, write_manifest
+from aura_core.evaluation.table import Row, write_results
+from aura_core.export.card import evaluation_of, model_card
+from aura_core.export.folder import export_student
+from aura_core.train_config import TrainConfig
+
+PROVENANCE = {"created_at": "2026-01-01T00:00:00+00:00", "transformers": "5.24.0"}
+NEEDS = ("torch", "transformers", "soundfile")
+# Run with the project's own interpreter, with what a stranger has not hidden from the imports.
+HIDDEN = """
+import sys
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"aura_core", "flows", "tasks", "peft", "whisper", "librosa"}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Hide())
+"""
+
+
+def manifest(stage, inputs, identity=None, counts=None):
+    return Manifest(
+        stage=stage, stage_version=1, fingerprint="f" * 64, identity=identity or {},
+        inputs=inputs, files=[], counts=counts or {}, provenance=PROVENANCE,
+    )  # fmt: skip
+
+
+def row(model, value, **changes):
+    return Row(model=model, task="transcribe/heldout", metric="wer", value=value, ci_low=0.1,
+               ci_high=0.4, n=80, **changes)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory, artifact_of):
+    """A root with one finished student and what it was made from."""
+    root = tmp_path_factory.mktemp("root")
+    ingest, cache, distil = (str(root / each) for each in ("ingest/a", "teacher_cache/b", "distil"))
+    write_manifest(ingest, manifest("ingest", {}, {"manifest": "/secret/my.jsonl"},
+                                    {"utterances": 17}))  # fmt: skip
+    write_manifest(
+        cache, manifest("teacher_cache", {"ingest": ingest}, {"teacher": "pinned:whisper-tiny.en"})
+    )
+    (root / "distil").mkdir()
+    artifact_of().rename(root / "distil" / "c")
+    write_manifest(f"{distil}/c", manifest("distil", {"teacher_cache": cache}))
+    return root
+
+
+def card(root):
+    artifact = root / "distil" / "c"
+    config = TrainConfig.model_validate_json((artifact / "train_config.json").read_text())
+    return model_card(str(artifact), str(root), config, "gated", "model")
+
+
+def test_it_says_what_the_model_was_made_of_and_no_path(root):
+    text = card(root)
+    assert "utterances: 17" in text
+    assert "`my.jsonl`" in text
+    assert "/secret" not in text
+    assert "| learn | 1 | 24 | ce 1, distil 1 | 0.001 |" in text
+    assert "MIT (OpenAI Whisper)" in text
+    assert "has not been evaluated" in text
+
+
+def test_the_table_is_the_newest_evaluations_with_intervals(root):
+    evaluate = str(root / "evaluate" / "d")
+    write_manifest(evaluate, manifest("evaluate", {"distil.aura.1": str(root / "distil" / "c")}))
+    write_results(evaluate, [row("aura", 0.25), row("aura", 0.9, slice="speaker=x")])
+    other = str(root / "evaluate" / "e")
+    write_manifest(other, manifest("evaluate", {"distil": str(root / "distil" / "other")}))
+    write_results(other, [row("aura", 0.77)])
+    text = card(root)
+    assert "| aura | transcribe/heldout | wer | 0.250 | 0.100 to 0.400 | 80 |" in text
+    assert "0.9" not in text.partition("## Results")[2].partition("## Limits")[0]
+    assert evaluation_of("elsewhere/none", str(root)) == ("", [])
+
+
+@pytest.fixture(scope="module")
+def downloaded(root, tmp_path_factory):
+    """A folder with the exported folder `model`, a wav, and the card's own lines in `use.py`."""
+    folder = tmp_path_factory.mktemp("stranger")
+    export_student(str(root / "distil" / "c"), folder / "model")
+    [lines] = re.findall(r"```python\n(.*?)```", card(root), re.DOTALL)
+    assert len(lines.strip().splitlines()) == 5
+    (folder / "use.py").write_text(lines)
+    tone = 0.1 * np.sin(np.arange(44100) / 20)
+    soundfile.write(folder / "question.wav", tone, 44100)
+    return folder
+
+
+def run(python, folder, *arguments):
+    return subprocess.run(
+        [python, "-I", *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_five_lines_answer_a_wav_without_this_project(downloaded):
+    hidden = downloaded / "hidden.py"
+    hidden.write_text(HIDDEN + (downloaded / "use.py").read_text())
+    result = run(sys.executable, downloaded, hidden)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip()
+    without = downloaded / "without.py"
+    without.write_text(HIDDEN + "import aura_core")
+    assert "ModuleNotFoundError" in run(sys.executable, downloaded, without).stderr
+
+
+@pytest.mark.slow
+def test_five_lines_answer_a_wav_in_a_fresh_environment(downloaded, tmp_path):
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    import torch
+
+    # The build that is here: the default one brings gigabytes of CUDA libraries.
+    installed = run(python, downloaded, "-m", "pip", "install", "-q", f"torch=={torch.__version__}",
+                    *NEEDS[1:])  # fmt: skip
+    assert installed.returncode == 0, installed.stderr
+    result = run(python, downloaded, "use.py")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip()
