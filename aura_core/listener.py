@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ def _of_artifact(uri: str) -> Listener:
     responder = load_responder(uri)
 
     def ask(audio: NDArray[np.float32], instruction: str, max_new_tokens: int) -> str:
-        prompt = Prompt(instruction, input_features=responder.listen(audio))
+        prompt = Prompt(instruction, input_features=responder.listen([audio])[0])
         return responder.generate([prompt], max_new_tokens)[0]
 
     return ask
@@ -51,10 +52,10 @@ def _of_folder(uri: str) -> Listener:
 
     def ask(audio: NDArray[np.float32], instruction: str, max_new_tokens: int) -> str:
         content = [{"type": "audio"}, {"type": "text", "text": instruction}]
-        turns = [{"role": "user", "content": content}]
+        turns: Any = [{"role": "user", "content": content}]
         text = processor.apply_chat_template(turns, add_generation_prompt=True)
         inputs = processor(text=text, audio=audio, sampling_rate=SAMPLE_RATE)
-        ids = model.generate(**inputs, max_new_tokens=max_new_tokens)  # type: ignore[operator]
+        ids = model.generate(**inputs, max_new_tokens=max_new_tokens)
         answer = ids[0, inputs["input_ids"].shape[1] :]
         return str(processor.tokenizer.decode(answer, skip_special_tokens=True)).strip()
 

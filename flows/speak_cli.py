@@ -38,9 +38,7 @@ class _Output:
 
 
 def transcribe(
-    files: Annotated[tuple[Path, ...], Parameter(negative=())],
-    /,
-    *,
+    *files: Path,
     model: Model = None,
     root: Root = None,
     kind: Annotated[str, Parameter(name="--format")] = "txt",

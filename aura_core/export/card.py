@@ -42,7 +42,7 @@ def model_card(uri: str, root: str, config: TrainConfig, mode: str, name: str) -
     manifest = require_manifest(uri)
     role, rows = evaluation_of(uri, root)
     template = resources.files("aura_core.export").joinpath("card.md.j2").read_text()
-    environment = Environment(autoescape=False, undefined=StrictUndefined)  # noqa: S701 - Markdown
+    environment = Environment(autoescape=False, undefined=StrictUndefined)
     return environment.from_string(template).render(
         name=name,
         config=config,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from peft import PeftModel
@@ -29,6 +29,8 @@ from aura_core.student.export import ADAPTER, AUDIO_EMBEDDING, ENCODER, TEXT_ADA
 from aura_core.train_config import TrainConfig
 
 Mode = Literal["merged", "gated"]
+# A, B and the factor of one module.
+LoraWeights = tuple[Tensor, Tensor, float]
 AUDIO_TOKEN = "<|audio|>"
 MAX_NEW_TOKENS = 256
 
@@ -92,11 +94,12 @@ def export_student(uri: str, folder: Path, mode: Mode | None = None) -> Mode:
         if (artifact / TEXT_ADAPTER).exists():
             llm = merge_adapter(llm, artifact / TEXT_ADAPTER)
         audio = load_file(artifact / AUDIO_EMBEDDING)
+        lora: dict[str, LoraWeights] = {}
         if mode == "merged":
-            llm, lora = merge_adapter(llm, artifact / ADAPTER), {}
+            llm = merge_adapter(llm, artifact / ADAPTER)
         else:
             llm, lora = _beside(llm, artifact / ADAPTER)
-    model = _model(config, llm, lora, audio, audio_token_id=_add_audio_token(tokenizer, llm))
+    model = _model(config, llm, lora, audio, audio_token_id=_add_audio_token(tokenizer))
     model.generation_config = GenerationConfig(
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -109,18 +112,17 @@ def export_student(uri: str, folder: Path, mode: Mode | None = None) -> Mode:
     return mode
 
 
-def _beside(
-    llm: PreTrainedModel, adapter: Path
-) -> tuple[PreTrainedModel, dict[str, tuple[Tensor, Tensor, float]]]:
+def _beside(llm: PreTrainedModel, adapter: Path) -> tuple[PreTrainedModel, dict[str, LoraWeights]]:
     """The LLM as it was, and {module: (A, B, scaling)} of its LoRA."""
     adapted = PeftModel.from_pretrained(llm, adapter)
+    base: Any = adapted.get_base_model()
     lora = {
         name: (
-            module.lora_A["default"].weight.detach().clone(),
-            module.lora_B["default"].weight.detach().clone(),
-            float(module.scaling["default"]),
+            module.get_parameter("lora_A.default.weight").detach().clone(),
+            module.get_parameter("lora_B.default.weight").detach().clone(),
+            module.scaling["default"],
         )
-        for name, module in adapted.get_base_model().named_modules()
+        for name, module in base.named_modules()
         if isinstance(module, LoraLayer)
     }
     return adapted.unload(), lora
@@ -129,7 +131,7 @@ def _beside(
 def _model(
     config: TrainConfig,
     llm: PreTrainedModel,
-    lora: Mapping[str, tuple[Tensor, Tensor, float]],
+    lora: Mapping[str, LoraWeights],
     audio: Mapping[str, Tensor],
     audio_token_id: int,
 ) -> AuraForConditionalGeneration:
@@ -167,14 +169,14 @@ def _model(
     return model.eval()
 
 
-def _add_audio_token(tokenizer: PreTrainedTokenizerBase, llm: PreTrainedModel) -> int:
-    """Give the audio an id that is no row of the LLM's vocabulary, or a row no text uses."""
+def _add_audio_token(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Give the audio an id that no text has, after all of the tokenizer's own."""
     tokenizer.add_special_tokens(
         {"additional_special_tokens": [AUDIO_TOKEN]}, replace_extra_special_tokens=False
     )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return int(tokenizer.convert_tokens_to_ids(AUDIO_TOKEN))
+    return int(tokenizer.added_tokens_encoder[AUDIO_TOKEN])
 
 
 def _processor(

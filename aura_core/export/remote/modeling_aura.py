@@ -95,7 +95,7 @@ class GatedLoraLinear(nn.Linear):
         self.scaling = scaling
         self.is_audio: Tensor | None = None  # bool [batch, length]; None: no audio at all
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name
+    def forward(self, input: Tensor) -> Tensor:
         """[batch, length, in_features] -> [batch, length, out_features]."""
         result = super().forward(input)
         if self.is_audio is None:
@@ -241,7 +241,7 @@ class AuraForConditionalGeneration(PreTrainedModel, GenerationMixin):
         allowed = ((allowed & valid[:, None]) | own)[:, None]
         if self.llm.config._attn_implementation == "sdpa":
             return allowed
-        dtype = self.get_input_embeddings().weight.dtype
+        dtype = self.llm.dtype
         blocked = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
         return blocked.masked_fill(~allowed, torch.finfo(dtype).min)
 

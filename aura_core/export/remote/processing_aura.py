@@ -39,7 +39,7 @@ class AuraProcessor(ProcessorMixin):
         self.stride = stride
         super().__init__(feature_extractor, tokenizer, chat_template=chat_template)
 
-    def __call__(  # type: ignore[override]
+    def __call__(
         self,
         text: str | Sequence[str],
         audio: Any = None,

@@ -20,11 +20,8 @@ NEEDS = ("torch", "transformers", "soundfile")
 # Run with the project's own interpreter, with what a stranger has not hidden from the imports.
 HIDDEN = """
 import sys
-class Hide:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"aura_core", "flows", "tasks", "peft", "whisper", "librosa"}:
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, Hide())
+for name in ("aura_core", "flows", "tasks", "peft", "whisper", "librosa"):
+    sys.modules[name] = None
 """
 
 
