@@ -118,8 +118,8 @@ def _beside(llm: PreTrainedModel, adapter: Path) -> tuple[PreTrainedModel, dict[
     base: Any = adapted.get_base_model()
     lora = {
         name: (
-            module.get_parameter("lora_A.default.weight").detach().clone(),
-            module.get_parameter("lora_B.default.weight").detach().clone(),
+            base.get_parameter(f"{name}.lora_A.default.weight").detach().clone(),
+            base.get_parameter(f"{name}.lora_B.default.weight").detach().clone(),
             module.scaling["default"],
         )
         for name, module in base.named_modules()
