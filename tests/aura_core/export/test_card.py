@@ -17,7 +17,7 @@ from aura_core.train_config import TrainConfig
 
 PROVENANCE = {"created_at": "2026-01-01T00:00:00+00:00", "transformers": "5.24.0"}
 NEEDS = ("torch", "transformers", "soundfile")
-# Run with the project's own interpreter, with what a stranger has not hidden from the imports.
+# Run with the project's own interpreter, with this project hidden from the imports.
 HIDDEN = """
 import sys
 for name in ("aura_core", "flows", "tasks", "peft", "whisper", "librosa"):
