@@ -1,5 +1,6 @@
 """`aura export`: a trained student as a model folder that transformers loads."""
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -42,13 +43,18 @@ def export(
     require_manifest(uri)
     # Imports torch, transformers and peft.
     from aura_core.export import card
-    from aura_core.export.folder import export_student
+    from aura_core.export.folder import export_student, require_empty
     from aura_core.train_config import TrainConfig
 
+    require_empty(to)
     print(f"exporting {uri} ...", file=sys.stderr, flush=True)
-    made = export_student(uri, to, mode)  # type: ignore[arg-type]
     # An artifact lies at ROOT/distil/NAME, whatever the root of this call.
     root = resolve_root(uri.rsplit("/", 2)[0] if artifact else selection.root)
     config = TrainConfig.model_validate_json(store.read_text(store.join(uri, "train_config.json")))
-    (to / card.NAME).write_text(card.model_card(uri, root, config, made, to.absolute().name))
+    # Beside its place, so that an interrupted export leaves nothing that looks like a model.
+    draft = to.absolute().with_name(f".{to.name}.partial")
+    shutil.rmtree(draft, ignore_errors=True)
+    made = export_student(uri, draft, mode)  # type: ignore[arg-type]
+    (draft / card.NAME).write_text(card.model_card(uri, root, config, made, to.absolute().name))
+    draft.rename(to)
     print(f"model ({made}): {to}")

@@ -71,6 +71,12 @@ def export_mode(config: TrainConfig, asked: Mode | None) -> Mode:
     return "merged"
 
 
+def require_empty(folder: Path) -> None:
+    """Raise AuraError for a folder, or a file, that is in use."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise AuraError(f"{folder} is not an empty folder: name another one, or empty it")
+
+
 def export_student(uri: str, folder: Path, mode: Mode | None = None) -> Mode:
     """Write the model, processor, generation config and code of a `distil` artifact.
 
@@ -82,8 +88,7 @@ def export_student(uri: str, folder: Path, mode: Mode | None = None) -> Mode:
     Raises:
         AuraError: for a mode that is not exact, a bridge, or a folder that is in use.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise AuraError(f"{folder} is not an empty folder: name another one, or empty it")
+    require_empty(folder)
     with store.local_folder(uri) as artifact:
         if not (artifact / TRAIN_CONFIG).exists():
             raise AuraError(f"{uri} holds no trained student: name a distil artifact")
