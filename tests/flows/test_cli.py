@@ -145,11 +145,13 @@ def test_results_are_rows(smoke_root):
     rows = json.loads(result.stdout)
     fields = {"model", "task", "metric", "value", "ci_low", "ci_high", "n"}
     assert all(set(row) - {"slice"} == fields for row in rows)
-    assert any("slice" not in row for row in rows)
     assert {row["model"] for row in rows} >= {"aura", "cascade", "text"}
     table = aura("results", "--root", smoke_root).stdout
     assert newest_artifact(smoke_root, "evaluate") in table
-    assert len(table.splitlines()) >= len(rows)
+    whole = [row for row in rows if "slice" not in row]
+    assert len(whole) <= len(table.splitlines()) < len(rows)
+    with_slices = aura("results", "--slices", "--root", smoke_root).stdout
+    assert len(with_slices.splitlines()) >= len(rows)
 
 
 def test_a_config_file_is_laid_over_the_recipe_and_set_wins(tmp_path):
