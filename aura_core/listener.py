@@ -43,9 +43,14 @@ def _of_artifact(uri: str) -> Listener:
 
 
 def _of_folder(uri: str) -> Listener:
+    from transformers import AutoConfig
+
+    from aura_core.export.remote.configuration_aura import AuraConfig
     from aura_core.export.remote.modeling_aura import AuraForConditionalGeneration
     from aura_core.export.remote.processing_aura import AuraProcessor
 
+    # So that our own code is taken, and the user not asked whether to run the folder's.
+    AutoConfig.register("aura", AuraConfig, exist_ok=True)
     with store.local_folder(uri) as folder:
         model = AuraForConditionalGeneration.from_pretrained(folder)
         processor = AuraProcessor.from_pretrained(folder)
