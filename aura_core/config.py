@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from aura_core.benchmarks.benchmark import EMBEDDED
 from aura_core.benchmarks.catalogue import benchmark_mistake
 from aura_core.stage_config import (
     TEACHER_RATE_HZ,
@@ -102,9 +103,6 @@ class TargetsConfig(StageConfig):
     def is_used(self) -> bool:
         """Whether there is anything to make."""
         return self.self_generated or self.top_k > 0
-
-
-EMBEDDED = "embedded"
 
 
 class BenchmarkConfig(StageConfig):

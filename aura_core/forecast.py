@@ -2,7 +2,8 @@
 
 from aura_core.ablation import students
 from aura_core.artifacts.manifest import Manifest
-from aura_core.config import EMBEDDED, Config
+from aura_core.benchmarks.benchmark import EMBEDDED
+from aura_core.config import Config
 from aura_core.memory import training_memory
 from aura_core.models.llm_shape import LlmShape
 from aura_core.train_config import TrainConfig

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aura_core.artifacts import store
+from aura_core.corpus.table import SAMPLE_RATE
 from aura_core.errors import AuraError
 
-SAMPLE_RATE = 16_000
 # (audio at 16 kHz of at most 30 s, instruction, longest answer in tokens) -> answer
 Listener = Callable[[NDArray[np.float32], str, int], str]
 

@@ -1,12 +1,10 @@
 """`aura bench-data`: which spoken benchmarks there are, and their published data."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
@@ -17,11 +15,10 @@ from aura_core.corpus.rejections import count_kinds
 from aura_core.corpus.source_item import Rejection
 from aura_core.errors import AuraError
 from flows.options import AsJson
+from flows.terminal import out
 
 _SHOWN = 10
 
-# What is piped onwards must not be folded at the width of a terminal.
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 app = App(name="bench-data", help="Spoken benchmarks: which there are, and their published data.",
           help_format="plaintext")  # fmt: skip
 

@@ -32,10 +32,9 @@ from flows import (
 )
 from flows.options import Selection
 from flows.request import REPORT_NAME, choose_stages, resolve_root
+from flows.terminal import out
 from tasks.launch import StageCrashError
 
-# What is piped onwards must not be folded at the width of a terminal.
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 log = logging.getLogger("aura")
 

@@ -2,11 +2,9 @@
 
 import dataclasses
 import json
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -14,6 +12,7 @@ from aura_core.evaluation.find import find_evaluation
 from flows.display import figure
 from flows.options import AsJson
 from flows.request import resolve_root
+from flows.terminal import out
 
 if TYPE_CHECKING:
     from aura_core.evaluation.comparison import ComparedFigure
@@ -51,8 +50,6 @@ def compare(
     if as_json:
         print(json.dumps([_as_dict(each) for each in figures], indent=2))
         return
-    # What is piped onwards must not be folded at the width of a terminal.
-    out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
     for place, uri in zip(("first: ", "second:"), uris, strict=True):
         out.print(place, escape(uri))
     out.print(_table(figures))

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aura_core.artifacts import store
-from aura_core.config import EMBEDDED, Config
+from aura_core.benchmarks.benchmark import EMBEDDED
+from aura_core.config import Config
 from aura_core.errors import AuraError
 from aura_core.overrides import merge_file, override
 from aura_core.pipeline import STAGE_INPUTS

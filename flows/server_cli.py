@@ -2,20 +2,18 @@
 
 import json
 import os
-import sys
 import time
 from dataclasses import asdict
 from typing import Annotated
 
 from cyclopts import Parameter, validators
-from rich.console import Console
 from rich.live import Live
 
 from flows.options import AsJson
 from flows.request import resolve_root
+from flows.terminal import out
 
 _WATCH_S = 2.0
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 
 
 def up(

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from aura_core.artifacts.newest import newest_artifact
 from aura_core.audio_cuts import cut_at_silences
+from aura_core.corpus.table import SAMPLE_RATE
 from aura_core.errors import AuraError
 from aura_core.instructions import TRANSCRIBE
 from aura_core.transcripts import FORMATS, Piece, render
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".opus", ".w64", ".caf"}
-_SAMPLE_RATE = 16_000
 _MAX_FILE_S = 24 * 3600.0
 _MAX_ASKED_S = 30.0
 
@@ -155,9 +155,9 @@ def _transcribe_all(
                 progress.advance(whole)
                 continue
             pieces = []
-            for start, stop in cut_at_silences(audio, _SAMPLE_RATE):
+            for start, stop in cut_at_silences(audio, SAMPLE_RATE):
                 text = listener(audio[start:stop], TRANSCRIBE, max_new_tokens)
-                pieces.append(Piece(start / _SAMPLE_RATE, stop / _SAMPLE_RATE, text))
+                pieces.append(Piece(start / SAMPLE_RATE, stop / SAMPLE_RATE, text))
                 progress.advance(whole, (stop - start) / len(audio))
             _write(file, render(str(file), pieces, output.kind), output)
     return bad

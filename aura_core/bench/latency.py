@@ -17,9 +17,11 @@ from transformers import DynamicCache
 
 from aura_core.bench.latency_models import MODELS, TimedModel, Workshop, prefill_text
 from aura_core.bench.prefill_cost import cache_bytes, count_flops, peak_bytes, weight_bytes
+from aura_core.bench.rounds import in_turns, median_ratio
 from aura_core.bench.speech import Speech
 from aura_core.config import Config
 from aura_core.errors import AuraError
+from aura_core.evaluation.latency import synchronise
 from aura_core.evaluation.transcriber import Spelling
 
 NEW_TOKENS = 32
@@ -165,9 +167,7 @@ class _Rounds:
     def run(self, number: int) -> None:
         """Time every model, in an order that moves on from round to round."""
         starts = self._starts(number)
-        names = list(starts)
-        for i in range(len(names)):
-            name = names[(i + number) % len(names)]
+        for name in in_turns(list(starts), number):
             answers = number < _ANSWER_ROUNDS and name != TEXT_PREFILL
             first_s, all_s = _timed(starts[name], self._new_cache(), NEW_TOKENS if answers else 1)
             self._ttft_s.setdefault(name, []).append(first_s)
@@ -178,7 +178,7 @@ class _Rounds:
         """AuRA's time over each other's, in each round by itself; medians."""
         ours = self._ttft_s[AURA]
         return {
-            f"vs_{name}": round(median(a / b for a, b in zip(ours, theirs, strict=True)), 3)
+            f"vs_{name}": round(median_ratio(ours, theirs), 3)
             for name, theirs in self._ttft_s.items()
             if name != AURA
         }
@@ -238,17 +238,12 @@ def _per(amount: int | None, of: float) -> float | None:
 
 def _timed(start: Start, cache: DynamicCache, num_tokens: int) -> tuple[float, float]:
     """Seconds to the first token, and to the last."""
-    _synchronise()
+    synchronise()
     began = perf_counter()
     tokens = start(num_tokens, cache)
     next(tokens)
-    _synchronise()
+    synchronise()
     first_s = perf_counter() - began
     deque(tokens, maxlen=0)
-    _synchronise()
+    synchronise()
     return first_s, perf_counter() - began
-
-
-def _synchronise() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()

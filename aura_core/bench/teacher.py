@@ -17,6 +17,7 @@ from whisper.model import Whisper
 
 from aura_core.artifacts import store
 from aura_core.bench.corpus import sample_rows
+from aura_core.bench.rounds import median_ratio
 from aura_core.cache import build
 from aura_core.cache import codec as codecs
 from aura_core.cache.encode import batches, chosen_layers, ready_batch
@@ -90,8 +91,8 @@ def bench_teacher(
                 tell(f"round {number} of {rounds}: {speeds} audio seconds a second")
     return {
         **{name: round(audio_s / median(values), 1) for name, values in times.items()},
-        "ratio_vs_naive": round(_ratio(times["naive"], times["ours"]), 2),
-        "ratio_vs_limit": round(_ratio(times["limit"], times["ours"]), 3),
+        "ratio_vs_naive": round(median_ratio(times["naive"], times["ours"]), 2),
+        "ratio_vs_limit": round(median_ratio(times["limit"], times["ours"]), 3),
         "codec_fit_s": round(fit_s, 2),
         "clips": len(rows),
         "audio_s": round(audio_s, 1),
@@ -162,11 +163,6 @@ def _build(uri: str, shard: ShardPlan) -> None:
 
 def _forward(shard: ShardPlan) -> None:
     _worker.forward(shard.name)
-
-
-def _ratio(theirs_s: Sequence[float], ours_s: Sequence[float]) -> float:
-    """Median over rounds: what slows the whole machine for a while is in both times of a round."""
-    return median(theirs / ours for theirs, ours in zip(theirs_s, ours_s, strict=True))
 
 
 def _timed(work: Callable[[], object]) -> float:

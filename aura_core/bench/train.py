@@ -15,6 +15,7 @@ from whisper.audio import HOP_LENGTH, log_mel_spectrogram, pad_or_trim
 from whisper.model import Whisper
 
 from aura_core.bench.corpus import sample_rows
+from aura_core.bench.rounds import in_turns, median_ratio
 from aura_core.cache.index import TeacherCache, open_cache
 from aura_core.cache.plan import safe_key
 from aura_core.config import TeacherCacheConfig
@@ -87,7 +88,7 @@ def bench_train(
     seconds: dict[str, list[float]] = {name: [] for name in loops}
     for number in range(phase.steps):
         # In turns, so that what slows the machine slows all, and none always follows another.
-        for name in _rotated(list(loops), number):
+        for name in in_turns(list(loops), number):
             seconds[name].append(next(loops[name]))
         speeds = ", ".join(
             f"{name} {phase.batch_utterances / each[-1]:.2f}" for name, each in seconds.items()
@@ -98,8 +99,8 @@ def bench_train(
     waits = sum(waited_s[_WARM_UP:]) / sum(cached)
     return {
         **{name: round(phase.batch_utterances / median(s), 3) for name, s in counted.items()},
-        "ratio_vs_user_loop": round(_median_ratio(counted["user_loop"], cached), 2),
-        "ratio_vs_limit": round(_median_ratio(counted["limit"], cached), 3),
+        "ratio_vs_user_loop": round(median_ratio(counted["user_loop"], cached), 2),
+        "ratio_vs_limit": round(median_ratio(counted["limit"], cached), 3),
         "data_wait_share": round(waits, 5),
         "steps": steps,
         "batch_utterances": phase.batch_utterances,
@@ -107,16 +108,6 @@ def bench_train(
         "teacher": teacher.teacher,
         "precision": str(compute_dtype(config.precision, whisper.device)).removeprefix("torch."),
     }
-
-
-def _rotated(names: list[str], by: int) -> list[str]:
-    by %= len(names)
-    return names[by:] + names[:by]
-
-
-def _median_ratio(seconds: list[float], of: list[float]) -> float:
-    """Of each round by itself: rounds differ in their clips and in what else the machine does."""
-    return median(a / b for a, b in zip(seconds, of, strict=True))
 
 
 def _timed_phase(config: TrainConfig, steps: int) -> Phase:

@@ -3,9 +3,10 @@
 import xxhash
 
 from aura_core.artifacts import store
+from aura_core.benchmarks.benchmark import EMBEDDED
 from aura_core.benchmarks.catalogue import BENCHMARKS
 from aura_core.benchmarks.embedded.texts import source_text
-from aura_core.config import EMBEDDED, BenchmarkConfig
+from aura_core.config import BenchmarkConfig
 from aura_core.corpus.source_digest import content_digests
 from aura_core.corpus.voice import VOICE, second_voice
 from aura_core.errors import AuraError

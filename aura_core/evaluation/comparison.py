@@ -10,9 +10,8 @@ from aura_core.evaluation import bootstrap
 from aura_core.evaluation.prediction_files import Answers, read_answers, scorer_of
 from aura_core.evaluation.predictions import Prediction
 from aura_core.evaluation.scoring import BySeed, compute
-from aura_core.evaluation.table import Row, read_results
+from aura_core.evaluation.table import LATENCY, Row, read_results
 
-_LATENCY = "latency"
 _NO_PREDICTIONS = "unpaired: no predictions"
 
 Seeds = Sequence[Mapping[str, Prediction]]
@@ -85,7 +84,7 @@ def _figure(
     task, metric, model = key
     if first is None or second is None:
         return ComparedFigure(model, task, metric, first, second, None, "in one of them only")
-    found = paired.get(key, "unpaired: timed apart" if task == _LATENCY else _NO_PREDICTIONS)
+    found = paired.get(key, "unpaired: timed apart" if task == LATENCY else _NO_PREDICTIONS)
     if isinstance(found, str):
         return ComparedFigure(model, task, metric, first, second, unpaired(first, second), found)
     whole = found.n == first.n == second.n

@@ -50,13 +50,14 @@ def read_timings(uri: str) -> list[Timing]:
 
 
 def _time_ms(model: Model, item: Item) -> float:
-    _synchronise()
+    synchronise()
     start = time.perf_counter()
     model.first_token(item)
-    _synchronise()
+    synchronise()
     return (time.perf_counter() - start) * 1000
 
 
-def _synchronise() -> None:
+def synchronise() -> None:
+    """Wait for what the accelerator has still to do, if there is one."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()

@@ -8,6 +8,8 @@ from aura_core.artifacts import store
 from aura_core.errors import AuraError
 
 NAME = "results.json"
+# The `task` of rows that time models.
+LATENCY = "latency"
 
 
 class Row(BaseModel):
@@ -71,15 +73,16 @@ def read_results(evaluate_uri: str) -> list[Row]:
     Raises:
         AuraError: if there are none, or they cannot be read.
     """
-    return _read(evaluate_uri).rows
+    return read_table(evaluate_uri).rows
 
 
 def read_differences(evaluate_uri: str) -> list[Difference]:
     """Read the differences of an evaluation. Raises as `read_results` does."""
-    return _read(evaluate_uri).differences
+    return read_table(evaluate_uri).differences
 
 
-def _read(evaluate_uri: str) -> Results:
+def read_table(evaluate_uri: str) -> Results:
+    """Read the rows and differences of an evaluation. Raises as `read_results` does."""
     try:
         return Results.model_validate_json(store.read_text(store.join(evaluate_uri, NAME)))
     except FileNotFoundError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from aura_core.evaluation.meaning import are_meanings
 from aura_core.evaluation.prediction_files import scorer_of
 from aura_core.evaluation.predictions import Prediction
+from aura_core.evaluation.question_sets import TRANSCRIPTION
 from aura_core.report.differences import Difference, compare_meanings, compare_words
 from aura_core.report.disagreement import item_scores
 from aura_core.report.labels import ModelLabel, models_in
@@ -46,7 +47,7 @@ def build_answer(task: str, instruction: str, by_model: Mapping[str, Prediction]
     """
     first = next(iter(by_model.values()))
     scorer = scorer_of(task)
-    is_transcript = task.startswith("transcribe/")
+    is_transcript = task.startswith(f"{TRANSCRIPTION}/")
     is_meaning = not is_transcript and are_meanings([first.references[0]])
     by_words = scorer is None or scorer.name in _BY_WORDS
     outputs = []

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from aura_core.artifacts import store
-from aura_core.evaluation.table import Row
+from aura_core.evaluation.table import LATENCY, Row
 from aura_core.report.charts import ladder, latency, quality, training
 from aura_core.report.charts.quality import Point
 from aura_core.report.history import History, read_similarity
 from aura_core.report.labels import (
-    LATENCY,
     TASKS,
     benchmark_title,
     metric_of,

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from aura_core.benchmarks.catalogue import BENCHMARKS
-from aura_core.evaluation.table import Row
+from aura_core.evaluation.table import LATENCY, Row
 from aura_core.report.labels import (
-    LATENCY,
     NOT_RIVALS,
     TASKS,
     Metric,

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aura_core.evaluation.table import Row
+from aura_core.evaluation.table import LATENCY, Row
 from aura_core.report.labels import (
-    LATENCY,
     MODELS,
     Metric,
     ModelLabel,

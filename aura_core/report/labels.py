@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from aura_core.benchmarks.catalogue import BENCHMARKS
-from aura_core.evaluation.table import Row
+from aura_core.evaluation.table import LATENCY, Row
 
-LATENCY = "latency"
 # Colours of the page for models it does not know.
 _OTHER_COLOURS = 4
 # Split names that say most, best first; else the first split by name.
@@ -40,6 +39,11 @@ class Metric:
         """Which figure is good, in words: `%, lower is better`."""
         better = f"{'lower' if self.lower_is_better else 'higher'} is better"
         return ", ".join(filter(None, (self.unit, better)))
+
+    @property
+    def axis(self) -> str:
+        """What stands beside its axis in a chart."""
+        return ", ".join(filter(None, (self.title, self.unit)))
 
 
 MODELS: dict[str, ModelLabel] = {
@@ -142,6 +146,11 @@ def format_value(value: float, metric: Metric) -> str:
     return f"{value:.1f}" if (metric.top or 0) > 10 else f"{value:.2f}"
 
 
+def format_tick(value: float, metric: Metric) -> str:
+    """Write a value beside an axis, where whole points of a share will do."""
+    return f"{100 * value:.0f}" if metric.unit == "%" else format_value(value, metric)
+
+
 def format_difference(value: float, metric: Metric) -> str:
     """Write a difference with its sign, in points of a share or in the metric's own unit."""
     text = format_value(abs(value), metric)
@@ -155,17 +164,22 @@ def difference_unit(metric: Metric) -> str:
     return "ms" if metric.unit == "ms" else "points"
 
 
-def row_key(row: Row) -> tuple[tuple[int, str], ...]:
-    """The order of rows: tasks of the corpus, benchmarks, latency; then metric, split, model."""
-    task, split = split_task(row.task)
-    place = 2 if task == LATENCY else int(task not in TASKS)
+def sort_key(task: str, metric: str, model: str) -> tuple[tuple[int, str], ...]:
+    """The order of figures: tasks of the corpus, benchmarks, latency; then metric, split, model."""
+    name, split = split_task(task)
+    place = 2 if name == LATENCY else int(name not in TASKS)
     return (
         (place, ""),
-        rank(TASKS)(task),
-        rank(METRICS)(row.metric),
+        rank(TASKS)(name),
+        rank(METRICS)(metric),
         (0, split),
-        rank(MODELS)(row.model),
+        rank(MODELS)(model),
     )
+
+
+def row_key(row: Row) -> tuple[tuple[int, str], ...]:
+    """The order of a result row among others."""
+    return sort_key(row.task, row.metric, row.model)
 
 
 def rank(known: Mapping[str, Any]) -> Callable[[str], tuple[int, str]]:

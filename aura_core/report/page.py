@@ -1,6 +1,6 @@
 """One self-contained HTML page from the artifacts of a run; it loads nothing from anywhere."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
 from typing import Any
@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from aura_core.config import ReportConfig
 from aura_core.evaluation.prediction_files import Answers, primary_metrics, read_answers
-from aura_core.evaluation.table import Row, read_differences, read_results
+from aura_core.evaluation.table import Results, read_table
 from aura_core.report import figures, grid, headline, paired, provenance
 from aura_core.report.confusion import build_confusions
 from aura_core.report.history import read_history
@@ -35,7 +35,7 @@ def render_report(inputs: Mapping[str, str], config: ReportConfig, fingerprint: 
     """
     # First what tells an input that is not there.
     stages = provenance.summarise_stages(inputs)
-    rows = read_results(inputs["evaluate"])
+    results = read_table(inputs["evaluate"])
     answers = read_answers(inputs["evaluate"], inputs)
     context = {
         "fingerprint": fingerprint,
@@ -44,15 +44,15 @@ def render_report(inputs: Mapping[str, str], config: ReportConfig, fingerprint: 
         "rejections": provenance.rejections(inputs["ingest"]),
         "css": Markup(_packaged("report.css")),
         "js": Markup(_packaged("report.js")),
-        **_results(inputs, rows),
+        **_results(results),
         **_answers(inputs, answers, config),
         **_training(inputs),
     }
     return _environment().get_template(TEMPLATE).render(context)
 
 
-def _results(inputs: Mapping[str, str], rows: Sequence[Row]) -> dict[str, Any]:
-    differences = read_differences(inputs["evaluate"])
+def _results(results: Results) -> dict[str, Any]:
+    rows, differences = results.rows, results.differences
     primary = primary_metrics(rows)
     slices = build_slice_tables(rows, primary)
     return {

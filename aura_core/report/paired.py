@@ -7,7 +7,6 @@ from itertools import groupby
 from aura_core.evaluation.table import Difference
 from aura_core.report.labels import (
     MODELS,
-    TASKS,
     ModelLabel,
     benchmark_title,
     difference_unit,
@@ -15,7 +14,7 @@ from aura_core.report.labels import (
     metric_of,
     model_label,
     rank,
-    split_task,
+    sort_key,
 )
 
 # A difference is called clear below it.
@@ -119,11 +118,4 @@ def format_p(p_value: float) -> str:
 
 
 def _key(each: Difference) -> tuple[tuple[int, str], ...]:
-    task, split = split_task(each.task)
-    return (
-        (int(task not in TASKS), ""),
-        rank(TASKS)(task),
-        (0, split),
-        (0, each.metric),
-        rank(MODELS)(each.other),
-    )
+    return sort_key(each.task, each.metric, each.other)

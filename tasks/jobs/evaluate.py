@@ -3,7 +3,7 @@
 python -m tasks.jobs.evaluate --spec URI
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
@@ -15,6 +15,7 @@ from aura_core.config import EvaluateConfig
 from aura_core.evaluation import cells as cell_plan
 from aura_core.evaluation import differences, items, latency, predictions, scoring, table
 from aura_core.evaluation.cells import Cell
+from aura_core.evaluation.predictions import Prediction
 from aura_core.evaluation.predictor import Predictor
 from aura_core.evaluation.question_sets import (
     CORPUS,
@@ -42,8 +43,9 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     workers = _start_workers(spec, config, count=len(missing))
     _make_cells(workers, missing)
     timings = _measure_latency(workers, config, sets)
-    files = _copy_predictions(spec, cells)
-    rows, compared = _score(config, cells)
+    answers = {cell.label: cell_plan.load_cell(cell) for cell in cells}
+    files = _copy_predictions(spec, answers)
+    rows, compared = _score(config, cells, answers)
     for model in cell_plan.compared(config, spec.inputs):
         ttft_ms = [timing.ttft_ms for timing in timings if timing.model == model]
         rows += scoring.score_latency(model, ttft_ms, config.bootstrap_samples, config.seed)
@@ -97,22 +99,21 @@ def _measure_latency(
     return timings
 
 
-def _copy_predictions(spec: StageSpec, cells: Sequence[Cell]) -> list[str]:
+def _copy_predictions(spec: StageSpec, answers: Mapping[str, list[Prediction]]) -> list[str]:
     """Put every cell's predictions beside the results; returns their names."""
-    names = [f"predictions/{cell.label}.jsonl" for cell in cells]
-    for cell, name in zip(cells, names, strict=True):
-        predictions.write_predictions(store.join(spec.uri, name), cell_plan.load_cell(cell))
-    return names
+    files = {f"predictions/{label}.jsonl": found for label, found in answers.items()}
+    for name, found in files.items():
+        predictions.write_predictions(store.join(spec.uri, name), found)
+    return list(files)
 
 
 def _score(
-    config: EvaluateConfig, cells: Sequence[Cell]
+    config: EvaluateConfig, cells: Sequence[Cell], answers: Mapping[str, list[Prediction]]
 ) -> tuple[list[table.Row], list[table.Difference]]:
     rows, compared = [], []
     for questions, by_model in _by_set(cells).items():
         found = {
-            model: [cell_plan.load_cell(cell) for cell in seeds]
-            for model, seeds in by_model.items()
+            model: [answers[cell.label] for cell in seeds] for model, seeds in by_model.items()
         }
         scored = differences.score_models(
             questions.name,

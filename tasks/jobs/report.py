@@ -10,7 +10,7 @@ from aura_core.artifacts.manifest import require_manifest
 from aura_core.config import ReportConfig
 from aura_core.evaluation import result_export
 from aura_core.evaluation.prediction_files import primary_metrics
-from aura_core.evaluation.table import read_differences, read_results
+from aura_core.evaluation.table import read_table
 from aura_core.pipeline import StageSpec
 from aura_core.report import markdown
 from aura_core.report.page import render_report
@@ -24,7 +24,8 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     config = driver.spec_config(spec, ReportConfig)
     html = render_report(spec.inputs, config, spec.fingerprint)
     evaluate = spec.inputs["evaluate"]
-    rows = read_results(evaluate)
+    results = read_table(evaluate)
+    rows = results.rows
     result_export.write_parquet(
         store.join(spec.uri, result_export.NAME),
         rows,
@@ -33,7 +34,7 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
         spec.input_fingerprints,
     )
     text = markdown.render_markdown(
-        rows, read_differences(evaluate), primary_metrics(rows), spec.fingerprint
+        rows, results.differences, primary_metrics(rows), spec.fingerprint
     )
     store.write_text(store.join(spec.uri, markdown.NAME), text)
     store.write_text(store.join(spec.uri, NAME), html)

@@ -5,7 +5,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from aura_core.evaluation.table import Row
 from aura_core.report.charts.style import canvas, colour, style, svg_text
-from aura_core.report.labels import Metric, format_value, model_label, models_in
+from aura_core.report.labels import Metric, format_tick, model_label, models_in
 from aura_core.report.slice_tables import Ladder
 
 _WIDTH_IN, _HEIGHT_IN = 3.7, 2.6
@@ -30,7 +30,7 @@ def ladder_chart(ladder: Ladder, name: str) -> str:
         axes.set_xlim(-0.35, len(ladder.steps) - 0.65)
         _scale(axes, ladder.metric)
         axes.yaxis.set_major_locator(MaxNLocator(5))
-        axes.set_ylabel(", ".join(filter(None, (ladder.metric.title, ladder.metric.unit))))
+        axes.set_ylabel(ladder.metric.axis)
         return svg_text(figure, name)
 
 
@@ -55,7 +55,4 @@ def _scale(axes: Axes, metric: Metric) -> None:
         axes.set_ylim(-0.03 * metric.top, metric.top * 1.03)
     else:
         axes.set_ylim(bottom=0)
-    is_share = metric.unit == "%"
-    axes.yaxis.set_major_formatter(
-        FuncFormatter(lambda v, _: f"{100 * v:.0f}" if is_share else format_value(v, metric))
-    )
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_tick(value, metric)))

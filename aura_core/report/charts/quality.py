@@ -10,7 +10,7 @@ from matplotlib.transforms import Bbox
 
 from aura_core.evaluation.table import Row
 from aura_core.report.charts.style import canvas, colour, style, svg_text
-from aura_core.report.labels import Metric, format_value, metric_of, model_label
+from aura_core.report.labels import Metric, format_tick, metric_of, model_label
 
 _WIDTH_IN, _HEIGHT_IN = 3.7, 2.9
 # Times that are further apart are drawn on a logarithmic axis.
@@ -120,9 +120,5 @@ def _quality_axis(axes: Axes, metric: Metric, figures: Sequence[Row]) -> None:
         (end * 1.06, -end * 0.06) if metric.lower_is_better else (-end * 0.06, end * 1.06)
     )
     axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, metric)))
-    axes.set_ylabel(", ".join(filter(None, (metric.title, metric.unit))))
-
-
-def _tick(value: float, metric: Metric) -> str:
-    return f"{100 * value:.0f}" if metric.unit == "%" else format_value(value, metric)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_tick(value, metric)))
+    axes.set_ylabel(metric.axis)
