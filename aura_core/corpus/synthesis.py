@@ -71,8 +71,9 @@ class Synthesizer:
         else:
             scale = SLOW_LENGTH_SCALE if second else float(draw.choice(self._config.length_scales))
             audio, rate = self._piper.speak(text, scale)
-        audio = trim_silence(soxr.resample(audio, rate, SAMPLE_RATE), SAMPLE_RATE)
-        audio = add_noise(audio, float(draw.uniform(*self._config.snr_db)), draw)
+        audio = add_noise(
+            trimmed_clip(audio, rate), float(draw.uniform(*self._config.snr_db)), draw
+        )
         audio = set_level(audio, float(draw.uniform(*self._config.gain_db)))
         flac, digest = encode_audio(audio)
         return Utterance(
@@ -98,6 +99,11 @@ def speak_with_command(name: str, text: str) -> tuple[np.ndarray, int]:
         reason = result.stderr.decode(errors="replace").strip()
         raise AuraError(f"{name} cannot speak {text!r}: {reason}")
     return _parse_streamed_wav(result.stdout)
+
+
+def trimmed_clip(audio: np.ndarray, rate: int) -> np.ndarray:
+    """Bring what a voice has spoken to `SAMPLE_RATE`, without the silence around it."""
+    return trim_silence(soxr.resample(audio, rate, SAMPLE_RATE), SAMPLE_RATE)
 
 
 def trim_silence(audio: np.ndarray, sample_rate: int) -> np.ndarray:

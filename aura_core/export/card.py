@@ -40,6 +40,7 @@ def model_card(uri: str, root: str, config: TrainConfig, mode: str, name: str) -
         AuraError: if the artifact or its evaluation is incomplete or damaged.
     """
     manifest = require_manifest(uri)
+    cache = read_manifest(manifest.inputs.get("teacher_cache", ""))
     role, rows = evaluation_of(uri, root)
     template = resources.files("aura_core.export").joinpath("card.md.j2").read_text()
     environment = Environment(autoescape=False, undefined=StrictUndefined)
@@ -51,11 +52,11 @@ def model_card(uri: str, root: str, config: TrainConfig, mode: str, name: str) -
         usage=USAGE.replace("FOLDER", name),
         max_clip_s=MAX_CLIP_S,
         transformers=manifest.provenance.get("transformers", "5"),
-        data=_data(manifest),
+        data=_data(cache),
         losses=_losses,
         rows=rows,
         role=role,
-        licences=_licences(manifest, config),
+        licences=_licences(cache, config),
         provenance={"artifact": manifest.fingerprint, **manifest.provenance},
     )
 
@@ -82,8 +83,7 @@ def _name(uri: str) -> str:
     return uri.rstrip("/").rsplit("/", 1)[-1]
 
 
-def _data(manifest: Manifest) -> dict[str, str]:
-    cache = read_manifest(manifest.inputs.get("teacher_cache", ""))
+def _data(cache: Manifest | None) -> dict[str, str]:
     ingest = read_manifest(cache.inputs.get("ingest", "")) if cache else None
     if cache is None or ingest is None:
         return {"training speech": "its artifacts are not here any more"}
@@ -103,8 +103,7 @@ def _losses(phase: Phase) -> str:
     return ", ".join(f"{name} {weight:g}" for name in names if (weight := getattr(phase, name)))
 
 
-def _licences(manifest: Manifest, config: TrainConfig) -> dict[str, str]:
-    cache = read_manifest(manifest.inputs.get("teacher_cache", ""))
+def _licences(cache: Manifest | None, config: TrainConfig) -> dict[str, str]:
     parts = {"LLM": config.llm}
     if cache is not None:
         parts["speech encoder, of which the audio embedding started"] = str(

@@ -1,6 +1,5 @@
 """Which intent was taken for which: counts of reference by predicted intent."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from aura_core.evaluation.meaning import are_meanings, parse
 from aura_core.evaluation.prediction_files import Answers, scorer_of
 from aura_core.evaluation.predictions import Prediction
+from aura_core.evaluation.scorers.intent import joined_intent
 from aura_core.report.labels import NOT_RIVALS, ModelLabel, benchmark_title, models_in
 
 # Scorers whose references begin with an intent.
@@ -110,5 +110,4 @@ def _pair(prediction: Prediction, any_joint: bool) -> tuple[str, str]:
 
 
 def _intent(text: str, any_joint: bool) -> str:
-    intent = parse(text).intent
-    return re.sub(r"[\s_-]+", "_", intent).strip("_.") if any_joint else intent
+    return joined_intent(text) if any_joint else parse(text).intent

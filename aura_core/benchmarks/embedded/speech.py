@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import soxr
 import xxhash
 
 from aura_core.benchmarks.embedded.texts import SpokenText, texts_of
@@ -15,9 +14,9 @@ from aura_core.corpus.synthesis import (
     add_noise,
     set_level,
     speak_with_command,
-    trim_silence,
+    trimmed_clip,
 )
-from aura_core.corpus.table import SAMPLE_RATE, encode_audio
+from aura_core.corpus.table import encode_audio
 from aura_core.corpus.voice import COMMANDS, VOICE
 from aura_core.models.pinned import locate
 from aura_core.models.references import parse
@@ -90,7 +89,7 @@ def _speak(piper: Piper, second_voice: str, text: str, condition: Condition) -> 
         audio, rate = speak_with_command(second_voice, text)
     else:
         audio, rate = piper.speak(text, condition.length_scale)
-    return trim_silence(soxr.resample(audio, rate, SAMPLE_RATE), SAMPLE_RATE)
+    return trimmed_clip(audio, rate)
 
 
 def _heard(audio: np.ndarray, text_id: str, snr_db: int | None) -> np.ndarray:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from aura_core.errors import AuraError
 from aura_core.evaluation.predictions import Prediction
 from aura_core.evaluation.scorers.parsed import Parsed, accuracies
+from aura_core.evaluation.scorers.spans import holds
 from aura_core.evaluation.statistic import Statistic
 
 _VERB = r"(?:is|was|would\s+be|should\s+be|must\s+be|will\s+be|:|=)"
@@ -127,19 +128,15 @@ def _by_text(text: str, choices: Mapping[str, str]) -> str | None:
     """The option whose text the answer is, or the only one whose text it holds."""
     said = _words(text)
     options = {letter: _words(option) for letter, option in choices.items()}
-    held = {letter: words for letter, words in options.items() if words and _holds(said, words)}
+    held = {letter: words for letter, words in options.items() if words and holds(said, words)}
     # Of `green` and `dark green` the longer was meant.
     longest = {
         letter
         for letter, words in held.items()
-        if not any(len(other) > len(words) and _holds(other, words) for other in held.values())
+        if not any(len(other) > len(words) and holds(other, words) for other in held.values())
     }
     return longest.pop() if len(longest) == 1 else None
 
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r"\w+", text.casefold()))
-
-
-def _holds(words: Sequence[str], part: Sequence[str]) -> bool:
-    return any(words[i : i + len(part)] == part for i in range(len(words) - len(part) + 1))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import regex
 
 from aura_core.evaluation.predictions import Prediction
+from aura_core.evaluation.scorers.spans import holds
 from aura_core.evaluation.statistic import Statistic, mean
 
 _TOKEN = regex.compile(r"[\p{L}\p{N}\p{M}]+|[^\p{Z}\p{C}]")
@@ -28,10 +29,4 @@ def tokenise(text: str) -> list[str]:
 
 def _is_found(prediction: Prediction) -> bool:
     said = tokenise(prediction.prediction)
-    return any(_holds(said, tokenise(reference)) for reference in prediction.references)
-
-
-def _holds(tokens: list[str], part: list[str]) -> bool:
-    if not part:
-        return False
-    return any(tokens[i : i + len(part)] == part for i in range(len(tokens) - len(part) + 1))
+    return any(holds(said, tokenise(reference)) for reference in prediction.references)

@@ -13,9 +13,12 @@ def score(predictions: Sequence[Prediction]) -> dict[str, Statistic]:
 
     Case does not count, nor whether an intent's words are joined by spaces, `_` or `-`.
     """
-    right = [_intent(p.prediction) in {_intent(r) for r in p.references} for p in predictions]
+    right = [
+        joined_intent(p.prediction) in {joined_intent(r) for r in p.references} for p in predictions
+    ]
     return {"intent_accuracy": mean(right)}
 
 
-def _intent(text: str) -> str:
+def joined_intent(text: str) -> str:
+    """The intent of an answer, its words joined by `_` however they were joined."""
     return re.sub(r"[\s_-]+", "_", meaning.parse(text).intent).strip("_.")
