@@ -11,6 +11,8 @@ from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from aura_core.errors import AuraError
 from aura_core.models.file_digest import cache_folder
 
@@ -70,20 +72,22 @@ def start_temporary_server() -> str:
     """
     home = Path(os.environ["PREFECT_HOME"])
     home.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
-    with (home / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            [*server_command("127.0.0.1", port), "--no-ui"],
-            env={name: os.environ[name] for name in os.environ if name not in SERVER_SECRETS},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    # Registered before Prefect is imported, so it runs after Prefect has sent its last events.
-    atexit.register(_stop, process)
-    url = f"http://127.0.0.1:{port}/api"
-    wait_until_healthy(url, lambda: process.poll() is None, Path(log.name))
+    # Two that make the same new database would find it locked.
+    with FileLock(home / "start.lock"):
+        port = _free_port()
+        with (home / "server.log").open("wb") as log:
+            process = subprocess.Popen(
+                [*server_command("127.0.0.1", port), "--no-ui"],
+                env={name: os.environ[name] for name in os.environ if name not in SERVER_SECRETS},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        # Registered before Prefect is imported, so it runs after Prefect has sent its last events.
+        atexit.register(_stop, process)
+        url = f"http://127.0.0.1:{port}/api"
+        wait_until_healthy(url, lambda: process.poll() is None, Path(log.name))
     return url
 
 
