@@ -39,11 +39,20 @@ def training_memory(config: TrainConfig, llm: LlmShape, clip_s: float) -> Memory
     phases = [_phase_memory(config, phase, llm, clip_s) for phase in config.phases]
     activations, logits = max(phases, key=sum)
     return Memory(
-        weights=_BF16 * llm.num_parameters,
+        weights=_BF16 * (llm.num_parameters - _elsewhere(config, llm)),
         trained=_BYTES_PER_TRAINED * num_lora_parameters(config.lora, llm),
         activations=activations,
         logits=logits,
     )
+
+
+def _elsewhere(config: TrainConfig, llm: LlmShape) -> int:
+    """Parameters of the frozen blocks that only other workers keep."""
+    if not config.runtime.shard_frozen_weights:
+        return 0
+    own = -(-llm.num_block_parameters // config.runtime.workers)
+    in_use = 2 * llm.num_block_parameters // llm.num_blocks
+    return max(0, llm.num_block_parameters - own - in_use)
 
 
 def num_lora_parameters(lora: LoraConfig, llm: LlmShape) -> int:

@@ -39,6 +39,11 @@ class Runtime(Frozen):
     checkpoint_activations: bool = Field(
         False, description="training: compute blocks again going backward instead of keeping all"
     )
+    shard_frozen_weights: bool = Field(
+        False,
+        description="training: each worker keeps a part of the LLM's frozen blocks (FSDP2), for "
+        "an LLM too large for one GPU",
+    )
     micro_batch_utterances: int | None = Field(
         None, ge=1, description="training: clips a worker holds at once, their gradients added up"
     )

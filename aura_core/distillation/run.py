@@ -57,6 +57,8 @@ def train(
         on_step(record)
         if trainer.workers.is_first and trainer.step % config.checkpoint_every_steps == 0:
             save_checkpoint(output_uri, trainer, records)
+    # By every worker: each has a part of a sharded LLM.
+    after = trainer.similarity()
     if not trainer.workers.is_first:
         return
     with tempfile.TemporaryDirectory(prefix="aura-") as scratch:
@@ -66,7 +68,7 @@ def train(
             save_encoder(cache, folder)
         (folder / METRICS).write_text("".join(json.dumps(record) + "\n" for record in records))
         if before is not None:
-            matrices = {"before": before, "after": trainer.similarity()}
+            matrices = {"before": before, "after": after}
             (folder / SIMILARITY).write_text(json.dumps(matrices) + "\n")
         store.upload_folder(folder, output_uri)
     remove_checkpoints(output_uri)

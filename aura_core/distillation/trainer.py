@@ -15,7 +15,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from aura_core.cache.index import Fetched
 from aura_core.distillation.objective import Losses, Objective, nested
-from aura_core.distillation.parallel import Share, Workers, pieces, shares_of_mean
+from aura_core.distillation.parallel import (
+    Share,
+    Workers,
+    pieces,
+    shard_frozen_weights,
+    shares_of_mean,
+)
 from aura_core.distillation.probe import Similarity, state_similarity
 from aura_core.distillation.sampler import endless_batches
 from aura_core.distillation.stopwatch import Stopwatch
@@ -67,19 +73,26 @@ class Trainer:
             )
         self._trained, self._kept_out = split_off(len(lengths), kept_out, config.seed)
         self.workers = Workers.of_this_process()
-        self._parallel: nn.Module = (
-            DistributedDataParallel(
-                objective,
-                # A phase without cross-entropy does not reach the LoRA above.
-                find_unused_parameters=True,
-                broadcast_buffers=False,
-            )
-            if self.workers.count > 1
-            else objective
-        )
+        self._parallel = self._over_workers()
         lower, upper = self._at_both_rates()
         self.optimizer = torch.optim.AdamW(
             [{"params": lower}, {"params": upper}], betas=_BETAS, weight_decay=0.0, fused=True
+        )
+
+    def _over_workers(self) -> nn.Module:
+        """The objective, its gradients averaged over the workers if there are several."""
+        if self.workers.count == 1:
+            return self.objective
+        sharded = self.config.runtime.shard_frozen_weights
+        if sharded:
+            shard_frozen_weights(self.objective.student.decoder)
+        return DistributedDataParallel(
+            self.objective,
+            # A phase without cross-entropy does not reach the LoRA above.
+            find_unused_parameters=True,
+            broadcast_buffers=False,
+            # Parts differ, and cannot be compared; what is whole has one seed everywhere.
+            init_sync=not sharded,
         )
 
     @property

@@ -26,8 +26,14 @@ class LlmShape:
     @property
     def num_parameters(self) -> int:
         """Weights, norms and biases left out."""
+        embeddings = (1 if self.tied else 2) * self.vocabulary * self.width
+        return self.num_block_parameters + embeddings
+
+    @property
+    def num_block_parameters(self) -> int:
+        """Weights of all the blocks."""
         linear = sum(rows * columns for rows, columns in self.linear_shapes().values())
-        return self.num_blocks * linear + (1 if self.tied else 2) * self.vocabulary * self.width
+        return self.num_blocks * linear
 
     @property
     def activation_bytes_per_token(self) -> int:

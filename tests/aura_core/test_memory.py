@@ -32,6 +32,17 @@ def test_more_clips_at_once_and_longer_ones_take_more():
     assert twice.activations == pytest.approx(2 * ten.activations, rel=0.001)
 
 
+def test_sharded_blocks_leave_a_worker_its_part_the_embeddings_and_two_blocks():
+    whole, eighth = (
+        training_memory(student(f"runtime.shard_frozen_weights={on}"), QWEN_7B, 10)
+        for on in ("false", "true")
+    )
+    embeddings = 2 * 2 * 152064 * 3584
+    blocks = whole.weights - embeddings
+    assert eighth.weights == pytest.approx(embeddings + blocks / 8 + 2 * blocks / 28, rel=1e-6)
+    assert eighth.trained == whole.trained
+
+
 def test_a_phase_on_audio_alone_keeps_the_adapted_blocks_only():
     only_align = student(
         "phases=[{name: align, steps: 1, batch_utterances: 8, ce: 0}]", "runtime.workers=1"

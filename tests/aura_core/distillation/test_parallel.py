@@ -56,8 +56,17 @@ def assert_same_steps(found, expected):
         assert ours["distil_blocks"] == pytest.approx(theirs["distil_blocks"], rel=1e-4)
 
 
-def test_two_workers_take_the_steps_of_one(config, alone, cache_uri, tmp_path):
+@pytest.mark.parametrize(
+    "runtime",
+    [
+        Runtime(),
+        Runtime(shard_frozen_weights=True, checkpoint_activations=True),
+    ],
+    ids=["whole", "sharded"],
+)
+def test_two_workers_take_the_steps_of_one(config, alone, cache_uri, tmp_path, runtime):
     output = str(tmp_path / "two")
+    config = config.model_copy(update={"runtime": runtime})
     arguments = [config.model_dump_json(), cache_uri, output, str(tmp_path / "meeting")]
     workers = [
         subprocess.Popen([sys.executable, "-c", WORKER, *arguments, str(rank)]) for rank in range(2)
