@@ -5,7 +5,7 @@ fingerprint; `runtime` says only where and how fast the work is done.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -33,6 +33,12 @@ class Runtime(Frozen):
     workers: int = Field(2, ge=1, description="Ray workers")
     cpus_per_worker: float = Field(1, gt=0)
     gpus_per_worker: float = Field(0, ge=0)
+    resources_per_worker: dict[str, float] = Field(
+        {}, description="others of the cluster's resources, by the names its nodes give them"
+    )
+    placement: Literal["pack", "spread"] = Field(
+        "pack", description="workers on few nodes, or on as many as there are"
+    )
     tensorboard: str | None = Field(
         None, description="training: a folder for TensorBoard's event files, one folder a run in it"
     )

@@ -20,7 +20,7 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
         AuraError: if the folder is not in the set's layout, or too much of it is rejected.
     """
     config = driver.spec_config(spec, BenchmarkConfig)
-    task = ray.remote(prepare).options(num_cpus=spec.runtime.cpus_per_worker, max_retries=3)
+    task = ray.remote(prepare).options(**driver.worker_options(spec.runtime), max_retries=3)
     files, counts = ray.get(
         task.remote(config.name, config.source, spec.uri, spec.identity["pinned"])
     )

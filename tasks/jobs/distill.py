@@ -54,6 +54,7 @@ def run(spec: StageSpec) -> driver.Outcome:
                 num_workers=spec.runtime.workers,
                 use_gpu=spec.runtime.gpus_per_worker > 0,
                 resources_per_worker=_resources(spec),
+                placement_strategy=spec.runtime.placement.upper(),
             ),
             run_config=RunConfig(
                 name=f"{spec.stage}-{spec.fingerprint[:12]}",
@@ -82,7 +83,7 @@ def _in_background(work: Callable[[], Any]) -> "Future[Any]":
 
 
 def _resources(spec: StageSpec) -> dict[str, float]:
-    wanted = {"CPU": spec.runtime.cpus_per_worker}
+    wanted = {"CPU": spec.runtime.cpus_per_worker, **spec.runtime.resources_per_worker}
     if spec.runtime.gpus_per_worker:
         wanted["GPU"] = spec.runtime.gpus_per_worker
     return wanted

@@ -15,10 +15,10 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
@@ -31,7 +31,7 @@ from aura_core.artifacts.manifest import (
 )
 from aura_core.errors import AuraError
 from aura_core.pipeline import StageSpec
-from aura_core.stage_config import StageConfig
+from aura_core.stage_config import Runtime, StageConfig
 
 Run = Callable[[StageSpec], Outcome]
 ConfigT = TypeVar("ConfigT", bound=StageConfig)
@@ -100,6 +100,16 @@ def spec_config(spec: StageSpec, model: type[ConfigT]) -> ConfigT:
     """Rebuild the stage's typed config from its spec."""
     identity = {name: value for name, value in spec.identity.items() if name != "pinned"}
     return model.model_validate({**identity, "runtime": spec.runtime})
+
+
+def worker_options(runtime: Runtime) -> dict[str, Any]:
+    """What a Ray task or actor of a stage asks of the cluster."""
+    return {
+        "num_cpus": runtime.cpus_per_worker,
+        "num_gpus": runtime.gpus_per_worker,
+        "resources": runtime.resources_per_worker,
+        "scheduling_strategy": {"pack": "DEFAULT", "spread": "SPREAD"}[runtime.placement],
+    }
 
 
 def read_spec(uri: str) -> StageSpec:
@@ -184,6 +194,7 @@ def _ray(spec: StageSpec, signals: _Signals) -> Iterator[None]:
         # http:// is a dashboard's address: that is where jobs are sent, not where they attach.
         if address and not address.startswith("http"):
             ray.init(address=address, logging_level=logging.WARNING, log_to_driver=False)
+            _say_what_lacks(spec.runtime, [node["Resources"] for node in ray.nodes()])
         else:
             _start_private_ray(spec)
         signals.catch()
@@ -192,6 +203,19 @@ def _ray(spec: StageSpec, signals: _Signals) -> Iterator[None]:
         signals.ignore()
         ray.shutdown()
         signals.catch()
+
+
+def _say_what_lacks(runtime: Runtime, nodes: Sequence[Mapping[str, float]]) -> None:
+    """Say that no node could take a worker: Ray waits for one that may never come."""
+    wanted = {
+        "CPU": runtime.cpus_per_worker,
+        "GPU": runtime.gpus_per_worker,
+        **runtime.resources_per_worker,
+    }
+    if any(all(node.get(name, 0) >= wanted[name] for name in wanted) for node in nodes):
+        return
+    asked = ", ".join(f"{amount:g} {name}" for name, amount in wanted.items() if amount)
+    log.warning("no node of the cluster has %s for a worker: waiting for one", asked)
 
 
 def _start_private_ray(spec: StageSpec) -> None:
@@ -208,6 +232,11 @@ def _start_private_ray(spec: StageSpec) -> None:
         address="local",
         # A machine smaller than the stage asks for is slow, not stuck.
         num_cpus=max(len(os.sched_getaffinity(0)), wanted),
+        # Names tell nodes apart, and here there is one.
+        resources={
+            name: amount * spec.runtime.workers
+            for name, amount in spec.runtime.resources_per_worker.items()
+        },
         include_dashboard=False,
         logging_level=logging.WARNING,
         # Progress is the driver's; the workers' own lines stay in Ray's session folder.

@@ -66,11 +66,7 @@ def _make_missing_parts(spec: StageSpec, config: IngestConfig, plan: IngestPlan)
         part for part in plan.parts if posixpath.basename(part_path(part.number)) not in done
     ]
     log.info("ingest: %d parts, %d to make", len(plan.parts), len(missing))
-    task = ray.remote(make_part).options(
-        num_cpus=spec.runtime.cpus_per_worker,
-        num_gpus=spec.runtime.gpus_per_worker,
-        max_retries=3,
-    )
+    task = ray.remote(make_part).options(**driver.worker_options(spec.runtime), max_retries=3)
     second_voice = spec.identity["pinned"].get("second_voice")
     waiting = iter(missing)
     running: dict[Any, Part] = {}

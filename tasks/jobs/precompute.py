@@ -61,9 +61,7 @@ def run(spec: StageSpec) -> driver.Outcome:
 
 
 def _build_shards(spec: StageSpec, plan: Plan) -> None:
-    encoder = Encoder.options(
-        num_cpus=spec.runtime.cpus_per_worker, num_gpus=spec.runtime.gpus_per_worker
-    )
+    encoder = Encoder.options(**driver.worker_options(spec.runtime))
     encoders = [encoder.remote(spec) for _ in range(min(spec.runtime.workers, len(plan.shards)))]
     ray.get(encoders[0].publish_teacher_parts.remote(plan))
     total_s = sum(shard.duration_s for shard in plan.shards)

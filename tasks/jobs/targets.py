@@ -71,9 +71,7 @@ def _write_missing(
     # A part is published whole: one that is there is done.
     there = set(store.list_names(spec.uri))
     missing = [(n, rows) for n, rows in enumerate(parts) if part_name(n) not in there]
-    writer = Writer.options(
-        num_cpus=spec.runtime.cpus_per_worker, num_gpus=spec.runtime.gpus_per_worker
-    )
+    writer = Writer.options(**driver.worker_options(spec.runtime))
     count = min(spec.runtime.workers, len(missing))
     pool = ActorPool([writer.remote(spec, config) for _ in range(count)])
     with tqdm(total=sum(len(rows) for _, rows in missing), desc="targets", unit="utt") as progress:

@@ -1,5 +1,6 @@
 """The frame of the drivers, run as users and the flow run it."""
 
+import ast
 import errno
 import json
 import subprocess
@@ -13,6 +14,7 @@ from aura_core.artifacts.manifest import Manifest, write_manifest
 from aura_core.errors import AuraError
 from aura_core.pipeline import plan
 from aura_core.recipes import recipe
+from aura_core.stage_config import Runtime
 from aura_core.train_config import TrainConfig
 from tasks.jobs import driver
 
@@ -135,3 +137,40 @@ def test_the_typed_config_survives_the_spec(specs):
     config = recipe("smoke").distil
     spec = type(specs["distil"]).model_validate_json(specs["distil"].model_dump_json())
     assert driver.spec_config(spec, TrainConfig) == config
+
+
+def test_resources_that_no_node_has_are_said_once_for_a_worker(caplog):
+    runtime = Runtime(cpus_per_worker=2, gpus_per_worker=1, resources_per_worker={"a100": 1})
+    # All of it is there, but not on one node.
+    nodes = [{"CPU": 8.0, "GPU": 4.0}, {"CPU": 8.0, "a100": 1.0}, {}]
+    driver._say_what_lacks(runtime, nodes)
+    assert "no node of the cluster has 2 CPU, 1 GPU, 1 a100 for a worker" in caplog.text
+    caplog.clear()
+    driver._say_what_lacks(runtime, [*nodes, {"CPU": 2.0, "GPU": 1.0, "a100": 1.0}])
+    assert not caplog.text
+
+
+NEEDS_A_DISK = """
+import ray
+from tasks.jobs import driver
+
+def where():
+    return ray.get_runtime_context().get_assigned_resources()
+
+def run(spec):
+    options = driver.worker_options(spec.runtime)
+    print(ray.get(ray.remote(where).options(**options).remote()))
+    return [], {}, {}
+
+driver.main(run)
+"""
+
+
+def test_a_worker_is_given_what_the_config_names(specs):
+    runtime = Runtime(
+        workers=2, cpus_per_worker=0.5, resources_per_worker={"fast_disk": 1}, placement="spread"
+    )
+    spec = specs["ingest"].model_copy(update={"runtime": runtime})
+    result = run_driver(write_spec(spec), NEEDS_A_DISK)
+    assert result.returncode == 0, result.stderr
+    assert ast.literal_eval(result.stdout) == {"CPU": 0.5, "fast_disk": 1.0}
