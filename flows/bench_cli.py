@@ -182,6 +182,30 @@ def latency(
 
 
 @app.command
+def overhead(
+    *,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+    rounds: int = 1,
+    as_json: AsJson = False,
+) -> None:
+    """What orchestration costs: the whole recipe by the flow, and by plain function calls.
+
+    Everything is made from nothing, twice a round, in temporary folders: `--recipe smoke` takes
+    minutes, `--recipe demo` half an hour.
+
+    Parameters
+    ----------
+    rounds:
+        How often each is run, in turns; medians count.
+    as_json:
+        seconds, share (of the run by the flow); flow_s and plain_s of each round.
+    """
+    from flows.bench_overhead import bench_overhead
+
+    _show(bench_overhead(selection, rounds=rounds, tell=_tell), as_json)
+
+
+@app.command
 def scale(*, utterances: int = 1_000_000, as_json: AsJson = False) -> None:
     """Bookkeeping of a very large cache: planning, resuming, listing, opening. No audio at all.
 

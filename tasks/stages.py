@@ -32,7 +32,14 @@ class StageRun:
     hit: bool
     wall_s: float
     cpu_s: float | None
-    size_bytes: int
+    read_bytes: int  # of the artifacts it is made from
+    written_bytes: int  # of its own
+
+    @property
+    def gpu_s(self) -> float:
+        """GPU seconds its workers held, whatever they did with them."""
+        runtime = self.spec.runtime
+        return 0.0 if self.hit else self.wall_s * runtime.workers * runtime.gpus_per_worker
 
     @property
     def name(self) -> str:
@@ -46,16 +53,24 @@ def make_artifact(spec: StageSpec, where: str) -> StageRun:
     found = read_manifest(spec.uri)
     if found is not None:
         log.info("hit  %s", name)
-        return StageRun(spec, True, time.monotonic() - started, None, _size_bytes(found))
+        return _stage_run(spec, found, True, time.monotonic() - started, None)
     log.info("run  %s", name)
     show = _progress(spec)
     cpu_s = launch(spec, where, show)
     made = require_manifest(spec.uri)
     if show:
         show(100.0, "")
-    run = StageRun(spec, False, time.monotonic() - started, cpu_s, _size_bytes(made))
+    run = _stage_run(spec, made, False, time.monotonic() - started, cpu_s)
     log.info("done %s in %.0f s", name, run.wall_s)
     return run
+
+
+def _stage_run(
+    spec: StageSpec, made: Manifest, hit: bool, wall_s: float, cpu_s: float | None
+) -> StageRun:
+    inputs = [] if hit else map(read_manifest, spec.inputs.values())
+    read_bytes = sum(_size_bytes(manifest) for manifest in inputs if manifest)
+    return StageRun(spec, hit, wall_s, cpu_s, read_bytes, _size_bytes(made))
 
 
 def _size_bytes(manifest: Manifest) -> int:

@@ -167,11 +167,12 @@ def _make(spec: StageSpec, run: Run, ray_signals: _Signals | None) -> None:
             outcome = run(spec)
     else:
         outcome = run(spec)
-    _publish(spec, outcome)
+    publish(spec, outcome)
     log.info("%s: done in %.0f s", name, time.monotonic() - started)
 
 
-def _publish(spec: StageSpec, outcome: Outcome) -> None:
+def publish(spec: StageSpec, outcome: Outcome) -> None:
+    """Write the manifest of a finished stage, which makes it one."""
     publish_manifest(
         spec.uri,
         outcome,
@@ -196,7 +197,7 @@ def _ray(spec: StageSpec, signals: _Signals) -> Iterator[None]:
             ray.init(address=address, logging_level=logging.WARNING, log_to_driver=False)
             _say_what_lacks(spec.runtime, [node["Resources"] for node in ray.nodes()])
         else:
-            _start_private_ray(spec)
+            start_private_ray(spec)
         signals.catch()
         yield
     finally:
@@ -218,7 +219,8 @@ def _say_what_lacks(runtime: Runtime, nodes: Sequence[Mapping[str, float]]) -> N
     log.warning("no node of the cluster has %s for a worker: waiting for one", asked)
 
 
-def _start_private_ray(spec: StageSpec) -> None:
+def start_private_ray(spec: StageSpec) -> None:
+    """Start a Ray of this process alone, large enough for the stage."""
     import ray
 
     # Ray's default of 15 lets any other process stop one of a step's threads, and so the step.
