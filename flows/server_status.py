@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from httpx import HTTPError
@@ -18,6 +18,7 @@ from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
 from prefect.exceptions import ObjectNotFound
 
 from flows import local_prefect, work_pool
+from flows.machines import Machines, read_machines
 from flows.server_state import read_state
 
 _ENDED = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
@@ -48,6 +49,7 @@ class RunStatus:
     elapsed_s: float
     parameters: dict[str, object]
     stages: list[StageStatus]
+    machines: Machines | None = None  # of a run at work
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def read() -> ServerStatus:
             worker=worker,
             paused=bool(pool.is_paused),
             limit=pool.concurrency_limit,
-            active=[_run_status(client, run) for run in active],
+            active=[replace(_run_status(client, run), machines=_machines(run)) for run in active],
             waiting=_due(work_pool.read_runs(client, (StateType.SCHEDULED,))),
             last=_run_status(client, ended[0]) if ended else None,
         )
@@ -137,6 +139,10 @@ def _run_status(client: work_pool.Client, run: FlowRun) -> RunStatus:
         parameters=run.parameters,
         stages=[stage_status(task, artifacts, now) for task in tasks],
     )
+
+
+def _machines(run: FlowRun) -> Machines | None:
+    return read_machines(str(run.parameters.get("launch") or "local"))
 
 
 def _due(scheduled: Sequence[FlowRun]) -> list[str]:

@@ -26,7 +26,10 @@ def panel(status: ServerStatus) -> RenderableType:
         parts.append(Text("paused   no run is started: `aura up` goes on"))
     shown = status.active or ([status.last] if status.last else [])
     for run in shown:
-        parts += [Text(""), _headline(run), _stage_table(run)]
+        parts += [Text(""), _headline(run)]
+        if run in status.active:
+            parts.append(Text(f"on       {_machines(run)}"))
+        parts.append(_stage_table(run))
     if not shown:
         parts.append(Text("no run yet: prefect deployment run aura/full-pipeline"))
     return Group(*parts)
@@ -48,6 +51,18 @@ def _headline(run: RunStatus) -> Text:
     if run.state != "completed" and run.message:
         line.append(f"  {run.message}")
     return line
+
+
+def _machines(run: RunStatus) -> str:
+    found = run.machines
+    if found is None:
+        return f"{run.parameters.get('launch')}, which does not answer"
+    parts = [f"{amount:g} {name}" for name, amount in sorted(found.resources.items())]
+    parts.append(f"{found.memory_bytes / 1e9:.0f} GB")
+    if found.busy is not None:
+        parts.append(f"CPUs {found.busy:.0%} busy")
+    nodes = "" if found.nodes == 1 else f" ({found.nodes} nodes)"
+    return f"{found.where}{nodes}: {', '.join(parts)}"
 
 
 def _stage_table(run: RunStatus) -> Table:

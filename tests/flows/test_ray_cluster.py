@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -72,3 +73,12 @@ def test_aura_run_sends_its_stages_to_the_cluster(tools, cluster, root):
     spec = plan(recipe("smoke"), root)["teacher_cache"]
     assert f"submitting job aura-teacher_cache-{spec.fingerprint[:12]}-a1" in said
     assert require_manifest(spec.uri).counts
+
+
+def test_the_status_knows_the_clusters_resources(cluster):
+    env, address = cluster
+    code = "import sys; from flows.machines import read_machines; print(read_machines(sys.argv[1]))"
+    said = subprocess.run(
+        [sys.executable, "-c", code, address], env=env, capture_output=True, text=True, check=False
+    )
+    assert f"where='{address}', nodes=1, resources={{'CPU': 2.0}}" in said.stdout, said.stderr

@@ -8,6 +8,7 @@ from prefect.client.schemas.objects import Artifact, TaskRun
 from prefect.states import Completed, Running
 from rich.console import Console
 
+from flows import machines
 from flows.server_status import RunStatus, ServerStatus, StageStatus, clock_s, stage_status
 from flows.status_display import duration, panel
 
@@ -75,16 +76,30 @@ def shown(status):
 
 def test_a_run_at_work_is_shown_and_not_the_last_one():
     stage = StageStatus("distil 0123456789ab", "running", 70.0, 40.0, "1.20step/s", 100.0)
-    active = RunStatus("demo [x]", "id", "running", "", 75.0, {}, [stage])
+    cluster = machines.total("http://head:8265", [{"CPU": 8.0, "memory": 4e9}] * 2)
+    active = RunStatus("demo [x]", "id", "running", "", 75.0, {}, [stage], cluster)
     last = RunStatus("older", "id", "failed", "it broke", 5.0, {}, [])
     status = ServerStatus("http://127.0.0.1:1/api", True, False, 1, [active], ["next"], last)
     text = shown(status)
-    for part in ("demo [x]", "40%", "1.20step/s", "1:40", "waiting  next"):
+    for part in (
+        "demo [x]",
+        "40%",
+        "1.20step/s",
+        "1:40",
+        "waiting  next",
+        "(2 nodes): 16 CPU, 8 GB",
+    ):
         assert part in text
     assert "older" not in text
     idle = shown(ServerStatus("http://127.0.0.1:1/api", False, True, None, [], [], last))
     for part in ("older", "it broke", "none: runs wait", "any number", "paused"):
         assert part in idle
+
+
+def test_a_cluster_that_is_away_is_said():
+    active = RunStatus("demo", "id", "running", "", 75.0, {"launch": "http://head:8265"}, [])
+    status = ServerStatus("http://127.0.0.1:1/api", True, False, 1, [active], [], None)
+    assert "http://head:8265, which does not answer" in shown(status)
 
 
 def test_no_server_says_how_to_start_one():
