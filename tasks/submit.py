@@ -22,6 +22,7 @@ _LIVE = (JobStatus.PENDING, JobStatus.RUNNING)
 # whoever reaches the job server can read the environment of every job.
 SETTINGS = (
     "AURA_CACHE",
+    "AURA_LOG_FORMAT",
     "AWS_DEFAULT_REGION",
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_S3",

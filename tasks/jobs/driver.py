@@ -32,6 +32,7 @@ from aura_core.artifacts.manifest import (
 from aura_core.errors import AuraError
 from aura_core.pipeline import StageSpec
 from aura_core.stage_config import Runtime, StageConfig
+from tasks.jobs.log_lines import start_logging
 
 Run = Callable[[StageSpec], Outcome]
 ConfigT = TypeVar("ConfigT", bound=StageConfig)
@@ -74,15 +75,14 @@ class _Signals:
 def main(run: Run, *, uses_ray: bool = True) -> NoReturn:
     """Parse `--spec`, make that stage's artifact with `run`, and exit."""
     spec_uri = _parse_spec_uri()
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
-    )
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     signals = _Signals()
     signals.catch()
     try:
-        _make(read_spec(spec_uri), run, signals if uses_ray else None)
+        spec = read_spec(spec_uri)
+        start_logging(spec)
+        _make(spec, run, signals if uses_ray else None)
     except BaseException as error:
         # Asked of the signals, not of the exception: Ray's C++ code may have turned it.
         if signals.received is not None:
