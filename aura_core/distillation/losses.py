@@ -1,6 +1,7 @@
 """Distances: student states and teacher states, and the answers' tokens and logits."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -49,8 +50,10 @@ def cosine_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Mean over positions of 1 - cosine similarity.
 
     Args:
-        predicted, target, weight: float [batch, positions, width]; `weight` is 1 where the
-            target is real. A position without any real value does not count.
+        predicted: float [batch, positions, width].
+        target: the teacher's, of the same shape.
+        weight: of the same shape, 1 where the target is real and 0 elsewhere. A position
+            without any real value does not count.
     """
     similarity = functional.cosine_similarity(predicted * weight, target * weight, dim=-1)
     real = weight.amax(dim=-1)
@@ -89,9 +92,26 @@ def moment_loss(states: Tensor, valid: Tensor) -> Tensor:
     return (mean.square() + (std - 1).square()).mean()
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "cosine": cosine_loss,
-    "mse": mse_loss,
-    "smooth_l1": smooth_l1_loss,
-    "cka": cka_loss,
+@dataclass(frozen=True)
+class DistillationLoss:
+    """A distance between student and teacher states, and how training treats it.
+
+    Attributes:
+        function: from (predicted, target, weight), as `cosine_loss` takes them, to a scalar.
+        is_mean_of_values: a mean over real values, not over positions; workers and micro-batches
+            are weighted by what it is a mean over.
+        has_heads: predictions are those of a trained head; else the student's states as they are.
+    """
+
+    function: Callable[[Tensor, Tensor, Tensor], Tensor]
+    is_mean_of_values: bool = False
+    has_heads: bool = True
+
+
+# Every value of `distillation.loss`.
+LOSSES: dict[str, DistillationLoss] = {
+    "cosine": DistillationLoss(cosine_loss),
+    "mse": DistillationLoss(mse_loss, is_mean_of_values=True),
+    "smooth_l1": DistillationLoss(smooth_l1_loss, is_mean_of_values=True),
+    "cka": DistillationLoss(cka_loss, has_heads=False),
 }

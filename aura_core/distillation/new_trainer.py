@@ -12,6 +12,7 @@ from aura_core.cache.index import TeacherCache
 from aura_core.distillation.answers import Answers
 from aura_core.distillation.heads import CtcHead, distillation_heads
 from aura_core.distillation.layer_map import resolve_layer_map
+from aura_core.distillation.losses import LOSSES
 from aura_core.distillation.objective import Objective
 from aura_core.distillation.probe import state_similarity
 from aura_core.distillation.token_states import TokenStates, token_states
@@ -114,7 +115,7 @@ def _heads(
     config: TrainConfig, layer_map: Mapping[int, int], llm: Any, target_width: int
 ) -> nn.ModuleDict:
     distils = any(phase.distil for phase in config.phases)
-    if not distils or config.distillation.loss == "cka":
+    if not distils or not LOSSES[config.distillation.loss].has_heads:
         return nn.ModuleDict()
     return distillation_heads(layer_map, int(llm.config.hidden_size), target_width)
 

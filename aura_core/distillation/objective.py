@@ -64,6 +64,7 @@ class Objective(nn.Module):
         self.token_states = token_states
         self.layer_map = dict(layer_map)
         self._config = config
+        self._loss = LOSSES[config.loss]
         self.states_per_position = states_per_position
 
     def weights(self, data: TrainBatch) -> Tensor:
@@ -76,7 +77,7 @@ class Objective(nn.Module):
         tokens = labelled if data.token_weights is None else data.token_weights.sum()
         clips = len(data.keys)
         positions = data.batch.is_audio.sum()
-        by_value = self._config.loss in ("mse", "smooth_l1") and self._config.time_map == "stack"
+        by_value = self._loss.is_mean_of_values and self._config.time_map == "stack"
         targets = data.num_states.sum() if by_value else positions
         counts = [float(each) for each in (tokens, tokens, targets, clips, positions)]
         return torch.tensor(counts, dtype=torch.float64)
@@ -147,7 +148,6 @@ class Objective(nn.Module):
 
     def distillation(self, data: TrainBatch, audio: Mapping[int, Tensor]) -> dict[int, Tensor]:
         """Return each mapped block's loss, given its audio states [batch, positions, width]."""
-        loss = LOSSES[self._config.loss]
         result = {}
         for block, layer in self.layer_map.items():
             target, weight = group_frames(
@@ -157,9 +157,9 @@ class Objective(nn.Module):
                 self._config.time_map,
             )
             states = audio[block]
-            # CKA compares states as they are: there are no heads then.
+            # Without heads where a loss compares states as they are, such as CKA.
             predicted = self.heads[str(block)](states) if len(self.heads) else states
-            result[block] = loss(predicted, target, weight)
+            result[block] = self._loss.function(predicted, target, weight)
         return result
 
     def _weighted(self, blocks: Mapping[int, Tensor]) -> Tensor:

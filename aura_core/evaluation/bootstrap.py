@@ -63,7 +63,8 @@ def difference(
     the interval leaves zero out, up to that one.
 
     Args:
-        a, b: the metric of each seed of training; the same utterances in the same order.
+        a: the metric of each seed of training.
+        b: likewise, of the same utterances in the same order.
         samples: resamples drawn.
         seed: of the resampling.
 

@@ -54,8 +54,10 @@ def compare_evaluations(
     both sides; without any, or without predictions, its interval is made from both intervals.
 
     Args:
-        first_uri, second_uri: artifacts of evaluations.
-        samples, seed: the bootstrap's.
+        first_uri: artifact of an evaluation.
+        second_uri: artifact of the one it is compared with.
+        samples: resamples of the bootstrap.
+        seed: of the resampling.
 
     Raises:
         AuraError: if either is not a finished evaluation, or is damaged.

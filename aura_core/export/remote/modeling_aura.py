@@ -159,10 +159,11 @@ class AuraForConditionalGeneration(PreTrainedModel, GenerationMixin):
             input_features: float [clips, mels, frames], the clips of the batch in order; used
                 only if `input_ids` has audio positions.
             feature_attention_mask: int64 [clips, frames]; None: all frames are valid.
-            past_key_values, cache: keys and values of the positions before; one thing, named
-                so by older and newer transformers.
+            position_ids: int64 [batch, length], as the LLM takes them.
+            past_key_values: keys and values of the positions before.
+            cache: the same, as newer transformers name it.
             inputs_embeds: float [batch, length, width] in place of `input_ids`, of text alone.
-            position_ids, kwargs: as the LLM takes them, `labels` among them.
+            **kwargs: as the LLM takes them, `labels` among them.
 
         Returns:
             The LLM's output, with `logits`.

@@ -1,7 +1,10 @@
+from typing import get_args
+
 import pytest
 import torch
 
 from aura_core.distillation.losses import LOSSES, cross_entropy, kl_to_top, moment_loss
+from aura_core.train_config import DistillationConfig
 
 
 @pytest.fixture
@@ -9,9 +12,13 @@ def states() -> torch.Tensor:
     return torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(0))
 
 
+def test_a_config_names_them_all():
+    assert set(get_args(DistillationConfig.model_fields["loss"].annotation)) == set(LOSSES)
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_equal_states_cost_nothing(name, states):
-    assert float(LOSSES[name](states, states, torch.ones_like(states))) == pytest.approx(
+    assert float(LOSSES[name].function(states, states, torch.ones_like(states))) == pytest.approx(
         0, abs=1e-6
     )
 
@@ -23,23 +30,25 @@ def test_what_is_masked_does_not_matter(name, states):
     other = states.clone()
     other[:, 3:] = 100.0
     target = states + 0.5
-    expected = LOSSES[name](states[:, :3], target[:, :3], weight[:, :3])
-    torch.testing.assert_close(LOSSES[name](other, target, weight), expected)
+    expected = LOSSES[name].function(states[:, :3], target[:, :3], weight[:, :3])
+    torch.testing.assert_close(LOSSES[name].function(other, target, weight), expected)
 
 
 def test_cosine_of_opposites_is_two(states):
-    loss = LOSSES["cosine"](states, -states, torch.ones_like(states))
+    loss = LOSSES["cosine"].function(states, -states, torch.ones_like(states))
     assert float(loss) == pytest.approx(2)
 
 
 def test_cka_compares_states_of_different_widths(states):
     narrow = states @ torch.linalg.qr(torch.randn(8, 8)).Q[:, :4]
-    loss = LOSSES["cka"](narrow, states, torch.ones_like(states))
+    loss = LOSSES["cka"].function(narrow, states, torch.ones_like(states))
     assert 0 < float(loss) < 0.9
 
 
 def test_mse_is_the_mean_square(states):
-    assert float(LOSSES["mse"](states, states + 2, torch.ones_like(states))) == pytest.approx(4)
+    assert float(
+        LOSSES["mse"].function(states, states + 2, torch.ones_like(states))
+    ) == pytest.approx(4)
 
 
 def test_moments_of_standardised_states_cost_nothing():
