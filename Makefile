@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test test-slow docs lint audit clean
+.PHONY: setup demo test test-slow docs cli-reference lint audit clean
 
 setup: $(STAMP)
 
@@ -30,6 +30,10 @@ test-slow: setup
 docs: setup
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file infra/mkdocs.yml
 	@echo "docs: build/site/index.html"
+
+# docs/cli.md, after a command or an option has changed.
+cli-reference: setup
+	@$(BIN)/python -m infra.cli_reference
 
 lint: audit
 	@$(BIN)/ruff check .
