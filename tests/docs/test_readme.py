@@ -1,7 +1,6 @@
 """The README's annotated tree against the real one."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -27,12 +26,7 @@ LINES = tree_lines()
 ENTRIES = {top + line.split()[0] if line[0] == " " else top for top, line in LINES}
 
 
-def tracked() -> list[Path]:
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return [Path(line) for line in listed.stdout.splitlines() if (ROOT / line).exists()]
+IGNORED = {line.strip("/") for line in (ROOT / ".gitignore").read_text().split()}
 
 
 @pytest.mark.parametrize(("top", "line"), LINES)
@@ -45,16 +39,14 @@ def test_every_path_that_a_line_names_is_there(top, line):
 
 
 def test_every_folder_of_code_is_named():
-    tops = {f"{path.parts[0]}/" for path in tracked() if len(path.parts) > 1}
-    packages = {
-        f"{'/'.join(path.parts[:2])}/"
-        for path in tracked()
-        if path.suffix == ".py" and len(path.parts) > 2 and path.parts[0] not in ("tests", "infra")
-    }
-    assert {top for top in tops if not top.startswith(".")} | packages <= ENTRIES
+    tops = {path.parent for path in ROOT.glob("*/*") if not path.parent.name.startswith(".")}
+    tops = {f"{top.name}/" for top in tops if top.name not in IGNORED and top.suffix == ""}
+    code = [path for top in ("flows", "tasks", "aura_core") for path in ROOT.glob(f"{top}/*/*.py")]
+    packages = {f"{path.parent.relative_to(ROOT)}/" for path in code}
+    assert tops | packages <= ENTRIES
 
 
 def test_every_page_of_the_docs_is_named():
     named = " ".join(line for top, line in LINES if top == "docs/")
-    pages = [path.name for path in tracked() if path.match("docs/*.md")]
+    pages = [path.name for path in (ROOT / "docs").glob("*.md")]
     assert [page for page in pages if page not in named] == []
