@@ -17,7 +17,7 @@ from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import write_table
 from aura_core.evaluation import bootstrap
 from aura_core.evaluation.statistic import Floats, ratio
-from aura_core.models.whisper_encoder import load_whisper
+from aura_core.models.teachers import load_teacher
 from aura_core.train_config import TrainConfig
 
 # What the sizes are compared with: every layer, fp16, 50 Hz, padded to Whisper's window.
@@ -101,7 +101,7 @@ def _measure(
     heldout: Sequence[Mapping[str, Any]],
     seeds: int,
 ) -> dict[str, Any]:
-    teacher = load_whisper(config.teacher)
+    teacher = load_teacher(config.teacher)
     outcome = _, counts, metrics = build.make_cache(teacher, ingest, uri, config)
     publish_manifest(
         uri, outcome, stage="teacher_cache", stage_version=0, fingerprint="",
@@ -111,7 +111,7 @@ def _measure(
     estimate = bootstrap.estimate([ratio(errors.mean(axis=0), words[0])], samples=1000, seed=0)
     assert estimate is not None
     per_clip = _REFERENCE_FRAMES * _REFERENCE_BYTES_PER_VALUE * metrics["width"]
-    reference = per_clip * teacher.dims.n_audio_layer * counts["utterances"]
+    reference = per_clip * teacher.num_layers * counts["utterances"]
     return {
         "bytes_per_audio_hour": round(counts["size_bytes"] / metrics["duration_s"] * 3600),
         "bytes_ratio": counts["size_bytes"] / reference,

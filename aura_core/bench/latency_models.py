@@ -10,7 +10,6 @@ from transformers import DynamicCache, PreTrainedModel
 from whisper.model import Whisper
 
 from aura_core.bench.speech import Clips
-from aura_core.cache.build import as_configured, stem_tensors
 from aura_core.cache.codec import Codec, LayerCodec
 from aura_core.config import TeacherCacheConfig
 from aura_core.errors import AuraError
@@ -18,6 +17,7 @@ from aura_core.evaluation.transcriber import Spelling, Transcriber
 from aura_core.instructions import TRANSCRIBE
 from aura_core.models.llm import load_llm
 from aura_core.models.whisper_encoder import load_whisper
+from aura_core.models.whisper_teacher import load_whisper_teacher
 from aura_core.precision import compute_dtype
 from aura_core.stage_config import TEACHER_RATE_HZ
 from aura_core.student.assembly import assemble_student, new_audio_embedding, new_student
@@ -72,7 +72,7 @@ class Workshop:
         self._asr = asr
         self._spelling = spelling
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._teacher = load_whisper(teacher_cache.teacher, str(self._device))
+        self._teacher = load_whisper_teacher(teacher_cache.teacher, str(self._device))
         student = self._new_student(self._config)
         self._llm: PreTrainedModel = student.llm.merge_and_unload()  # type: ignore[operator]
         self._merged = self._around_llm(student.audio_embedding)
@@ -112,7 +112,7 @@ class Workshop:
 
     def _new_student(self, config: TrainConfig) -> Student:
         llm, self._tokenizer = load_llm(config.llm, torch.float32)
-        stem = new_stem(config.audio_embedding.stem, stem_tensors(self._teacher))
+        stem = new_stem(config.audio_embedding.stem, self._teacher.stem_tensors())
         return new_student(config, llm, lambda: stem)
 
     def _ready(self, student: Student) -> Student:
@@ -123,20 +123,21 @@ class Workshop:
     def _chat(self) -> ChatFormat:
         return ChatFormat(self._tokenizer, self._config.chat_template)
 
-    def _hearing(self, student: Student, ear: EncoderEar | None = None) -> TimedModel:
-        num_mels = self._teacher.dims.n_mels
+    def _hearing(
+        self, student: Student, ear: EncoderEar | None = None, *heard_by: nn.Module
+    ) -> TimedModel:
+        num_mels = self._teacher.num_mels
         responder = Responder(student, self._chat(), ear or LogMelEar(num_mels))
 
         def ask(clips: Clips) -> list[Prompt]:
             return [Prompt(TRANSCRIBE, features) for features in responder.listen(clips.audios)]
 
-        modules = (student,) if ear is None else (student, ear.teacher.encoder)
-        return TimedModel(responder, ask, modules)
+        return TimedModel(responder, ask, (student, *heard_by))
 
     def _bridge(self) -> TimedModel:
         config = self._teacher_cache
-        teacher = as_configured(self._teacher, config)
-        width, last = teacher.dims.n_audio_state, teacher.dims.n_audio_layer
+        teacher = self._teacher.in_precision(compute_dtype(config.precision, self._device))
+        width, last = teacher.width, teacher.num_layers
         statistics = LayerCodec(torch.zeros(width), torch.ones(width))
         codec = Codec({last: statistics}, config.rate_hz, 1, getattr(torch, config.dtype))
         ear = EncoderEar(
@@ -144,7 +145,7 @@ class Workshop:
         )
         stem = EncoderFrames(width, config.rate_hz)
         embedding = new_audio_embedding(self._config, self._llm, stem)
-        return self._hearing(self._around_llm(embedding), ear)
+        return self._hearing(self._around_llm(embedding), ear, teacher.model.encoder)
 
     def _cascade(self) -> TimedModel:
         whisper: Whisper = load_whisper(self._asr)

@@ -10,7 +10,7 @@ from torch.nn import functional
 from aura_core.cache.build import as_configured
 from aura_core.cache.encode import prepare, teacher_states
 from aura_core.config import TeacherCacheConfig
-from aura_core.models.whisper_encoder import load_whisper
+from aura_core.models.teachers import load_teacher
 
 # Whisper as it was trained, and what differs from it.
 AS_TRAINED = {"padding": "30s", "precision": "fp32"}
@@ -54,8 +54,8 @@ def _states(
 ) -> tuple[dict[int, Tensor], int]:
     """All clips' own states, one after the other, and the mel frames they took."""
     config = config.model_copy(update={**changes, "layers": None})
-    teacher = as_configured(load_whisper(config.teacher), config)
+    teacher = as_configured(load_teacher(config.teacher), config)
     clips = [prepare(row, teacher, config) for row in rows]
     states = [dict(teacher_states(teacher, [clip], config)) for clip in clips]
     together = {layer: torch.cat([each[layer][0] for each in states]) for layer in states[0]}
-    return together, sum(len(clip.heard_mel) for clip in clips)
+    return together, sum(clip.heard_mel_frames for clip in clips)

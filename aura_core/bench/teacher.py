@@ -25,7 +25,8 @@ from aura_core.cache.plan import Plan, ShardPlan
 from aura_core.cache.utterances import read_utterances
 from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import decode_audio, write_table
-from aura_core.models.whisper_encoder import encoder_states, load_whisper
+from aura_core.models.teachers import load_teacher
+from aura_core.models.whisper_encoder import load_whisper
 from aura_core.precision import compute_dtype
 
 Rows = Sequence[Mapping[str, Any]]
@@ -114,7 +115,7 @@ def _naive(model: Whisper, rows: Rows) -> None:
 
 
 def _fit(folder: str, plan: Plan, config: TeacherCacheConfig, device: str) -> None:
-    teacher = build.as_configured(load_whisper(config.teacher, device), config)
+    teacher = build.as_configured(load_teacher(config.teacher, device), config)
     codec = build.fit_sample(teacher, f"{folder}/ingest", plan, config)
     store.write_bytes(f"{folder}/{codecs.NAME}", codecs.to_bytes(codec))
 
@@ -124,10 +125,10 @@ class _Worker:
 
     def __init__(self, folder: str, plan: Plan, config: TeacherCacheConfig, device: str) -> None:
         torch.set_num_threads(1)
-        ingest_uri, plain = f"{folder}/ingest", load_whisper(config.teacher, device)
+        ingest_uri, plain = f"{folder}/ingest", load_teacher(config.teacher, device)
         self.builder = build.open_builder(plain, ingest_uri, folder, config)
         teacher = self.builder.teacher
-        self.layers = chosen_layers(config, teacher.dims.n_audio_layer)
+        self.layers = chosen_layers(config, teacher.num_layers)
         self.ready: dict[str, list[tuple[Tensor, Tensor]]] = {}
         for shard in plan.shards:
             rows = read_utterances(ingest_uri, shard, config.splits)
@@ -137,7 +138,7 @@ class _Worker:
     def forward(self, name: str) -> None:
         """Run the encoder on a shard's batches."""
         for mel, lengths in self.ready[name]:
-            for _, states in encoder_states(self.builder.teacher, mel, lengths, self.layers):
+            for _, states in self.builder.teacher.states(mel, lengths, self.layers):
                 last = states
             # Waits for a GPU as whoever wants the states would.
             last[0, 0, 0].item()

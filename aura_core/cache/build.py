@@ -7,8 +7,6 @@ from typing import Any
 
 from pydantic import ValidationError
 from safetensors.torch import save
-from torch import Tensor
-from whisper.model import Whisper
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import FileEntry, Outcome
@@ -22,11 +20,10 @@ from aura_core.cache.record import LayerError, ShardRecord, read_record
 from aura_core.cache.shard import write_shard
 from aura_core.cache.utterances import list_parts, read_utterances
 from aura_core.config import TeacherCacheConfig
-from aura_core.models.whisper_encoder import in_precision
+from aura_core.models.teacher import Teacher
 from aura_core.precision import compute_dtype
 from aura_core.read_ahead import read_ahead
 
-STEM_TENSORS = ("conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "positional_embedding")
 # The codec's sample: so many shards, spread over the plan, and so much speech from them.
 _SAMPLE_SHARDS = 16
 _SAMPLE_FRAMES = 20_000
@@ -45,26 +42,20 @@ def plan_cache(ingest_uri: str, uri: str, config: TeacherCacheConfig) -> Plan:
 
 
 def publish_teacher_parts(
-    teacher: Whisper, ingest_uri: str, uri: str, plan: Plan, config: TeacherCacheConfig
+    teacher: Teacher, ingest_uri: str, uri: str, plan: Plan, config: TeacherCacheConfig
 ) -> None:
-    """Publish the codec, fitted on a sample, and the encoder's convolutions and positions.
+    """Publish the codec, fitted on a sample, and the weights that a student's stem may start from.
 
     With these two training needs no teacher. `teacher` is in float32. A codec that is there
     is kept: finished shards depend on it.
     """
-    store.write_bytes(store.join(uri, STEM), save(stem_tensors(teacher)))
+    store.write_bytes(store.join(uri, STEM), save(teacher.stem_tensors()))
     if not store.exists(store.join(uri, codecs.NAME)):
         codec = fit_sample(as_configured(teacher, config), ingest_uri, plan, config)
         store.write_bytes(store.join(uri, codecs.NAME), codecs.to_bytes(codec))
 
 
-def stem_tensors(teacher: Whisper) -> dict[str, Tensor]:
-    """The encoder's convolutions and positions, which a student's stem may start from."""
-    encoder = teacher.encoder.state_dict()
-    return {name: encoder[name].cpu().contiguous() for name in STEM_TENSORS}
-
-
-def fit_sample(teacher: Whisper, ingest_uri: str, plan: Plan, config: TeacherCacheConfig) -> Codec:
+def fit_sample(teacher: Teacher, ingest_uri: str, plan: Plan, config: TeacherCacheConfig) -> Codec:
     """Fit the codec on clips from all over the plan."""
     step = max(1, len(plan.shards) // _SAMPLE_SHARDS)
     chosen = plan.shards[::step][:_SAMPLE_SHARDS]
@@ -93,7 +84,7 @@ def _until(rows: list[dict[str, Any]], frames: int) -> list[dict[str, Any]]:
 class Builder:
     """Makes the shards of one cache."""
 
-    teacher: Whisper
+    teacher: Teacher
     ingest_uri: str
     uri: str
     config: TeacherCacheConfig
@@ -111,12 +102,12 @@ class Builder:
             shard.name,
             encode(self.teacher, self.codec, rows, self.config),
             codec=self.codec_digest,
-            width=self.teacher.dims.n_audio_state,
+            width=self.teacher.width,
         )
 
 
 def open_builder(
-    teacher: Whisper, ingest_uri: str, uri: str, config: TeacherCacheConfig
+    teacher: Teacher, ingest_uri: str, uri: str, config: TeacherCacheConfig
 ) -> Builder:
     """Return what makes the shards: the published codec, and the teacher in its precision."""
     data = store.read_bytes(store.join(uri, codecs.NAME))
@@ -125,12 +116,12 @@ def open_builder(
     return Builder(teacher, ingest_uri, uri, config, codec, store.xxh3(data))
 
 
-def as_configured(teacher: Whisper, config: TeacherCacheConfig) -> Whisper:
+def as_configured(teacher: Teacher, config: TeacherCacheConfig) -> Teacher:
     """Return the float32 teacher in the precision the cache is made in."""
-    return in_precision(teacher, compute_dtype(config.precision, teacher.device))
+    return teacher.in_precision(compute_dtype(config.precision, teacher.device))
 
 
-def make_cache(teacher: Whisper, ingest_uri: str, uri: str, config: TeacherCacheConfig) -> Outcome:
+def make_cache(teacher: Teacher, ingest_uri: str, uri: str, config: TeacherCacheConfig) -> Outcome:
     """Make a whole cache in this process, without Ray; return as the last step does."""
     plan = plan_cache(ingest_uri, uri, config)
     publish_teacher_parts(teacher, ingest_uri, uri, plan, config)

@@ -9,21 +9,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from whisper.model import Whisper
 
 from aura_core.cache.codec import Codec, Encoded
 from aura_core.cache.plan import safe_key
 from aura_core.cache.record import Entry, layer_name
 from aura_core.config import TeacherCacheConfig
-from aura_core.corpus.table import DESCRIPTION_SCHEMA, decode_audio
+from aura_core.corpus.table import DESCRIPTION_SCHEMA, SAMPLE_RATE, decode_audio
 from aura_core.errors import AuraError
-from aura_core.models.whisper_encoder import encoder_states, log_mel, padded_log_mel
+from aura_core.models.teacher import Teacher
+from aura_core.models.whisper_encoder import log_mel, padded_log_mel
 from aura_core.read_ahead import read_ahead
 
 # Frames of 10 ms, padding included. A constant and no setting: the composition of a
 # batch may move the last bit of a state, and bytes must not depend on the machine's size.
 _BATCH_MEL_FRAMES = 6000
 _LONGEST_BATCH = 64
+_MEL_HZ = 100
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Clip:
 
     row: Mapping[str, Any]
     stored_mel: Tensor  # float32 [frames_100hz, n_mels], at its own length
-    heard_mel: Tensor  # the same and the silence the teacher hears after it
+    heard: Tensor  # log-mel or samples [samples], and the silence the teacher hears after them
+    heard_mel_frames: int  # how long that is, in frames of 10 ms
 
     @property
     def num_frames(self) -> int:
@@ -69,7 +71,7 @@ def chosen_layers(config: TeacherCacheConfig, num_layers: int) -> tuple[int, ...
 
 
 def encode(
-    teacher: Whisper, codec: Codec, rows: Sequence[Mapping[str, Any]], config: TeacherCacheConfig
+    teacher: Teacher, codec: Codec, rows: Sequence[Mapping[str, Any]], config: TeacherCacheConfig
 ) -> Iterator[EncodedSample]:
     """Encode rows of the utterance table, shortest clips first.
 
@@ -83,7 +85,7 @@ def encode(
 
 
 def batches(
-    teacher: Whisper, rows: Sequence[Mapping[str, Any]], config: TeacherCacheConfig
+    teacher: Teacher, rows: Sequence[Mapping[str, Any]], config: TeacherCacheConfig
 ) -> Iterator[list[Clip]]:
     """Cut rows, sorted by length, into batches of about one size with padding."""
     ordered = sorted(rows, key=lambda row: (row["duration_s"], row["id"]))
@@ -96,7 +98,7 @@ def batches(
     )
     batch: list[Clip] = []
     for clip in clips:
-        longest = max(len(each.heard_mel) for each in (*batch[-1:], clip))
+        longest = max(each.heard_mel_frames for each in (*batch[-1:], clip))
         if batch and (
             len(batch) == _LONGEST_BATCH or (len(batch) + 1) * longest > _BATCH_MEL_FRAMES
         ):
@@ -107,7 +109,7 @@ def batches(
         yield batch
 
 
-def prepare(row: Mapping[str, Any], teacher: Whisper, config: TeacherCacheConfig) -> Clip:
+def prepare(row: Mapping[str, Any], teacher: Teacher, config: TeacherCacheConfig) -> Clip:
     """Decode a row's audio and make its log-mel."""
     return clip_of(decode_audio(row["audio"]["bytes"]), row, teacher, config)
 
@@ -115,7 +117,7 @@ def prepare(row: Mapping[str, Any], teacher: Whisper, config: TeacherCacheConfig
 def clip_of(
     audio: NDArray[np.float32],
     row: Mapping[str, Any],
-    teacher: Whisper,
+    teacher: Teacher,
     config: TeacherCacheConfig,
 ) -> Clip:
     """Make the log-mel of samples at 16 kHz.
@@ -123,29 +125,35 @@ def clip_of(
     Raises:
         AuraError: naming the row's id, if they are longer than the teacher's window.
     """
-    mel = log_mel(audio, teacher.dims.n_mels)
-    window = 2 * teacher.dims.n_audio_ctx
+    mel = log_mel(audio, teacher.num_mels)
+    window = teacher.max_mel_frames
     if len(mel) > window:
         raise AuraError(
             f"utterance {row['id']}: {len(mel) / 100:.1f} s is longer than the teacher's "
             f"{window / 100:.0f} s; lower ingest.max_duration_s"
         )
+    frames = min(window, len(mel) + round(config.silence_s * _MEL_HZ))
+    if teacher.hears == "samples":
+        samples = frames * SAMPLE_RATE // _MEL_HZ
+        heard = np.pad(audio, (0, max(0, samples - len(audio)))) if config.silence_s else audio
+        return Clip(row, mel, torch.from_numpy(heard), frames)
     if not config.silence_s:
-        return Clip(row, mel, mel)
-    return Clip(row, mel, padded_log_mel(audio, teacher.dims.n_mels, config.silence_s))
+        return Clip(row, mel, mel, frames)
+    padded = padded_log_mel(audio, teacher.num_mels, config.silence_s)
+    return Clip(row, mel, padded, len(padded))
 
 
 @torch.inference_mode()
 def teacher_states(
-    teacher: Whisper, clips: Sequence[Clip], config: TeacherCacheConfig
+    teacher: Teacher, clips: Sequence[Clip], config: TeacherCacheConfig
 ) -> Iterator[tuple[int, Tensor]]:
     """Run the encoder on a batch, and yield each chosen layer and its states.
 
     They are float32 [batch, frames_50hz, width]; those beyond a clip's own frames mean nothing.
     """
-    layers = chosen_layers(config, teacher.dims.n_audio_layer)
+    layers = chosen_layers(config, teacher.num_layers)
     longest = int(num_frames(clips).max())
-    for layer, states in encoder_states(teacher, *ready_batch(teacher, clips), layers):
+    for layer, states in teacher.states(*ready_batch(teacher, clips), layers):
         yield layer, states[:, :longest]
 
 
@@ -154,11 +162,11 @@ def num_frames(clips: Sequence[Clip]) -> Tensor:
     return torch.tensor([clip.num_frames for clip in clips])
 
 
-def ready_batch(teacher: Whisper, clips: Sequence[Clip]) -> tuple[Tensor, Tensor]:
-    """Pad a batch for the encoder: float32 [batch, frames_100hz, n_mels], int64 [batch]."""
-    mel = pad_sequence([clip.heard_mel for clip in clips], batch_first=True)
-    lengths = torch.tensor([len(clip.heard_mel) for clip in clips])
-    return mel.to(teacher.device), lengths.to(teacher.device)
+def ready_batch(teacher: Teacher, clips: Sequence[Clip]) -> tuple[Tensor, Tensor]:
+    """Pad a batch for the teacher: what it hears and int64 [batch], as `Teacher.states` takes."""
+    heard = pad_sequence([clip.heard for clip in clips], batch_first=True)
+    lengths = torch.tensor([len(clip.heard) for clip in clips])
+    return heard.to(teacher.device), lengths.to(teacher.device)
 
 
 def _store_batch(

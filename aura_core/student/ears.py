@@ -8,14 +8,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from whisper.model import Whisper
 
 from aura_core.cache import codec as codecs
 from aura_core.cache.build import as_configured
 from aura_core.cache.codec import Codec
 from aura_core.cache.encode import clip_of, num_frames, teacher_states
 from aura_core.config import TeacherCacheConfig
-from aura_core.models.whisper_encoder import load_whisper, log_mel
+from aura_core.models.teacher import Teacher
+from aura_core.models.teachers import load_teacher
+from aura_core.models.whisper_encoder import log_mel
 from aura_core.student.export import ENCODER, ENCODER_CODEC
 
 
@@ -34,7 +35,7 @@ class LogMelEar:
 class EncoderEar:
     """The frozen encoder of a bridge: its last states, as the cache it was trained on has them."""
 
-    teacher: Whisper
+    teacher: Teacher
     config: TeacherCacheConfig
     codec: Codec
 
@@ -56,6 +57,6 @@ def load_encoder(folder: Path, device: torch.device) -> EncoderEar | None:
     if not (folder / ENCODER).exists():
         return None
     config = TeacherCacheConfig.model_validate_json((folder / ENCODER).read_text())
-    teacher = as_configured(load_whisper(config.teacher, str(device)), config)
+    teacher = as_configured(load_teacher(config.teacher, str(device)), config)
     codec = codecs.from_bytes((folder / ENCODER_CODEC).read_bytes()).to(device)
     return EncoderEar(teacher, config, codec)

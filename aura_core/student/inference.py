@@ -123,4 +123,4 @@ def _ear_and_stem(
     if encoder is None:
         stem = stem_like(weights, config.audio_embedding.token_rate_hz)
         return LogMelEar(stem.num_mels), stem
-    return encoder, EncoderFrames(encoder.teacher.dims.n_audio_state, encoder.codec.rate_hz)
+    return encoder, EncoderFrames(encoder.teacher.width, encoder.codec.rate_hz)

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from aura_core.cache import build
 from aura_core.cache.plan import Plan, ShardPlan
 from aura_core.config import TeacherCacheConfig
-from aura_core.models.whisper_encoder import load_whisper
+from aura_core.models.teachers import load_teacher
 from aura_core.pipeline import StageSpec
 from tasks.jobs import driver
 
@@ -36,7 +36,7 @@ class Encoder:
         self._builder: build.Builder | None = None
         self._config = driver.spec_config(spec, TeacherCacheConfig)
         device = "cuda" if spec.runtime.gpus_per_worker > 0 else "cpu"
-        self._teacher = load_whisper(self._config.teacher, device)
+        self._teacher = load_teacher(self._config.teacher, device)
 
     def publish_teacher_parts(self, plan: Plan) -> None:
         """Publish what training needs of the teacher."""

@@ -17,7 +17,7 @@ from aura_core.cache.encode import batches, encode, num_frames, teacher_states
 from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import encode_audio, write_table
 from aura_core.models.pinned import locate
-from aura_core.models.whisper_encoder import load_whisper
+from aura_core.models.teachers import load_teacher
 
 SENTENCES = (
     "Turn it off.",
@@ -37,7 +37,7 @@ def one_thread():
 
 @pytest.fixture(scope="session")
 def teacher():
-    return load_whisper("pinned:whisper-tiny.en")
+    return load_teacher("pinned:whisper-tiny.en")
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from aura_core.artifacts import store
 from aura_core.artifacts.manifest import publish_manifest
 from aura_core.cache import build, shard
 from aura_core.config import TeacherCacheConfig
-from aura_core.models.whisper_encoder import load_whisper
+from aura_core.models.teachers import load_teacher
 
 CONFIG = TeacherCacheConfig(shard_utterances=4, precision="fp32", dtype="int8", layers=(2, 4))
 
@@ -28,7 +28,7 @@ CONFIG = TeacherCacheConfig(shard_utterances=4, precision="fp32", dtype="int8", 
 def main() -> None:
     ingest_uri = sys.argv[1]
     torch.set_num_threads(1)
-    teacher = load_whisper(CONFIG.teacher)
+    teacher = load_teacher(CONFIG.teacher)
     with tempfile.TemporaryDirectory() as folder:
         # What is slow the first time is then not so in every fork.
         make(teacher, ingest_uri, folder)

@@ -5,7 +5,7 @@ from aura_core.cache.encode import batches, encode, prepare
 from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import decode_audio, encode_audio
 from aura_core.errors import AuraError
-from aura_core.models.whisper_encoder import encoder_states, log_mel, padded_log_mel
+from aura_core.models.whisper_encoder import log_mel, padded_log_mel
 
 FP32 = {"precision": "fp32", "dtype": "float32", "rate_hz": 50}
 
@@ -25,7 +25,7 @@ def test_samples_hold_the_teachers_states_of_their_own_length(encode_clips, teac
     for row in rows:
         sample = samples[row["id"]]
         mel = log_mel(decode_audio(row["audio"]["bytes"]), 80)
-        alone = dict(encoder_states(teacher, mel[None], torch.tensor([len(mel)]), (1, 4)))
+        alone = dict(teacher.states(mel[None], torch.tensor([len(mel)]), (1, 4)))
         assert sample.entry.num_mel_frames == len(mel)
         assert sample.entry.num_frames == (len(mel) + 1) // 2
         assert sample.tensors["log_mel"].dtype == torch.float16
@@ -49,11 +49,11 @@ def test_a_clip_does_not_depend_on_its_batch(encode_clips, teacher, rows):
 def test_clips_come_by_length_in_batches_without_much_padding(teacher, rows):
     many = [{**row, "id": f"{row['id']}-{i}"} for i in range(20) for row in rows]
     made = list(batches(teacher, many, TeacherCacheConfig()))
-    lengths = [len(clip.heard_mel) for clips in made for clip in clips]
+    lengths = [len(clip.heard) for clips in made for clip in clips]
     assert lengths == sorted(lengths)
     assert len(lengths) == len(many)
-    assert all(len(clips) * len(clips[-1].heard_mel) <= 6000 for clips in made)
-    padded = sum(len(clips) * len(clips[-1].heard_mel) for clips in made)
+    assert all(len(clips) * len(clips[-1].heard) <= 6000 for clips in made)
+    padded = sum(len(clips) * len(clips[-1].heard) for clips in made)
     assert sum(lengths) / padded > 0.9
 
 
@@ -64,7 +64,7 @@ def test_silence_is_heard_and_not_stored(encode_clips, teacher, rows, padding, s
     mel = padded_log_mel(audio, 80, silence_s)
     assert len(mel) == min(3000, (len(audio) + 16_000 * silence_s) // 160)
     with torch.inference_mode():
-        full = dict(encoder_states(teacher, mel[None], torch.tensor([len(mel)]), (4,)))[4][0]
+        full = dict(teacher.states(mel[None], torch.tensor([len(mel)]), (4,)))[4][0]
     exact = codec.layers[4].standardise(full[: sample.entry.num_frames])
     torch.testing.assert_close(restored(codec, sample, 4), exact, atol=1e-4, rtol=1e-4)
     assert sample.tensors["log_mel"].shape == (len(audio) // 160, 80)
@@ -90,8 +90,8 @@ def test_the_storage_error_is_that_of_what_comes_back(encode_clips, teacher, row
     for sample in samples:
         row = next(row for row in rows if row["id"] == sample.entry.id)
         clip = prepare(row, teacher, TeacherCacheConfig())
-        length = torch.tensor([len(clip.heard_mel)])
-        states = dict(encoder_states(teacher, clip.heard_mel[None], length, (4,)))[4][0]
+        length = torch.tensor([len(clip.heard)])
+        states = dict(teacher.states(clip.heard[None], length, (4,)))[4][0]
         exact = codec.layers[4].standardise(states)
         found = restored(codec, sample, 4)
         cosines = torch.cosine_similarity(found, exact, dim=-1)
@@ -110,7 +110,7 @@ def test_a_layer_the_teacher_lacks_is_refused(encode_clips, rows, layers):
 
 def test_states_that_are_not_finite_are_refused_by_name(encode_clips, teacher, rows, monkeypatch):
     codec, _ = encode_clips(rows[:1])
-    monkeypatch.setattr(teacher.encoder.ln_post, "forward", lambda x: x * float("nan"))
+    monkeypatch.setattr(teacher.model.encoder.ln_post, "forward", lambda x: x * float("nan"))
     with pytest.raises(AuraError, match=r"utterance clip-0: .* not finite"):
         list(encode(teacher, codec, rows[:1], TeacherCacheConfig()))
 

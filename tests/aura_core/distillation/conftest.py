@@ -5,7 +5,7 @@ from aura_core.artifacts.manifest import publish_manifest
 from aura_core.cache import build
 from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import encode_audio, write_part
-from aura_core.models.whisper_encoder import load_whisper
+from aura_core.models.teachers import load_teacher
 from aura_core.recipes import SHORT_CHATML
 from aura_core.train_config import LoraConfig, Phase, TrainConfig
 
@@ -19,7 +19,7 @@ def cache_uri(tmp_path_factory) -> str:
     ingest_uri, uri = str(root / "ingest"), str(root / "teacher_cache")
     write_part(ingest_uri, 0, [utterance(number, text) for number, text in enumerate(TEXTS)])
     config = TeacherCacheConfig()
-    teacher = load_whisper(config.teacher)
+    teacher = load_teacher(config.teacher)
     publish_manifest(
         uri, build.make_cache(teacher, ingest_uri, uri, config), stage="teacher_cache",
         stage_version=1, fingerprint="0" * 64, identity=config.identity(), inputs={}, provenance={},

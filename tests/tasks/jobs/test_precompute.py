@@ -21,7 +21,7 @@ from aura_core.cache.index import open_cache
 from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import encode_audio, write_table
 from aura_core.models.pinned import locate
-from aura_core.models.whisper_encoder import load_whisper
+from aura_core.models.teachers import load_teacher
 from aura_core.pipeline import StageSpec
 from aura_core.stage_config import Runtime
 
@@ -142,7 +142,7 @@ def title(pid: int) -> str:
 def assert_same_as_without_ray(folder: Path, ingest_uri: str, plain: Path) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    teacher = load_whisper(CONFIG.teacher)
+    teacher = load_teacher(CONFIG.teacher)
     build.make_cache(teacher, ingest_uri, str(plain), CONFIG)
     torch.set_num_threads(threads)
     expected = {p.relative_to(plain): p.read_bytes() for p in plain.rglob("*") if p.is_file()}
