@@ -51,6 +51,13 @@ class AudioEmbeddingConfig(Frozen):
         "encoder: a bridge, an MLP on the frozen encoder's last states, without distillation",
     )
     token_rate_hz: float = 12.5
+    log_mel_floor: Literal["clip", "fixed"] = Field(
+        "clip",
+        # What came before this option had it at `clip`: its artifacts stay what they are.
+        exclude_if=lambda value: value == "clip",
+        description="clip: eight decades below the clip's loudest bin, as Whisper; fixed: the same "
+        "for every clip, so that it is known before the clip ends: streaming",
+    )
 
     @field_validator("token_rate_hz")
     @classmethod
@@ -262,6 +269,11 @@ class TrainConfig(StageConfig):
             raise ValueError(
                 "a bridge hears the cached states of the clean audio: switch augmentation off, or "
                 "choose another audio_embedding.stem"
+            )
+        if self.audio_embedding.log_mel_floor != "clip":
+            raise ValueError(
+                "a bridge is given the encoder's states and no log-mel: leave "
+                "audio_embedding.log_mel_floor at clip, or choose another audio_embedding.stem"
             )
         for phase in self.phases:
             if phase.distil:

@@ -24,7 +24,7 @@ from aura_core.export.remote.modeling_aura import AuraForConditionalGeneration
 from aura_core.export.remote.processing_aura import AuraProcessor
 from aura_core.models.llm import load_llm
 from aura_core.student.assembly import merge_adapter
-from aura_core.student.audio_embedding import MelPairs, stem_like
+from aura_core.student.audio_embedding import FIXED_FLOOR, MelPairs, stem_like
 from aura_core.student.export import ADAPTER, AUDIO_EMBEDDING, ENCODER, TEXT_ADAPTER, TRAIN_CONFIG
 from aura_core.train_config import TrainConfig
 
@@ -157,6 +157,7 @@ def _model(
             max_stem_frames=0 if is_patch else len(audio["stem.positional_embedding"]),
             stride=round(stem.rate_hz / config.audio_embedding.token_rate_hz),
             chunk_positions=chunks[config.distillation.attention],
+            log_mel_floor=FIXED_FLOOR if config.audio_embedding.log_mel_floor == "fixed" else None,
             gated_lora={name: [len(a), scaling] for name, (a, _, scaling) in lora.items()},
         )
     )

@@ -54,11 +54,35 @@ def log_mel(audio: NDArray[np.float32], n_mels: int) -> Tensor:
     padding = max(0, N_FFT - len(audio))
     wave = functional.pad(torch.from_numpy(np.ascontiguousarray(audio)), (0, padding))
     spectrum = torch.stft(wave, N_FFT, HOP_LENGTH, window=_window(), return_complex=True)[:, :-1]
+    decades = _mel_decades(spectrum, n_mels)
+    return _scaled(torch.maximum(decades, decades.max() - 8.0))
+
+
+def unfloored_log_mel(wave: Tensor, n_mels: int) -> Tensor:
+    """Return the log-mel of whole windows, without padding and without a floor under the clip.
+
+    Args:
+        wave: float32 [samples] at 16 kHz, at least one window of 400.
+        n_mels: 80 or 128.
+
+    Returns:
+        float32 [frames_100hz, n_mels], frames = (samples - 400) // 160 + 1.
+    """
+    spectrum = torch.stft(
+        wave, N_FFT, HOP_LENGTH, window=_window(), center=False, return_complex=True
+    )
+    return _scaled(_mel_decades(spectrum, n_mels))
+
+
+def _mel_decades(spectrum: Tensor, n_mels: int) -> Tensor:
     # As openai-whisper's log_mel_spectrogram, without its slow way by the absolute value.
     power = spectrum.real.square() + spectrum.imag.square()
-    decades = (mel_filters(wave.device, n_mels) @ power).clamp(min=1e-10).log10()
-    floored = torch.maximum(decades, decades.max() - 8.0)
-    return ((floored + 4.0) / 4.0).T.contiguous()
+    bands: Tensor = mel_filters(spectrum.device, n_mels) @ power
+    return bands.clamp(min=1e-10).log10()
+
+
+def _scaled(decades: Tensor) -> Tensor:
+    return ((decades + 4.0) / 4.0).T.contiguous()
 
 
 @lru_cache

@@ -101,6 +101,7 @@ def new_audio_embedding(config: TrainConfig, llm: PreTrainedModel, stem: Stem) -
         stem,
         llm_width=int(llm.config.hidden_size),
         token_rate_hz=config.audio_embedding.token_rate_hz,
+        fixed_floor=config.audio_embedding.log_mel_floor == "fixed",
     )
     tokens = llm.get_parameter("model.embed_tokens.weight")
     embedding.match_scale(tokens.float().square().mean().sqrt().item())

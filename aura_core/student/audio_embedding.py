@@ -6,10 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from aura_core.errors import AuraError
 from aura_core.padding import valid_positions
 
 # Whisper's second convolution halves the 100 Hz of the log-mel.
 _HALVED_HZ = 50.0
+# Five decades below power 1, as Whisper scales it: (log10 + 4) / 4. Samples within -1 and 1 give
+# no bin above 10 ** 3, so it is never below Whisper's own floor, eight decades under the loudest.
+FIXED_FLOOR = -0.25
 
 
 class ConvStem(nn.Module):
@@ -29,13 +33,25 @@ class ConvStem(nn.Module):
         self.conv2 = nn.Conv1d(width, width, kernel_size=3, stride=2, padding=1)
         self.positional_embedding = nn.Parameter(torch.zeros(max_frames, width))
 
-    def forward(self, log_mel: Tensor, num_mel_frames: Tensor) -> Tensor:
-        """[batch, frames_100hz, num_mels] -> [batch, (frames_100hz + 1) // 2, width]."""
+    def forward(self, log_mel: Tensor, num_mel_frames: Tensor, first_frame: int = 0) -> Tensor:
+        """[batch, frames_100hz, num_mels] -> [batch, (frames_100hz + 1) // 2, width].
+
+        `first_frame` is the place in its clip of the first frame that comes out.
+
+        Raises:
+            AuraError: if a clip has more frames than there are positions.
+        """
         # Zeroed padding is what the convolution would see at the end of a lone clip.
         valid = valid_positions(num_mel_frames, log_mel.shape[1])[:, None]
         x = functional.gelu(self.conv1(log_mel.transpose(1, 2) * valid)) * valid
         x = functional.gelu(self.conv2(x)).transpose(1, 2)
-        return x + self.positional_embedding[: x.shape[1]]
+        stop, most = first_frame + x.shape[1], len(self.positional_embedding)
+        if stop > most:
+            raise AuraError(
+                f"a clip of {stop / self.rate_hz:g} s: at most {most / self.rate_hz:g} s are "
+                "heard, cut it"
+            )
+        return x + self.positional_embedding[first_frame:stop]
 
     def num_frames(self, num_mel_frames: Tensor) -> Tensor:
         """Frames that come out for so many of the log-mel, int64 [batch]."""
@@ -52,7 +68,7 @@ class MelPairs(nn.Module):
         self.num_mels = num_mels
         self.width = 2 * num_mels
 
-    def forward(self, log_mel: Tensor, _num_mel_frames: Tensor) -> Tensor:
+    def forward(self, log_mel: Tensor, _num_frames: Tensor, _first_frame: int = 0) -> Tensor:
         """[batch, frames_100hz, num_mels] -> [batch, (frames_100hz + 1) // 2, 2 * num_mels]."""
         whole = functional.pad(log_mel, (0, 0, 0, log_mel.shape[1] % 2))
         return whole.reshape(len(whole), -1, self.width)
@@ -85,11 +101,15 @@ Stem = ConvStem | MelPairs | EncoderFrames
 class AudioEmbedding(nn.Module):
     """A stem, its frames stacked to the token rate, LayerNorm, a linear map, RMSNorm.
 
-    A bridge has an MLP of two layers in the place of the linear map.
+    A bridge has an MLP of two layers in the place of the linear map. With `fixed_floor` no value
+    of the log-mel is lower than `FIXED_FLOOR`, whatever is heard later.
     """
 
-    def __init__(self, stem: Stem, llm_width: int, token_rate_hz: float) -> None:
+    def __init__(
+        self, stem: Stem, llm_width: int, token_rate_hz: float, *, fixed_floor: bool = False
+    ) -> None:
         super().__init__()
+        self.fixed_floor = fixed_floor
         self.stride = round(stem.rate_hz / token_rate_hz)
         self.stem = stem
         width = stem.width * self.stride
@@ -122,10 +142,20 @@ class AudioEmbedding(nn.Module):
         Returns:
             float [batch, tokens, llm_width]; a clip's values do not depend on its batch.
         """
-        x = self.stem(features, num_feature_frames)
+        x = self.stem(self.floored(features), num_feature_frames)
         num_frames = self.stem.num_frames(num_feature_frames)
-        x = x * valid_positions(num_frames, x.shape[1])[:, :, None]
-        x = functional.pad(x, (0, 0, 0, -x.shape[1] % self.stride))
+        return self.stacked(x * valid_positions(num_frames, x.shape[1])[:, :, None])
+
+    def floored(self, features: Tensor) -> Tensor:
+        """The log-mel (of any shape) as the stem is given it."""
+        return features.clamp(min=FIXED_FLOOR) if self.fixed_floor else features
+
+    def stacked(self, frames: Tensor) -> Tensor:
+        """Frames of the stem, zero where padded, to positions.
+
+        [batch, frames, stem.width] -> float [batch, ceil(frames / stride), llm_width].
+        """
+        x = functional.pad(frames, (0, 0, 0, -frames.shape[1] % self.stride))
         x = x.reshape(x.shape[0], x.shape[1] // self.stride, -1)
         return torch.as_tensor(self.output_norm(self.project(self.norm(x)).float()))
 

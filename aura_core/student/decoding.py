@@ -56,6 +56,22 @@ def stream_greedy(
     states = _prefill(student, batch, cache)
     # Logits of the last positions alone: at all of them they would cost more than a block.
     last = states[torch.arange(len(length)), length - 1]
+    yield from continue_greedy(student, last, valid, cache, max_new_tokens)
+
+
+@torch.inference_mode()
+def continue_greedy(
+    student: Student, last: Tensor, valid: Tensor, cache: DynamicCache, max_new_tokens: int
+) -> Iterator[Tensor]:
+    """Yield the tokens after prompts that are in the cache, int64 [batch].
+
+    Args:
+        last: state of each prompt's last position, [batch, width].
+        valid: bool [batch, length], which positions of the cache are the prompt's.
+        cache: keys and values of `length` positions; those of the answer are added.
+        max_new_tokens: how many tokens, an end token or not.
+    """
+    length = valid.sum(dim=1)
     for step in range(max_new_tokens):
         token = student.logits(last).argmax(dim=-1)
         yield token

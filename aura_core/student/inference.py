@@ -21,6 +21,7 @@ from aura_core.student.decoding import decode_greedy, stream_greedy
 from aura_core.student.ears import Ear, LogMelEar, load_encoder
 from aura_core.student.export import ADAPTER, AUDIO_EMBEDDING, TEXT_ADAPTER, TRAIN_CONFIG
 from aura_core.student.prompts import ChatFormat, Prompt
+from aura_core.student.streaming import StreamingPrefill
 from aura_core.student.student import Student
 from aura_core.train_config import TrainConfig
 
@@ -57,6 +58,14 @@ class Responder:
         """Yield the next token id of each prompt, int64 [batch]; an end token ends nothing."""
         batch = self.batch(prompts)
         yield from stream_greedy(self._student, batch, max_new_tokens=max_new_tokens, cache=cache)
+
+    def streaming(self) -> StreamingPrefill:
+        """Begin a clip that is heard while it arrives.
+
+        Raises:
+            AuraError: if the student's config does not allow it.
+        """
+        return StreamingPrefill(self._student, self._chat)
 
     def first_token(self, prompt: Prompt) -> None:
         """Compute the first token of an answer, as a measure of latency."""

@@ -91,3 +91,17 @@ def test_a_weight_of_distillation_may_fall_over_its_phase():
     assert Phase(name="learn", steps=5, distil=0.3).distil_weight(4) == 0.3
     with pytest.raises(ValueError, match="without a distil to start from"):
         Phase(name="learn", steps=5, distil=0, distil_end=1)
+
+
+def test_a_floor_that_follows_the_clip_is_no_part_of_the_identity_and_a_fixed_one_is(config):
+    assert "log_mel_floor" not in config.distil.identity()["audio_embedding"]
+    fixed = override(config, ["distil.audio_embedding.log_mel_floor=fixed"])
+    assert fixed.distil.identity()["audio_embedding"]["log_mel_floor"] == "fixed"
+    assert TrainConfig.model_validate_json(fixed.distil.model_dump_json()) == fixed.distil
+
+
+def test_a_bridge_has_no_log_mel_to_floor(config):
+    bridge = {"stem": "encoder", "log_mel_floor": "fixed"}
+    changed = {**config.distil.model_dump(), "audio_embedding": bridge}
+    with pytest.raises(ValueError, match="log_mel_floor"):
+        TrainConfig.model_validate(changed)

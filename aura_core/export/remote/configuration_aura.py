@@ -18,6 +18,7 @@ class AuraConfig(PreTrainedConfig):
         stride: stem frames in one audio position.
         chunk_positions: successive audio positions that see each other both ways; None: all of
             a clip, 1: causal.
+        log_mel_floor: lowest value of the log-mel that is heard; None: the feature extractor's.
         gated_lora: {module of the LLM: [rank, scaling]} of LoRA that is on at audio positions
             only; empty if it is merged into the weights.
     """
@@ -35,6 +36,7 @@ class AuraConfig(PreTrainedConfig):
         max_stem_frames: int = 1500,
         stride: int = 4,
         chunk_positions: int | None = None,
+        log_mel_floor: float | None = None,
         gated_lora: dict[str, list[float]] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -50,6 +52,7 @@ class AuraConfig(PreTrainedConfig):
         self.max_stem_frames = max_stem_frames
         self.stride = stride
         self.chunk_positions = chunk_positions
+        self.log_mel_floor = log_mel_floor
         self.gated_lora = gated_lora or {}
         kwargs["tie_word_embeddings"] = text_config.tie_word_embeddings
         super().__init__(**kwargs)

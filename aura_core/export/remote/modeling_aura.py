@@ -53,6 +53,7 @@ class AudioEmbedding(nn.Module):
     def __init__(self, config: AuraConfig) -> None:
         super().__init__()
         self.stride = config.stride
+        self.log_mel_floor = config.log_mel_floor
         self.stem: ConvStem | PatchStem = (
             PatchStem(config.num_mel_bins)
             if config.stem == "patch"
@@ -74,6 +75,8 @@ class AudioEmbedding(nn.Module):
         Returns:
             float32 [clips, positions, llm_width], and int64 [clips]: valid positions of each.
         """
+        if self.log_mel_floor is not None:
+            log_mel = log_mel.clamp(min=self.log_mel_floor)
         num_frames = (valid.sum(dim=1) + 1) // 2
         x = self.stem(log_mel, valid)
         x = x * (torch.arange(x.shape[1], device=x.device) < num_frames[:, None])[:, :, None]

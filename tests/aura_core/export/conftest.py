@@ -33,7 +33,7 @@ def tiny_llm(tmp_path_factory):
 def artifact_of(tmp_path_factory, tiny_llm):
     """Make the folder of a random student: `artifact_of(positions=..., attention=...)`."""
 
-    def make(positions="audio", stem="random", **distillation):
+    def make(positions="audio", stem="random", floor="clip", **distillation):
         config = TrainConfig.model_validate(
             {
                 "input": "audio",
@@ -41,7 +41,7 @@ def artifact_of(tmp_path_factory, tiny_llm):
                 "chat_template": SHORT_CHATML,
                 "lora": {"rank": 4, "alpha": 8, "blocks": 1, "upper_rank": 2,
                          "positions": positions},
-                "audio_embedding": {"stem": stem},
+                "audio_embedding": {"stem": stem, "log_mel_floor": floor},
                 "distillation": distillation,
                 "phases": [{"name": "learn", "steps": 1}],
                 "precision": "fp32",

@@ -18,16 +18,19 @@ from aura_core.train_config import TrainConfig
 ASKED = [{"type": "audio"}, {"type": "text", "text": "Transcribe."}]
 WAYS = {
     "gated": {"positions": "audio"},
-    "gated_chunked": {"positions": "audio", "attention": "chunked", "chunk_positions": 3},
+    "gated_chunked": {
+        "positions": "audio", "attention": "chunked", "chunk_positions": 3, "floor": "fixed",
+    },
     "gated_causal": {"positions": "audio", "attention": "causal"},
     "gated_patch": {"positions": "audio", "stem": "patch"},
     "merged": {"positions": "all"},
-}
+}  # fmt: skip
 
 
 def clip(seconds, seed=0):
-    generator = np.random.default_rng(seed)
-    return (0.1 * generator.standard_normal(round(seconds * 16000))).astype(np.float32)
+    """Noise that fades, so that a floor under the log-mel is heard."""
+    noise = np.random.default_rng(seed).standard_normal(round(seconds * 16000))
+    return (np.geomspace(0.1, 1e-5, len(noise)) * noise).astype(np.float32)
 
 
 CLIPS = [clip(1.3, 0), clip(0.4, 1), clip(2.07, 2)]
