@@ -206,6 +206,41 @@ def overhead(
 
 
 @app.command
+def streaming(
+    *,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+    seconds: Annotated[tuple[float, ...], _SEVERAL] = (5, 15, 30),
+    chunk_positions: int | None = None,
+    repeats: int = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Time to the first token after the end of speech: heard as it arrives, and all at once.
+
+    Nothing is trained for it, and the speech is that of `bench latency`. See docs/latency.md.
+
+    Parameters
+    ----------
+    seconds:
+        Lengths of clips, at most 30.
+    chunk_positions:
+        Audio positions of a chunk. [default: those of the config, or 10 where it has none]
+    repeats:
+        Rounds with other clips each, in which lengths and both ways take turns.
+    as_json:
+        A table; ttft_30s_vs_5s, whole_ttft_30s_vs_5s, streaming_vs_whole.
+    """
+    from aura_core.bench.streaming import bench_streaming, check_lengths, streaming_config
+
+    config = selection.load()
+    check_lengths(streaming_config(config.distil, chunk_positions), seconds, repeats)
+    ingest = _made(selection, "ingest")["ingest"]
+    result = bench_streaming(
+        ingest.uri, config, seconds=seconds, chunk_positions=chunk_positions, repeats=repeats
+    )
+    _show(result, as_json)
+
+
+@app.command
 def scale(*, utterances: int = 1_000_000, as_json: AsJson = False) -> None:
     """Bookkeeping of a very large cache: planning, resuming, listing, opening. No audio at all.
 

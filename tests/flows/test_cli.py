@@ -47,6 +47,8 @@ def both(assignment: str) -> tuple[str, ...]:
         (("explain", "--recipe", "dmeo"), "no recipe 'dmeo'"),
         (("bench", "latency", "--models", "arua"), "no model 'arua'"),
         (("bench", "latency", "--seconds", "5", "31"), "at most 30 seconds"),
+        (("bench", "streaming", "--seconds", "5"), "at least two lengths"),
+        (("bench", "streaming", "--chunk-positions", "1"), "whole numbers from 2"),
         (("results", "--root", "/nowhere"), "no finished evaluate below /nowhere"),
         (("run", "--nope"), "--nope"),
         (("rnu",), "rnu"),

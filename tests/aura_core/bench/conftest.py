@@ -1,13 +1,18 @@
 from pathlib import Path
 
 import pytest
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from aura_core.config import DemoCorpusConfig
 from aura_core.corpus.grammar import grammar_text, parse_grammar, plan_corpus
 from aura_core.corpus.synthesis import Synthesizer
 from aura_core.corpus.table import write_table
 from aura_core.corpus.voice import SLOW_PIPER
+from aura_core.models.llm import source_of
 from aura_core.models.pinned import locate
+from aura_core.recipes import recipe
+
+BLOCKS, HEADS, HEAD_WIDTH, WIDTH = 5, 2, 16, 64
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +27,24 @@ def ingest_uri(tmp_path_factory) -> str:
     uri = str(tmp_path_factory.mktemp("ingest"))
     write_table(uri, [voice.speak(utterance) for utterance in train])
     return uri
+
+
+@pytest.fixture(scope="session")
+def config(tmp_path_factory):
+    """The demo with a small LLM, which keeps the pinned one's tokenizer."""
+    folder = str(tmp_path_factory.mktemp("llm"))
+    tokenizer = AutoTokenizer.from_pretrained(source_of("pinned:smollm2-135m-instruct")[0])
+    tokenizer.save_pretrained(folder)
+    LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=WIDTH,
+            intermediate_size=128,
+            num_hidden_layers=BLOCKS,
+            num_attention_heads=4,
+            num_key_value_heads=HEADS,
+        )
+    ).save_pretrained(folder)
+    demo = recipe("demo")
+    distil = demo.distil.model_copy(update={"llm": folder, "precision": "fp32"})
+    return demo.model_copy(update={"distil": distil})

@@ -1,37 +1,14 @@
 """One small benchmark; its figures must be those the shapes give."""
 
 import pytest
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from aura_core.bench.latency import TEXT_PREFILL, bench_latency
 from aura_core.bench.latency_models import MODELS
 from aura_core.errors import AuraError
-from aura_core.models.llm import source_of
-from aura_core.recipes import recipe
 
-BLOCKS, HEADS, HEAD_WIDTH, WIDTH = 5, 2, 16, 64
+from .conftest import BLOCKS, HEAD_WIDTH, HEADS, WIDTH
+
 SECONDS, BATCHES = (1, 2), (1, 2)
-
-
-@pytest.fixture(scope="session")
-def config(tmp_path_factory):
-    """The demo with a small LLM, which keeps the pinned one's tokenizer."""
-    folder = str(tmp_path_factory.mktemp("llm"))
-    tokenizer = AutoTokenizer.from_pretrained(source_of("pinned:smollm2-135m-instruct")[0])
-    tokenizer.save_pretrained(folder)
-    LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=WIDTH,
-            intermediate_size=128,
-            num_hidden_layers=BLOCKS,
-            num_attention_heads=4,
-            num_key_value_heads=HEADS,
-        )
-    ).save_pretrained(folder)
-    demo = recipe("demo")
-    distil = demo.distil.model_copy(update={"llm": folder, "precision": "fp32"})
-    return demo.model_copy(update={"distil": distil})
 
 
 @pytest.fixture(scope="session")
