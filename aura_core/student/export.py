@@ -39,9 +39,17 @@ def save_student(
     student.llm.save_pretrained(folder / ADAPTER)  # type: ignore[operator]
     # A model card with a path of this machine in it; ours is written by the report.
     (folder / ADAPTER / "README.md").unlink(missing_ok=True)
+    _sort_targets(folder / ADAPTER / "adapter_config.json")
     if student.audio_embedding is not None:
         save_file(student.audio_embedding.state_dict(), folder / AUDIO_EMBEDDING)
     (folder / TRAIN_CONFIG).write_text(config.model_dump_json(indent=2) + "\n")
+
+
+def _sort_targets(path: Path) -> None:
+    """PEFT writes a set in the order of the process's hash seed: equal adapters, other bytes."""
+    settings = json.loads(path.read_text())
+    settings["target_modules"] = sorted(settings["target_modules"])
+    path.write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def save_encoder(cache: TeacherCache, folder: Path) -> None:
