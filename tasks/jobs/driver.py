@@ -23,6 +23,7 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import ValidationError
 
 from aura_core.artifacts import store
+from aura_core.artifacts.lock import only_maker
 from aura_core.artifacts.manifest import (
     Outcome,
     provenance,
@@ -158,9 +159,14 @@ def _parse_spec_uri() -> str:
 
 def _make(spec: StageSpec, run: Run, ray_signals: _Signals | None) -> None:
     name = f"{spec.name} {spec.fingerprint[:12]}"
-    if read_manifest(spec.uri) is not None:
-        log.info("%s: hit", name)
-        return
+    with only_maker(spec.uri, lambda: log.info("%s: waiting for who makes it already", name)):
+        if read_manifest(spec.uri) is not None:
+            log.info("%s: hit", name)
+            return
+        _run(spec, run, ray_signals, name)
+
+
+def _run(spec: StageSpec, run: Run, ray_signals: _Signals | None, name: str) -> None:
     started = time.monotonic()
     if ray_signals:
         with _ray(spec, ray_signals):
