@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import fsspec
 import xxhash
@@ -21,6 +21,8 @@ from fsspec.spec import AbstractFileSystem
 # Names of folders of half-written files begin with it.
 TEMPORARY = ".tmp-"
 _CHUNK_BYTES = 1 << 20
+# Waits of up to 0.5, 1, 2, 4, 8, 16 and then 20 s lie between them.
+_S3_ATTEMPTS = 12
 
 
 def is_remote(uri: str) -> bool:
@@ -35,8 +37,17 @@ def join(uri: str, *parts: str) -> str:
 
 def filesystem(uri: str) -> tuple[AbstractFileSystem, str]:
     """Return the fsspec filesystem of `uri` and the path inside it."""
-    fs, path = fsspec.core.url_to_fs(uri)
+    fs, path = fsspec.core.url_to_fs(uri, **_options(uri))
     return fs, path
+
+
+def _options(uri: str) -> dict[str, Any]:
+    """Have S3 tried again for a minute or so, where nothing of the user's says otherwise."""
+    if not uri.startswith("s3://") or "config_kwargs" in fsspec.config.conf.get("s3", {}):
+        return {}
+    attempts = int(os.environ.get("AWS_MAX_ATTEMPTS", _S3_ATTEMPTS))
+    mode = os.environ.get("AWS_RETRY_MODE", "standard")
+    return {"config_kwargs": {"retries": {"mode": mode, "total_max_attempts": attempts}}}
 
 
 def exists(uri: str) -> bool:
