@@ -3,11 +3,14 @@
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ray.job_submission import JobStatus, JobSubmissionClient
+import aiohttp
+import requests
+from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 import aura_core
 from aura_core.errors import AuraError
@@ -18,6 +21,11 @@ from tasks.output import LineLog, OnProgress
 log = logging.getLogger("aura")
 
 _LIVE = (JobStatus.PENDING, JobStatus.RUNNING)
+# What the client raises when the job server is away, or is a new one that does not know the job.
+_LOST = (aiohttp.ClientError, requests.RequestException, ConnectionError, RuntimeError)
+_CLUSTER_S = 300.0
+_AGENT_S = 60.0
+_POLL_S = 1.0
 # Where the storage and the models are. A cluster's nodes have credentials of their own:
 # whoever reaches the job server can read the environment of every job.
 SETTINGS = (
@@ -40,33 +48,61 @@ SEND_CREDENTIALS = "AURA_SEND_CREDENTIALS"
 def run_job(spec: StageSpec, address: str, on_progress: OnProgress | None) -> None:
     """Submit the driver to the job server at `address`, or adopt its live job, and wait.
 
+    A job server that goes away meanwhile is waited for: behind a tunnel the job goes on, and
+    with a cluster that was started again the job is lost.
+
     Raises:
         AuraError: the cluster cannot be reached or takes no job, or a mistake in the driver's
             own words.
-        StageCrashError: the job failed otherwise or was stopped.
+        StageCrashError: the job failed otherwise, was stopped or was lost.
     """
+    client = _connect(address)
+    job_id = adopt_or_submit(client, spec)
     try:
-        client = JobSubmissionClient(address)
-    except (ConnectionError, RuntimeError) as error:
-        raise AuraError(f"no Ray job server at {address}: {error}") from error
-    try:
-        job_id = adopt_or_submit(client, spec)
-    except RuntimeError as error:
-        raise AuraError(f"the cluster at {address} takes no job: {error}") from error
-    try:
-        output = asyncio.run(_follow(client, job_id, on_progress))
-    except BaseException:
-        client.stop_job(job_id)
+        info, output = _follow_to_end(client, job_id, on_progress)
+    except StageCrashError:
         raise
-    info = client.get_job_info(job_id)
+    except BaseException:
+        _stop(client, job_id)
+        raise
     if info.status == JobStatus.STOPPED:
         raise StageCrashError(f"job {job_id} was stopped")
     exit_code = info.driver_exit_code if info.driver_exit_code is not None else 1
     raise_for_exit(spec, 0 if info.status == JobStatus.SUCCEEDED else exit_code, output.error_line)
 
 
+def _connect(address: str) -> JobSubmissionClient:
+    try:
+        return JobSubmissionClient(address)
+    except (ConnectionError, RuntimeError) as error:
+        raise AuraError(f"no Ray job server at {address}: {error}") from error
+
+
 def adopt_or_submit(client: JobSubmissionClient, spec: StageSpec) -> str:
-    """Return the id of the stage's live job; submit the next attempt if there is none."""
+    """Return the id of the stage's live job; submit the next attempt if there is none.
+
+    Raises:
+        AuraError: the cluster takes no job.
+    """
+    deadline_s = time.monotonic() + _AGENT_S
+    while True:
+        try:
+            return _adopt_or_submit(client, spec)
+        except RuntimeError as error:
+            # Another run may have submitted the same job just now, and the job server of a new
+            # cluster answers before anything that could start a job is there.
+            if time.monotonic() > deadline_s or not _passes(error):
+                raise AuraError(
+                    f"the cluster at {client.get_address()} takes no job: {error}"
+                ) from error
+        time.sleep(_POLL_S)
+
+
+def _passes(error: RuntimeError) -> bool:
+    return any(text in str(error) for text in ("already exists", "head node agent", "No available"))
+
+
+def _adopt_or_submit(client: JobSubmissionClient, spec: StageSpec) -> str:
     known = {job.submission_id: job.status for job in client.list_jobs()}
     for job_id in _attempts(spec):
         status = known.get(job_id)
@@ -107,6 +143,38 @@ def _runtime_env() -> dict[str, Any]:
     env_vars = {name: os.environ[name] for name in names if name in os.environ}
     # Ray leaves out what .gitignore names: the virtual environment and the runs.
     return {"working_dir": str(Path(aura_core.__file__).parents[1]), "env_vars": env_vars}
+
+
+def _follow_to_end(
+    client: JobSubmissionClient, job_id: str, on_progress: OnProgress | None
+) -> tuple[JobDetails, LineLog]:
+    while True:
+        try:
+            output = asyncio.run(_follow(client, job_id, on_progress))
+            return client.get_job_info(job_id), output
+        except _LOST as error:
+            log.warning("no word of job %s (%s): waiting for its cluster", job_id, error)
+            if not _comes_back(client, job_id):
+                raise StageCrashError(f"job {job_id} was lost with its cluster") from error
+            log.info("following job %s again", job_id)
+
+
+def _comes_back(client: JobSubmissionClient, job_id: str) -> bool:
+    """Whether a cluster that answers within some minutes still knows the job."""
+    deadline_s = time.monotonic() + _CLUSTER_S
+    while time.monotonic() < deadline_s:
+        try:
+            return job_id in {job.submission_id for job in client.list_jobs()}
+        except _LOST:
+            time.sleep(_POLL_S)
+    return False
+
+
+def _stop(client: JobSubmissionClient, job_id: str) -> None:
+    try:
+        client.stop_job(job_id)
+    except _LOST as error:
+        log.warning("job %s could not be stopped: %s", job_id, error)
 
 
 async def _follow(
