@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
+
 from aura_core.errors import AuraError
 from flows import background, local_prefect, prefect_profile, work_pool
 from flows.server_state import (
@@ -45,10 +47,8 @@ def start(host: str, port: int, root: str, limit: int | None, tell: Tell) -> Ser
         AuraError: the port is taken, or a process did not start.
     """
     state = read_state()
-    if state and not state.server_lives and background.find(state.mark):
-        tell("the server is gone, and something of it is left: stopping that first")
-        stop(tell)
-        state = None
+    if state and not state.server_lives:
+        state = _take_up(state, _api_url(host, port), tell)
     if state is None or not state.server_lives:
         state = _start_server(host, port, root, state, tell)
     else:
@@ -88,26 +88,56 @@ def stop(tell: Tell) -> bool:
     return True
 
 
+def _take_up(state: ServerState, url: str, tell: Tell) -> ServerState | None:
+    """Keep the worker and the runs of a server that is gone, if the next one has its address."""
+    left = background.find(state.mark)
+    if state.url != url:
+        if left:
+            tell("the server is gone, and something of it is left: stopping that first")
+            stop(tell)
+        return None
+    # What the server itself has started holds its port.
+    background.stop([each for each in left if _session(each) == state.server_pid], _GRACE_S)
+    return state
+
+
+def _session(process: psutil.Process) -> int | None:
+    try:
+        return os.getsid(process.pid)
+    except ProcessLookupError:
+        return None
+
+
+def _api_url(host: str, port: int) -> str:
+    return f"http://{_reached_by(host)}:{port}/api"
+
+
+def _reached_by(host: str) -> str:
+    return "127.0.0.1" if host == "0.0.0.0" else host
+
+
 def _start_server(
     host: str, port: int, root: str, before: ServerState | None, tell: Tell
 ) -> ServerState:
     require_safe_host(host)
-    reached_by = "127.0.0.1" if host == "0.0.0.0" else host
     with socket.socket() as probe:
-        if probe.connect_ex((reached_by, port)) == 0:
+        if probe.connect_ex((_reached_by(host), port)) == 0:
             raise AuraError(f"port {port} is in use: choose another with --port")
     home = server_home()
     home.mkdir(parents=True, exist_ok=True)
-    url = f"http://{reached_by}:{port}/api"
-    mark = uuid.uuid4().hex
+    url = _api_url(host, port)
+    mark = before.mark if before else uuid.uuid4().hex
     tell(f"starting a Prefect server on {host}:{port} (log: {home / 'server.log'}) ...")
     environment = _environment(url, mark) | {
         name: os.environ[name] for name in local_prefect.SERVER_SECRETS if name in os.environ
     }
     command = local_prefect.server_command(host, port)
     pid = background.start(command, environment, home / "server.log")
-    profile = before.profile_before if before else None
-    state = ServerState(url, mark, pid, _NOT_STARTED, root, profile)
+    if before:
+        kept = before.root if before.worker_lives else root
+        state = replace(before, server_pid=pid, root=kept)
+    else:
+        state = ServerState(url, mark, pid, _NOT_STARTED, root)
     write_state(state)
     return state
 
