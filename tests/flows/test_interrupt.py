@@ -18,18 +18,6 @@ pytestmark = pytest.mark.slow
 AURA = Path(sys.executable).with_name("aura")
 
 
-def processes_with(mark):
-    """Command lines of the live processes that inherited `mark` in their environment."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark.encode() in (folder / "environ").read_bytes():
-                found.append((folder / "cmdline").read_bytes().decode())
-        except OSError:
-            continue
-    return [line for line in found if line]
-
-
 def finished(root):
     """Folders of the complete artifacts below `root`."""
     return {path.parent for path in Path(root).rglob("manifest.json")}
@@ -56,14 +44,14 @@ def test_an_interrupted_run_leaves_no_process(
         process = subprocess.Popen(
             command, env=quiet_env | {"AURA_TEST_MARK": mark}, stderr=stderr, start_new_session=True
         )
-    tools.wait_for(lambda: any(working in line for line in processes_with(mark)), "the work")
+    tools.wait_for(lambda: any(working in line for line in tools.processes_with(mark).values()), "the work")
     # A terminal's Ctrl-C goes to the whole group, and so to Prefect's own server too.
     os.killpg(process.pid, stop)
     exit_code = process.wait(60)
     said = log.read_text()
     assert exit_code == 128 + stop, said
     assert "Traceback" not in said
-    tools.wait_for(lambda: not processes_with(mark), "the end of every process", timeout_s=20)
+    tools.wait_for(lambda: not tools.processes_with(mark), "the end of every process", timeout_s=20)
     assert finished(root) == before
 
 
