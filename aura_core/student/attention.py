@@ -8,6 +8,7 @@ the audio of a clip is computed once for all its instructions.
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 PADDING = -1
 SHARED = 0
@@ -19,8 +20,8 @@ def attention_mask(branch: Tensor, is_audio: Tensor, chunk_positions: int | None
     Args:
         branch: int64 [batch, length]; PADDING, SHARED, or the branch's number from 1.
         is_audio: bool [batch, length].
-        chunk_positions: successive audio positions that see each other both ways, and all
-            before them; None: the whole clip, 1: causal.
+        chunk_positions: successive audio positions of a clip that see each other both ways,
+            and all before them; None: the whole clip, 1: causal. Text lies between clips.
 
     Returns:
         bool [batch, 1, length, length], True where query i may attend to key j.
@@ -29,10 +30,14 @@ def attention_mask(branch: Tensor, is_audio: Tensor, chunk_positions: int | None
     length = branch.shape[1]
     index = torch.arange(length, device=branch.device)
     order = index[:, None] >= index[None, :]
-    # Text has the number of the audio before it, so that only audio may be of one chunk.
-    chunk = (is_audio.cumsum(dim=1) - 1) // (chunk_positions or length)
+    starts = is_audio & ~pad(is_audio, (1, 0))[:, :-1]
+    clip_start = torch.where(starts, index, 0).cummax(dim=1).values
+    # Chunks are counted in each clip, and told apart by where they start.
+    size = chunk_positions or length
+    chunk_start = clip_start + (index - clip_start) // size * size
     both = is_audio[:, :, None] & is_audio[:, None, :]
-    order = order | (both & (chunk[:, :, None] == chunk[:, None, :]))
+    # Text has a number as well, so that only audio may be of one chunk.
+    order = order | (both & (chunk_start[:, :, None] == chunk_start[:, None, :]))
     query, key = branch[:, :, None], branch[:, None, :]
     visible = (key == SHARED) | (key == query)
     allowed = order & visible & (key != PADDING)

@@ -42,8 +42,9 @@ class Batch:
     is_audio: Tensor
     branch: Tensor
     labels: Tensor
-    input_features: Tensor | None = None  # float32 [batch, frames, channels]: what is heard
-    num_feature_frames: Tensor | None = None  # int64 [batch]
+    # What is heard: float32 [clips, frames, channels], in the order of their positions.
+    input_features: Tensor | None = None
+    num_feature_frames: Tensor | None = None  # int64 [clips]
 
     def to(self, device: torch.device) -> Self:
         """Move every tensor to `device`."""
@@ -72,13 +73,32 @@ def collate(layouts: Sequence[Layout], features: Sequence[Tensor] | None = None)
         branch=pad_sequence(branch, batch_first=True, padding_value=PADDING),
         labels=pad_sequence(labels, batch_first=True, padding_value=IGNORE),
     )
-    if features is None:
-        return batch
-    return replace(
-        batch,
-        input_features=pad_sequence([each.float() for each in features], batch_first=True),
-        num_feature_frames=torch.tensor([len(each) for each in features]),
+    return batch if features is None else _with_features(batch, features)
+
+
+def lay_out_conversation(
+    pieces: Sequence[Sequence[int]], num_audio_tokens: Sequence[int], features: Sequence[Tensor]
+) -> Batch:
+    """Lay one conversation out to be gone on with: a batch of one, without labels.
+
+    Args:
+        pieces: token ids before, between and after the clips: one more than clips.
+        num_audio_tokens: positions of each clip.
+        features: what is heard of each, float [frames, channels].
+    """
+    ids: list[int] = list(pieces[0])
+    audio = [0] * len(ids)
+    for count, piece in zip(num_audio_tokens, pieces[1:], strict=True):
+        ids += [*[_FILLER_ID] * count, *piece]
+        audio += [1] * count + [0] * len(piece)
+    input_ids = torch.tensor([ids])
+    batch = Batch(
+        input_ids=input_ids,
+        is_audio=torch.tensor([audio]).bool(),
+        branch=torch.full_like(input_ids, SHARED),
+        labels=torch.full_like(input_ids, IGNORE),
     )
+    return _with_features(batch, features) if features else batch
 
 
 def audio_states(batch: Batch, hidden: Tensor) -> Tensor:
@@ -92,6 +112,14 @@ def audio_states(batch: Batch, hidden: Tensor) -> Tensor:
     index = index.clamp(max=hidden.shape[1] - 1)
     states = hidden.gather(1, index[:, :, None].expand(-1, -1, hidden.shape[2])).float()
     return states * valid_positions(counts, index.shape[1])[:, :, None]
+
+
+def _with_features(batch: Batch, features: Sequence[Tensor]) -> Batch:
+    return replace(
+        batch,
+        input_features=pad_sequence([each.float() for each in features], batch_first=True),
+        num_feature_frames=torch.tensor([len(each) for each in features]),
+    )
 
 
 def _row(layout: Layout) -> tuple[list[int], list[int], list[int], list[int]]:

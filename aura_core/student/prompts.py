@@ -1,11 +1,15 @@
 """Text around the audio: the chat template, cut where the audio (or the transcript) goes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from jinja2 import TemplateError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from aura_core.errors import AuraError
+from aura_core.turns import Turn, clips
 
 _PLACEHOLDER = "\u241aaudio\u241a"
 
@@ -42,21 +46,45 @@ class ChatFormat:
         """Ids of a response and the end of the turn."""
         return [*self._encode(text), self.end_id]
 
+    def conversation(self, turns: Sequence[Turn]) -> list[list[int]]:
+        """Ids before, between and after the clips of a conversation, to the assistant's header.
+
+        Raises:
+            AuraError: if the chat template refuses the turns, or drops a clip.
+        """
+        messages = [
+            {
+                "role": turn.role,
+                "content": "\n".join(
+                    part if isinstance(part, str) else _PLACEHOLDER for part in turn.parts
+                ),
+            }
+            for turn in turns
+        ]
+        try:
+            pieces = self._render(messages).split(_PLACEHOLDER)
+        except TemplateError as error:
+            raise AuraError(f"the LLM's chat template refuses these turns: {error}") from error
+        if len(pieces) != len(clips(turns)) + 1:
+            raise AuraError(f"the turns must keep their audio once and hold no {_PLACEHOLDER}")
+        return [self._encode(piece) for piece in pieces]
+
     def decode(self, ids: list[int]) -> str:
         """Text of generated ids, without special tokens."""
         return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
 
     def _split(self, instruction: str) -> tuple[str, str]:
-        rendered = self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": f"{_PLACEHOLDER}\n{instruction}"}],
-            chat_template=self._template,
-            tokenize=False,
-            add_generation_prompt=True,
-        )
-        prefix, found, suffix = str(rendered).partition(_PLACEHOLDER)
+        message = {"role": "user", "content": f"{_PLACEHOLDER}\n{instruction}"}
+        prefix, found, suffix = self._render([message]).partition(_PLACEHOLDER)
         if not found:
             raise AuraError("the chat template drops the user's content: set another chat_template")
         return prefix, suffix
+
+    def _render(self, messages: list[dict[str, Any]]) -> str:
+        rendered = self.tokenizer.apply_chat_template(
+            messages, chat_template=self._template, tokenize=False, add_generation_prompt=True
+        )
+        return str(rendered)
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False))

@@ -44,7 +44,9 @@ def test_an_interrupted_run_leaves_no_process(
         process = subprocess.Popen(
             command, env=quiet_env | {"AURA_TEST_MARK": mark}, stderr=stderr, start_new_session=True
         )
-    tools.wait_for(lambda: any(working in line for line in tools.processes_with(mark).values()), "the work")
+    tools.wait_for(
+        lambda: any(working in line for line in tools.processes_with(mark).values()), "the work"
+    )
     # A terminal's Ctrl-C goes to the whole group, and so to Prefect's own server too.
     os.killpg(process.pid, stop)
     exit_code = process.wait(60)

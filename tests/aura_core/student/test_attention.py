@@ -42,3 +42,15 @@ def test_nobody_sees_padding_and_no_row_is_empty():
 
 def test_every_branch_goes_on_where_the_shared_part_ends():
     assert positions(BRANCH)[0, :7].tolist() == [0, 1, 2, 3, 4, 3, 4]
+
+
+def test_two_clips_are_chunked_apart_and_the_first_does_not_hear_the_second():
+    audio = torch.tensor([[1, 1, 1, 0, 1, 1, 1]]).bool()
+    shared = torch.zeros(1, 7, dtype=torch.long)
+    whole = attention_mask(shared, audio, None)[0, 0]
+    assert whole[0].tolist() == [True, True, True, False, False, False, False]
+    assert whole[4].all()
+    chunked = attention_mask(shared, audio, 2)[0, 0]
+    # Chunks of the second clip start with it: {4, 5}, {6}.
+    assert chunked[4].tolist() == [True, True, True, True, True, True, False]
+    assert chunked[2].tolist() == [True, True, True, False, False, False, False]

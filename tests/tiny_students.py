@@ -1,22 +1,18 @@
-"""Tiny random students with the pinned LLM's tokenizer, as a distil stage saves them."""
+"""Students with random weights that take no time, of the pinned LLM's tokenizer."""
 
 import pytest
-import torch
-from transformers import LlamaConfig, LlamaForCausalLM
-
-from aura_core.models.llm import load_llm
-from aura_core.recipes import SHORT_CHATML
-from aura_core.student.assembly import new_student
-from aura_core.student.audio_embedding import new_stem
-from aura_core.student.export import save_student
-from aura_core.train_config import TrainConfig
 
 VOCABULARY = 49152
 
 
 @pytest.fixture(scope="session")
 def tiny_llm(tmp_path_factory):
-    """Folder of a random Llama of two blocks."""
+    """Folder of a random Llama of two blocks, with the pinned LLM's tokenizer."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from aura_core.models.llm import load_llm
+
     folder = tmp_path_factory.mktemp("llm")
     torch.manual_seed(0)
     config = LlamaConfig(
@@ -31,7 +27,15 @@ def tiny_llm(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def artifact_of(tmp_path_factory, tiny_llm):
-    """Make the folder of a random student: `artifact_of(positions=..., attention=...)`."""
+    """Make a random student as a distil stage saves it: `artifact_of(positions=..., ...)`."""
+    import torch
+
+    from aura_core.models.llm import load_llm
+    from aura_core.recipes import SHORT_CHATML
+    from aura_core.student.assembly import new_student
+    from aura_core.student.audio_embedding import new_stem
+    from aura_core.student.export import save_student
+    from aura_core.train_config import TrainConfig
 
     def make(positions="audio", stem="random", floor="clip", **distillation):
         config = TrainConfig.model_validate(

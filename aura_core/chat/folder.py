@@ -1,0 +1,74 @@
+"""An exported model folder in a conversation."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jinja2 import TemplateError
+from transformers import AutoConfig, DynamicCache
+
+from aura_core.chat.reply import Reply, room_for
+from aura_core.corpus.table import SAMPLE_RATE
+from aura_core.errors import AuraError
+from aura_core.export.remote.configuration_aura import AuraConfig
+from aura_core.export.remote.modeling_aura import AuraForConditionalGeneration
+from aura_core.export.remote.processing_aura import AuraProcessor
+from aura_core.turns import Turn, clips
+
+
+class FolderChat:
+    """What `aura_core.export.folder` wrote, loaded with our own code and not the folder's."""
+
+    def __init__(self, folder: Path) -> None:
+        AutoConfig.register("aura", AuraConfig, exist_ok=True)
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        model: Any = AuraForConditionalGeneration.from_pretrained(folder)
+        self._model = model.to(self._device)
+        self._processor = AuraProcessor.from_pretrained(folder)
+
+    @torch.inference_mode()
+    def reply(self, turns: Sequence[Turn], max_new_tokens: int, stop: Sequence[str] = ()) -> Reply:
+        """As `ChatModel` says."""
+        try:
+            text = self._processor.apply_chat_template(_messages(turns), add_generation_prompt=True)
+            inputs = self._processor(text, audio=clips(turns), sampling_rate=SAMPLE_RATE)
+        except (TemplateError, ValueError) as error:
+            raise AuraError(f"these turns cannot be laid out: {error}") from error
+        length = inputs["input_ids"].shape[1]
+        limit = room_for(
+            max_new_tokens, length, self._model.config.text_config.max_position_embeddings
+        )
+        ends = self._model.generation_config.eos_token_id
+        return Reply(
+            self._tokens(dict(inputs.to(self._device)), limit),
+            prompt_tokens=length,
+            decode=self._decode,
+            end_ids=ends if isinstance(ends, list) else [ends],
+            stop=stop,
+        )
+
+    def _decode(self, ids: list[int]) -> str:
+        return str(self._processor.tokenizer.decode(ids, skip_special_tokens=True))
+
+    @torch.inference_mode()
+    def _tokens(self, inputs: dict[str, Any], max_new_tokens: int) -> Iterator[int]:
+        cache = DynamicCache(config=self._model.config.text_config)
+        for _ in range(max_new_tokens):
+            output = self._model(**inputs, cache=cache, use_cache=True, logits_to_keep=1)
+            token = output.logits[:, -1:].argmax(dim=-1)
+            yield int(token)
+            inputs = {"input_ids": token}
+
+
+def _messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
+    return [
+        {
+            "role": turn.role,
+            "content": [
+                {"type": "text", "text": part} if isinstance(part, str) else {"type": "audio"}
+                for part in turn.parts
+            ],
+        }
+        for turn in turns
+    ]

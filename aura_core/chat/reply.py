@@ -1,0 +1,82 @@
+"""An answer while it is decoded, and what gives one."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Literal, Protocol
+
+from aura_core.chat.text_pieces import TextPieces
+from aura_core.errors import AuraError
+from aura_core.turns import Turn
+
+
+class Reply:
+    """Iterate once for the pieces of text; the counts are those of what was decoded so far.
+
+    Args:
+        tokens: ids as they are decoded, an end token or not.
+        prompt_tokens: positions of the prompt, those of audio included.
+        decode: text of ids, without special tokens.
+        end_ids: tokens that end an answer.
+        stop: strings that end it.
+    """
+
+    def __init__(
+        self,
+        tokens: Iterator[int],
+        *,
+        prompt_tokens: int,
+        decode: Callable[[list[int]], str],
+        end_ids: Collection[int],
+        stop: Sequence[str] = (),
+    ) -> None:
+        self._tokens = tokens
+        self._pieces = TextPieces(decode, stop)
+        self._end_ids = end_ids
+        self.prompt_tokens = prompt_tokens
+        self.completion_tokens = 0  # the end token included
+        # "length": the answer was cut at its longest.
+        self.finish_reason: Literal["stop", "length"] = "length"
+
+    def __iter__(self) -> Iterator[str]:
+        for token in self._tokens:
+            self.completion_tokens += 1
+            ends = token in self._end_ids
+            piece = "" if ends else self._pieces.push(token)
+            if piece:
+                yield piece
+            if ends or self._pieces.stopped:
+                self.finish_reason = "stop"
+                break
+        if rest := self._pieces.finish():
+            yield rest
+
+
+class ChatModel(Protocol):
+    """Goes on with conversations, greedily."""
+
+    def reply(self, turns: Sequence[Turn], max_new_tokens: int, stop: Sequence[str] = ()) -> Reply:
+        """Read the conversation; the answer is decoded while it is iterated.
+
+        Args:
+            turns: the last one the user's; audio may be in any user turn.
+            max_new_tokens: the longest answer; cut to what the LLM's positions leave.
+            stop: strings that end the answer and are no part of it.
+
+        Raises:
+            AuraError: if the chat template refuses the turns.
+            TooManyPositionsError: if nothing is left for an answer.
+        """
+
+
+class TooManyPositionsError(AuraError):
+    """A conversation that fills all positions of the LLM."""
+
+
+def room_for(max_new_tokens: int, prompt_tokens: int, max_positions: int) -> int:
+    """Return how many tokens an answer may have. Raises TooManyPositionsError if none."""
+    left = max_positions - prompt_tokens
+    if left < 1:
+        raise TooManyPositionsError(
+            f"the conversation takes {prompt_tokens} positions, and the model has {max_positions}: "
+            "start a new one, or leave out its oldest turns"
+        )
+    return min(max_new_tokens, left)
