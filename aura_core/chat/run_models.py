@@ -1,0 +1,100 @@
+"""Which models can be talked to in a run, or in what else a user names."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from aura_core.ablation import AURA, MAIN, by_model
+from aura_core.artifacts import store
+from aura_core.artifacts.manifest import require_manifest
+from aura_core.artifacts.newest import newest_artifact
+from aura_core.chat.load import is_model, load_cascade, load_chat
+from aura_core.chat.reply import ChatModel
+from aura_core.config import EvaluateConfig
+from aura_core.errors import AuraError
+from aura_core.evaluation.find import find_evaluation
+
+CASCADE = "cascade"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Speech that a run was evaluated on."""
+
+    ingest_uri: str
+    splits: tuple[str, ...] | None  # None: all but train
+
+
+class RunModels(Mapping[str, ChatModel]):
+    """Models by name, each loaded when it is first taken; `held_out` is None outside of runs."""
+
+    def __init__(
+        self, loaders: Mapping[str, Callable[[], ChatModel]], held_out: HeldOut | None = None
+    ) -> None:
+        self._loaders = loaders
+        self._loaded: dict[str, ChatModel] = {}
+        self.held_out = held_out
+
+    def __getitem__(self, name: str) -> ChatModel:
+        if name not in self._loaded:
+            self._loaded[name] = self._loaders[name]()
+        return self._loaded[name]
+
+    # Mapping's own would load a model to say whether there is one.
+    def __contains__(self, name: object) -> bool:
+        return name in self._loaders
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._loaders)
+
+    def __len__(self) -> int:
+        return len(self._loaders)
+
+    @property
+    def main(self) -> str:
+        """The name of the one that is meant where none is named."""
+        return next(iter(self._loaders))
+
+
+def find_models(target: str | None, root: str) -> RunModels:
+    """Return what can be talked to.
+
+    Args:
+        target: a distil artifact or an exported folder, which gives the one model `aura`; or a
+            run: an evaluation or a report, the beginning of its fingerprint, or a root, whose
+            newest one is meant. A run gives `aura`, its variants (a bridge among them) and
+            `cascade`; without an evaluation, its newest student. None: `root` itself.
+        root: folder or URI of all artifacts.
+
+    Raises:
+        AuraError: if it is none of these.
+    """
+    uri = (target or root).rstrip("/")
+    if is_model(uri):
+        return RunModels({AURA: partial(load_chat, uri)})
+    if store.list_names(store.join(uri, MAIN)) and not store.list_names(
+        store.join(uri, "evaluate")
+    ):
+        return RunModels({AURA: partial(load_chat, newest_artifact(uri, MAIN))})
+    try:
+        evaluation = find_evaluation(uri, root)
+    except AuraError as error:
+        raise AuraError(
+            f"{uri} is no model and no run ({error}): name a distil artifact, a folder of "
+            "`aura export`, or a run"
+        ) from error
+    return _of_evaluation(evaluation)
+
+
+def _of_evaluation(uri: str) -> RunModels:
+    manifest = require_manifest(uri)
+    identity = {k: v for k, v in manifest.identity.items() if k in EvaluateConfig.model_fields}
+    config = EvaluateConfig.model_validate(identity)
+    # Of the students that differ in their seed only, the first.
+    students = {name: names[0] for name, names in by_model(manifest.inputs).items()}
+    loaders: dict[str, Callable[[], ChatModel]] = {
+        name: partial(load_chat, manifest.inputs[student]) for name, student in students.items()
+    }
+    ingest = manifest.inputs["ingest"]
+    loaders[CASCADE] = partial(load_cascade, manifest.inputs["text_lora"], ingest, config)
+    return RunModels(loaders, HeldOut(ingest, config.splits))

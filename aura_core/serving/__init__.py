@@ -1,0 +1,1 @@
+"""Models behind HTTP: an OpenAI-compatible endpoint, and a page."""
