@@ -213,11 +213,17 @@ class ValidationConfig(Frozen):
     patience: int | None = Field(
         None, ge=1, description="end a phase after so many evaluations without a lower loss"
     )
+    wer: bool = Field(
+        False,
+        # What came before this option did not measure it: its artifacts stay what they are.
+        exclude_if=lambda value: not value,
+        description="in phases with answers, also write down what they say: word error rate",
+    )
 
     @model_validator(mode="after")
     def _has_what_it_waits_for(self) -> "ValidationConfig":
-        if self.patience is not None and not self.utterances:
-            raise ValueError("patience needs clips to validate on: set utterances")
+        if (self.patience is not None or self.wer) and not self.utterances:
+            raise ValueError("patience and wer need clips to validate on: set utterances")
         return self
 
 
@@ -249,6 +255,12 @@ class TrainConfig(StageConfig):
     def _adapts_where_it_has_input(self) -> "TrainConfig":
         if self.input == "text" and self.lora.positions == "audio":
             raise ValueError("a text student has no audio positions: set lora.positions to all")
+        return self
+
+    @model_validator(mode="after")
+    def _hears_what_it_writes_down(self) -> "TrainConfig":
+        if self.input == "text" and self.validation.wer:
+            raise ValueError("a text student hears nothing to write down: set validation.wer false")
         return self
 
     @model_validator(mode="after")

@@ -26,7 +26,12 @@ from aura_core.distillation.probe import Similarity, state_similarity
 from aura_core.distillation.sampler import endless_batches
 from aura_core.distillation.stopwatch import Stopwatch
 from aura_core.distillation.training_set import TrainBatch, TrainingSet
-from aura_core.distillation.validation import has_stalled, split_off, validate
+from aura_core.distillation.validation import (
+    has_stalled,
+    split_off,
+    validate,
+    word_error_rate,
+)
 from aura_core.errors import AuraError
 from aura_core.read_ahead import read_ahead
 from aura_core.student.assembly import upper_pattern
@@ -168,9 +173,10 @@ class Trainer:
         if not self._kept_out or self.step % settings.every_steps:
             return record
         step = self.step - sum(self.phase_steps[: here.phase_index])
-        found = nested(
-            validate(self.objective, self.data.clean(), self._kept_out, here.phase, step - 1)
-        )
+        clean = self.data.clean()
+        found = nested(validate(self.objective, clean, self._kept_out, here.phase, step - 1))
+        if settings.wer and here.phase.answers:
+            found["wer"] = word_error_rate(self.objective.student, clean, self._kept_out)
         self.validation_losses.append(found["loss"])
         if has_stalled(self.validation_losses, settings.patience):
             self.phase_steps[here.phase_index] = step
@@ -202,6 +208,7 @@ class Trainer:
         return {
             "step": self.step,
             "phase": phase.name,
+            "clips": share_of_batch.of,
             **losses,
             "learning_rate": share * phase.learning_rate,
             "gradient_norm": norm,

@@ -126,6 +126,12 @@ class TrainingSet:
             top_logprobs=top_logprobs,
         )
 
+    def listen(self, fetched: Sequence[Fetched]) -> list[tuple[Tensor, str]]:
+        """What the student hears of utterances, float [frames, channels], and what they say."""
+        layers = [] if self._heard_layer is None else [self._heard_layer]
+        samples = [self.cache.decode(each, layers) for each in fetched]
+        return [(self._features(sample, step=0), sample.text) for sample in samples]
+
     def _features(self, sample: Sample, step: int) -> Tensor:
         """What the student hears: the log-mel, or a bridge the encoder's last states."""
         if self._heard_layer is not None:

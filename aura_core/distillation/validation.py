@@ -8,7 +8,16 @@ import torch
 from aura_core.distillation.objective import Objective
 from aura_core.distillation.parallel import Workers, pieces, shares_of_mean
 from aura_core.distillation.training_set import TrainingSet
+from aura_core.evaluation.wer import count_errors
+from aura_core.instructions import TRANSCRIBE
+from aura_core.student.inference import Responder
+from aura_core.student.prompts import Prompt
+from aura_core.student.student import Student
 from aura_core.train_config import Phase
+
+# The longest transcript.
+_MAX_NEW_TOKENS = 128
+_BATCH_CLIPS = 16
 
 
 def split_off(count: int, held_out: int, seed: int) -> tuple[list[int], list[int]]:
@@ -45,3 +54,19 @@ def validate(
         for name, loss in losses.scalars().items():
             found[name] = found.get(name, 0.0) + loss.item()
     return found
+
+
+@torch.no_grad()
+def word_error_rate(student: Student, data: TrainingSet, indices: Sequence[int]) -> float:
+    """Have the student write down utterances, greedily, and count the errors of the corpus."""
+    responder = Responder(student, data.chat, ear=None)
+    texts: list[str] = []
+    answers: list[str] = []
+    for piece in pieces(sorted(indices, key=lambda i: data.lengths[i]), _BATCH_CLIPS):
+        features, said = zip(*data.listen(data.fetch(piece)), strict=True)
+        with student.autocast():
+            prompts = [Prompt(TRANSCRIBE, each) for each in features]
+            answers += responder.generate(prompts, _MAX_NEW_TOKENS)
+        texts += said
+    errors, words = count_errors(texts, answers)
+    return float(errors.sum() / max(1.0, words.sum()))

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from aura_core.artifacts import store
 from aura_core.evaluation.table import LATENCY, Row
-from aura_core.report.charts import ladder, latency, quality, training
+from aura_core.report.charts import ladder, latency, progress, quality, training
 from aura_core.report.charts.quality import Point
 from aura_core.report.history import History, read_similarity
 from aura_core.report.labels import (
@@ -54,6 +54,30 @@ def run_figures(inputs: Mapping[str, str], histories: Mapping[str, History]) -> 
     if _has_curves(text_lora):
         drawn["text_lora"] = training.loss_chart(text_lora, "text-lora")
     return {name: Markup(svg) for name, svg in drawn.items()}
+
+
+def progress_panels(histories: Mapping[str, Sequence[History]]) -> list[Panel]:
+    """Word error rate of students in training, against clips and against time.
+
+    Args:
+        histories: model -> its students', a seed each.
+    """
+    measured = {
+        model: found
+        for model, students in histories.items()
+        if (found := [wer for each in students if len(wer := each.wer()) > 1])
+    }
+    if not measured:
+        return []
+    panels = []
+    for name, axis, place in (("clips", "clips trained on", 0), ("seconds", "seconds", 1)):
+        lines = {
+            model: [[(point[place], point[2]) for point in line] for line in found]
+            for model, found in measured.items()
+        }
+        svg = progress.progress_chart(lines, axis, f"progress-{name}")
+        panels.append(Panel("Hearing, while it is learnt", f"against {name}", Markup(svg)))
+    return panels
 
 
 def quality_panels(rows: Sequence[Row], primary: Mapping[str, str]) -> list[Panel]:

@@ -40,6 +40,15 @@ class History:
                 found.setdefault(int(block), []).append((record["step"], value))
         return dict(sorted(found.items()))
 
+    def wer(self) -> list[tuple[int, float, float]]:
+        """(clips trained on, seconds of training, WER of the clips kept out), where measured."""
+        found, clips = [], 0
+        for record in self.records:
+            clips += record.get("clips", 0)
+            if "wer" in record.get("validation", {}):
+                found.append((clips, record["elapsed_s"], record["validation"]["wer"]))
+        return found
+
     def phases(self) -> list[PhaseSpan]:
         """The phases in the order they ran."""
         spans: dict[str, PhaseSpan] = {}

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from aura_core.ablation import by_model
 from aura_core.config import ReportConfig
 from aura_core.evaluation.prediction_files import Answers, primary_metrics, read_answers
 from aura_core.evaluation.table import Results, read_table
@@ -88,8 +89,13 @@ def _answers(inputs: Mapping[str, str], answers: Answers, config: ReportConfig) 
 def _training(inputs: Mapping[str, str]) -> dict[str, Any]:
     histories = {stage: read_history(inputs[stage]) for stage in ("distil", "text_lora")}
     titles = {stage: provenance.TITLES[stage] for stage in histories}
+    students = {
+        model: [read_history(inputs[name]) for name in names]
+        for model, names in by_model(inputs).items()
+    }
     return {
         "figures": figures.run_figures(inputs, histories),
+        "progress": figures.progress_panels(students),
         "training": {titles[stage]: history.facts() for stage, history in histories.items()},
         "profiles": {titles[stage]: history.profile() for stage, history in histories.items()},
     }

@@ -3,9 +3,12 @@ import pytest
 from aura_core.cache.index import open_cache
 from aura_core.distillation.new_trainer import new_trainer
 from aura_core.distillation.run import read_metrics, train
-from aura_core.distillation.validation import has_stalled, split_off
+from aura_core.distillation.validation import has_stalled, split_off, word_error_rate
 from aura_core.errors import AuraError
 from aura_core.train_config import ValidationConfig
+
+# Those of the cache, which are longer one by one.
+TEXTS = ["turn on the lamp", "turn off the fan", "what time is it", "call anna", "stop", "go home"]
 
 
 def test_what_is_kept_out_is_not_trained_on_and_nothing_is_lost():
@@ -60,6 +63,24 @@ def test_clips_kept_out_are_evaluated_and_never_trained_on(validated, cache_uri)
     assert records[3]["validation"]["ce"] > 0
     keys = trainer.data.cache.column("key")
     assert len(set(seen)) == len(keys) - 2
+
+
+def test_what_the_kept_out_clips_say_is_written_down_in_phases_with_answers(validated, cache_uri):
+    trainer = new_trainer(validated(every_steps=1, wer=True), open_cache(cache_uri))
+    records = list(trainer.run())
+    assert ["wer" in record["validation"] for record in records] == [False] * 3 + [True] * 2
+
+
+@pytest.mark.parametrize(("said", "wer"), [(True, 0.0), (False, 1.0)])
+def test_the_word_error_rate_is_that_of_all_clips(validated, cache_uri, monkeypatch, said, wer):
+    trainer = new_trainer(validated(), open_cache(cache_uri))
+    data = trainer.data
+    texts = iter(sorted(data.cache.column("text"), key=TEXTS.index))
+    monkeypatch.setattr(
+        "aura_core.student.inference.Responder.generate",
+        lambda _self, prompts, _limit: [next(texts) if said else "" for _ in prompts],
+    )
+    assert word_error_rate(trainer.objective.student, data, range(len(TEXTS))) == wer
 
 
 def test_a_phase_that_has_stalled_ends_and_the_next_begins(

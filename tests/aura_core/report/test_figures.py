@@ -1,5 +1,11 @@
 from aura_core.evaluation.table import Row, read_results
-from aura_core.report.figures import ladder_panels, quality_panels, read_ttft_ms
+from aura_core.report.figures import (
+    ladder_panels,
+    progress_panels,
+    quality_panels,
+    read_ttft_ms,
+)
+from aura_core.report.history import History
 from aura_core.report.slice_tables import build_slice_tables
 
 
@@ -29,6 +35,20 @@ def test_no_panel_without_two_models_that_were_timed():
     rows = [row("aura", "spoken_choice", "acc", 0.5), row("asr", "spoken_choice", "acc", 0.5)]
     assert quality_panels([*rows, *TTFT], {"spoken_choice": "acc"}) == []
     assert quality_panels(rows, {"spoken_choice": "acc"}) == []
+
+
+def test_hearing_in_training_is_drawn_where_it_was_measured_twice():
+    def student(*wer):
+        return History(
+            [
+                {"clips": 4, "elapsed_s": 2.0 * i, "validation": {"wer": w}}
+                for i, w in enumerate(wer)
+            ]
+        )
+
+    assert progress_panels({"aura": [student(0.5)], "joint": [History([])]}) == []
+    panels = progress_panels({"aura": [student(0.5, 0.4), student(0.6, 0.3)], "joint": []})
+    assert [panel.note for panel in panels] == ["against clips", "against seconds"]
 
 
 def test_slices_without_an_order_have_no_chart():

@@ -27,6 +27,15 @@ def test_a_profile_says_where_the_time_of_a_phase_went():
     assert History([{"step": 0, "phase": "align"}]).profile() == {}
 
 
+def test_word_errors_are_told_with_the_clips_and_the_time_they_took():
+    records = [
+        {"step": 1, "clips": 4, "elapsed_s": 1.0},
+        {"step": 2, "clips": 3, "elapsed_s": 2.5, "validation": {"loss": 1.0, "wer": 0.5}},
+        {"step": 3, "clips": 4, "elapsed_s": 3.0, "validation": {"loss": 1.0}},
+    ]
+    assert History(records).wer() == [(7, 2.5, 0.5)]
+
+
 def test_blocks_are_ordered_as_numbers():
     record = {"step": 0, "phase": "p", "distil_blocks": {"10": 0.1, "9": 0.2}}
     assert list(History([record]).blocks()) == [9, 10]
