@@ -43,11 +43,12 @@ def new_trainer(
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(config.seed)
-    llm, tokenizer = load_llm(config.llm, torch.float32)
+    dtype = compute_dtype(config.precision, device)
+    llm, tokenizer = load_llm(config.llm, None)
     if text_lora_uri is not None:
         with store.local_folder(store.join(text_lora_uri, ADAPTER)) as adapter:
-            llm = merge_adapter(llm, adapter)
-    llm.to(dtype=compute_dtype(config.precision, device))  # type: ignore[call-arg]
+            llm = merge_adapter(llm, adapter, dtype)
+    llm.to(dtype=dtype)  # type: ignore[call-arg]
     chat = ChatFormat(tokenizer, config.chat_template)
     hears = config.input == "audio"
     stem = (lambda: _stem(config, cache)) if hears else None

@@ -18,10 +18,12 @@ from aura_core.models.pinned import locate, pinned_model
 from aura_core.models.references import hub_commit, local_path, parse
 
 
-def load_llm(reference: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_llm(
+    reference: str, dtype: torch.dtype | None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Return the LLM in `dtype`, in evaluation mode on the CPU, and its tokenizer.
 
-    A local path is a folder saved by transformers.
+    A local path is a folder saved by transformers. None leaves the weights as they are stored.
 
     Raises:
         AuraError: if the reference cannot be resolved or loaded.
@@ -31,7 +33,7 @@ def load_llm(reference: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTr
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
         model = AutoModelForCausalLM.from_pretrained(
-            source, revision=revision, dtype=dtype, attn_implementation="sdpa"
+            source, revision=revision, dtype=dtype or "auto", attn_implementation="sdpa"
         )
     except (OSError, ValueError, KeyError) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from peft import LoraConfig as PeftLoraConfig
 from peft import PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -55,9 +56,24 @@ def peft_config(llm: PreTrainedModel, lora: LoraConfig) -> PeftLoraConfig:
     )
 
 
-def merge_adapter(llm: PreTrainedModel, adapter: Path) -> PreTrainedModel:
-    """Add a saved LoRA to the weights of `llm`, which should still be fp32, and freeze the sum."""
-    merged: PreTrainedModel = PeftModel.from_pretrained(llm, adapter).merge_and_unload()
+def merge_adapter(
+    llm: PreTrainedModel, adapter: Path, dtype: torch.dtype = torch.float32
+) -> PreTrainedModel:
+    """Add a saved LoRA to the weights of `llm`, in fp32 whatever theirs, and freeze the sum.
+
+    Args:
+        llm: as it was stored; changed in place.
+        adapter: a folder of PEFT's.
+        dtype: of the weights with LoRA afterwards, rounded once.
+    """
+    adapted = PeftModel.from_pretrained(llm, adapter)
+    for module in adapted.modules():
+        if isinstance(module, LoraLayer):
+            # One linear map at a time: all of them in fp32 would take twice the memory.
+            base = module.get_base_layer().float()
+            module.merge()
+            base.to(dtype)
+    merged: PreTrainedModel = adapted.unload()
     merged.requires_grad_(False).train(False)
     return merged
 
