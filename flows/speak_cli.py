@@ -1,5 +1,6 @@
 """`aura transcribe` and `aura ask`: a trained model on audio files."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from aura_core.artifacts import store
 from aura_core.artifacts.newest import newest_artifact
 from aura_core.audio_cuts import cut_at_silences
 from aura_core.corpus.table import SAMPLE_RATE
@@ -36,6 +38,10 @@ class _Output:
     kind: str
     folder: Path | None
 
+    def path(self, file: Path) -> Path | None:
+        """Where the transcript of an audio file is written; None: it is printed."""
+        return None if self.folder is None else self.folder / f"{file.stem}.{self.kind}"
+
 
 def transcribe(
     *files: Path,
@@ -43,6 +49,7 @@ def transcribe(
     root: Root = None,
     kind: Annotated[str, Parameter(name="--format")] = "txt",
     to: Path | None = None,
+    resume: Annotated[bool, Parameter(negative=())] = False,
     max_new_tokens: int = 256,
 ) -> None:
     """Write down what is said in audio files, of any length, rate and common format.
@@ -62,6 +69,8 @@ def transcribe(
         txt, json (a line a file: pieces with start_s and stop_s) or srt.
     to:
         Write one file each into this folder. [default: print them]
+    resume:
+        Leave alone what that folder has of an earlier call.
     max_new_tokens:
         The longest transcript of a piece of at most 30 s.
     """
@@ -73,8 +82,15 @@ def transcribe(
     clashing = {each.stem for each in found if sum(each.stem == one.stem for one in found) > 1}
     if to is not None and clashing:
         raise AuraError(f"two files would be written as {sorted(clashing)[0]}.{kind}: rename one")
+    if resume and to is None:
+        raise AuraError("--resume goes on with files: name their folder, --to FOLDER")
+    output = _Output(kind, to)
+    there = [each for each in found if resume and (path := output.path(each)) and path.exists()]
+    if there:
+        print(f"{len(there)} of {len(found)} files are there already", file=sys.stderr)
+        found = [each for each in found if each not in there]
     uri = model or newest_artifact(resolve_root(root), "distil")
-    bad = _transcribe_all(found, uri, _Output(kind, to), max_new_tokens)
+    bad = _transcribe_all(found, uri, output, max_new_tokens)
     if bad:
         raise AuraError(f"{len(bad)} of {len(found)} files could not be read: {'; '.join(bad)}")
 
@@ -164,8 +180,9 @@ def _transcribe_all(
 
 
 def _write(file: Path, text: str, output: _Output) -> None:
-    if output.folder is None:
+    path = output.path(file)
+    if path is None:
         print(text, end="", flush=True)
-        return
-    output.folder.mkdir(parents=True, exist_ok=True)
-    (output.folder / f"{file.stem}.{output.kind}").write_text(text)
+    else:
+        # Whole or not at all, for whoever resumes.
+        store.write_text(str(path), text)

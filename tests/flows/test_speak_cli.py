@@ -54,6 +54,18 @@ def test_files_are_written_by_name(heard, recordings, tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_what_is_there_is_left_alone_where_asked_for(heard, recordings, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "long.txt").write_text("by hand")
+    speak_cli.transcribe(recordings, model="m", to=out, resume=True)
+    assert (out / "long.txt").read_text() == "by hand"
+    assert (out / "short.txt").read_text() == "Transcribe. 1\n"
+    assert "1 of 2 files are there already" in capsys.readouterr().err
+    speak_cli.transcribe(recordings, model="m", to=out)
+    assert (out / "long.txt").read_text() != "by hand"
+
+
 def test_what_cannot_be_read_is_named_and_the_rest_is_done(heard, recordings, capsys):
     bad = recordings / "bad.wav"
     bad.write_text("no audio at all")
