@@ -137,7 +137,7 @@ class ReportConfig(StageConfig):
 
 
 # Names of what is compared anyway.
-_RIVALS = ("aura", "cascade", "text", "asr")
+_RIVALS = ("aura", "cascade", "text", "asr", "base")
 
 
 class AblationConfig(Frozen):

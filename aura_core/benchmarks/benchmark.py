@@ -1,9 +1,13 @@
 """What a benchmark is: where it comes from, how it is asked and how it is scored."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 # The layout of the benchmarks that are spoken here and not read from a folder.
 EMBEDDED = "embedded"
+# What an LLM does with a text: answer it, choose the likeliest of an item's letters, or say how
+# likely the text itself is.
+Reading = Literal["answer", "choose", "perplexity"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Benchmark:
         hub: where it can be downloaded without an account; None where it cannot.
         homepage: where to get it by hand; empty for what is spoken here.
         description: what it asks, in one line.
+        reading: what is done with its texts, where it is read and not heard: it tells what
+            training for speech has left of an LLM's ability with text.
     """
 
     name: str
@@ -58,3 +64,4 @@ class Benchmark:
     hub: HubSource | None
     homepage: str
     description: str
+    reading: Reading | None = None

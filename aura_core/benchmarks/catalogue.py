@@ -1,4 +1,4 @@
-"""Every benchmark by its name: the field's, read from a folder, and ours, spoken here."""
+"""Every benchmark by its name: the field's, in a folder, and ours, spoken or read here."""
 
 from aura_core.benchmarks.benchmark import EMBEDDED, Benchmark, HubSource
 from aura_core.instructions import TRANSCRIBE
@@ -60,6 +60,27 @@ _ALL = (
         slices=("condition",), max_new_tokens=160, num_items=None, licence="Apache-2.0",
         hub=None, homepage="",
         description="Spoken instructions whose fulfilment can be checked by rules.",
+    ),
+    Benchmark(
+        name="text_perplexity", version=1, title="Text: perplexity",
+        layout=EMBEDDED, subset="", prompt_text="", scorer="perplexity",
+        slices=(), max_new_tokens=1, num_items=None, licence="Apache-2.0",
+        hub=None, homepage="", reading="perplexity",
+        description="Prose that no model was trained on, read: how well each next token is told.",
+    ),
+    Benchmark(
+        name="text_choice", version=1, title="Text: multiple choice",
+        layout=EMBEDDED, subset="", prompt_text=None, scorer="choice",
+        slices=(), max_new_tokens=1, num_items=None, licence="Apache-2.0",
+        hub=None, homepage="", reading="choose",
+        description="The questions of spoken_choice, read: the likeliest of the four letters.",
+    ),
+    Benchmark(
+        name="text_instructions", version=1, title="Text: instructions",
+        layout=EMBEDDED, subset="", prompt_text="", scorer="instructions",
+        slices=(), max_new_tokens=160, num_items=None, licence="Apache-2.0",
+        hub=None, homepage="", reading="answer",
+        description="The instructions of spoken_instructions, read.",
     ),
     Benchmark(
         name="librispeech_test_clean", version=1, title="LibriSpeech test-clean",
@@ -222,10 +243,10 @@ def benchmark_mistake(name: str, source: str) -> str | None:
     """
     if name not in BENCHMARKS:
         return f"there is no such benchmark: choose from {', '.join(BENCHMARKS)}"
-    spoken_here = BENCHMARKS[name].layout == EMBEDDED
-    if spoken_here and source != EMBEDDED:
-        return f"it is spoken here and takes no folder: --benchmark {name}"
-    if not spoken_here and source == EMBEDDED:
+    kept_here = BENCHMARKS[name].layout == EMBEDDED
+    if kept_here and source != EMBEDDED:
+        return f"it is kept here and takes no folder: --benchmark {name}"
+    if not kept_here and source == EMBEDDED:
         return (
             f"give the folder that holds it, --benchmark {name}=FOLDER; "
             f"`aura bench-data get {name}` says where to get it"

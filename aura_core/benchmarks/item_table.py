@@ -63,7 +63,7 @@ def part_path(number: int) -> str:
 def write_items(uri: str, items: Iterable[BenchmarkItem | Rejection]) -> WrittenItems:
     """Publish the parts of a table, audio as FLAC at 16 kHz, mono, 16 bit.
 
-    An item without a transcript, a reference or audio that can be read, of more than
+    An item without a transcript or a reference, with audio that cannot be read or is longer than
     `MAX_DURATION_S`, or with an id that is taken, is rejected; rejections among the items are
     kept as they are.
     """
@@ -136,20 +136,28 @@ def _checked(item: BenchmarkItem, seen: set[str]) -> Row | Rejection:
     if not references and item.extra.get(OPEN_ENDED) is not True:
         return reject("no reference", "there is no accepted answer")
     try:
-        clip = decode_file(io.BytesIO(item.audio), MAX_DURATION_S)
+        audio, duration_s = _stored_audio(item)
     except BadAudioError as error:
         return reject(error.kind, error.detail)
-    flac, _ = encode_audio(clip.audio)
     return {
         "id": item.id,
-        "audio": {"bytes": flac, "path": f"{item.id}.flac"},
-        "duration_s": clip.duration_s,
+        "audio": audio,
+        "duration_s": duration_s,
         "text": text,
         "prompt_text": clean(item.prompt_text) or "",
         "references": references or [""],
         "choices": None if item.choices is None else _json(item.choices),
         "extra": _json(item.extra),
     }
+
+
+def _stored_audio(item: BenchmarkItem) -> tuple[dict[str, Any], float]:
+    """The audio column and the duration in seconds. Raises BadAudioError."""
+    if item.audio is None:
+        return {"bytes": b"", "path": None}, 0.0
+    clip = decode_file(io.BytesIO(item.audio), MAX_DURATION_S)
+    flac, _ = encode_audio(clip.audio)
+    return {"bytes": flac, "path": f"{item.id}.flac"}, clip.duration_s
 
 
 def _json(value: Mapping[str, Any]) -> str:
@@ -212,7 +220,7 @@ def _item(row: Row) -> BenchmarkItem:
         text=row["text"],
         prompt_text=row["prompt_text"],
         references=tuple(row["references"]),
-        audio=row["audio"]["bytes"],
+        audio=row["audio"]["bytes"] or None,
         choices=None if row["choices"] is None else json.loads(row["choices"]),
         # Results are cut by length, too.
         extra={**json.loads(row["extra"]), "duration_s": row["duration_s"]},

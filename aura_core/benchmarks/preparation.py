@@ -1,4 +1,4 @@
-"""From a published set, or the texts spoken here, to items and their card."""
+"""From a published set, or the texts kept here, spoken or not, to items and their card."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,6 +8,7 @@ from aura_core.artifacts import store
 from aura_core.benchmarks.benchmark import EMBEDDED, Benchmark
 from aura_core.benchmarks.card import Card, write_card
 from aura_core.benchmarks.catalogue import BENCHMARKS, benchmark_mistake
+from aura_core.benchmarks.embedded.texts import texts_of
 from aura_core.benchmarks.item import BenchmarkItem
 from aura_core.benchmarks.item_table import WrittenItems, write_items
 from aura_core.benchmarks.layouts.table import LAYOUTS
@@ -39,7 +40,9 @@ def prepare(
         AuraError: if the folder is not in the set's layout, or more than a tenth is rejected.
     """
     benchmark = find_benchmark(name, source)
-    if source == EMBEDDED:
+    if benchmark.reading is not None:
+        written = write_items(uri, _read(name))
+    elif source == EMBEDDED:
         written = write_items(uri, _spoken(name, pinned["second_voice"]))
     else:
         with store.local_folder(source) as folder:
@@ -91,6 +94,11 @@ def check_rejected(name: str, num_items: int, rejections: Iterable[Rejection]) -
         f"rejected, more than {MAX_REJECTED_SHARE:.0%}: {reasons}; first: {named}; "
         "get the set again, or give the folder that holds all of it"
     )
+
+
+def _read(name: str) -> Iterator[BenchmarkItem]:
+    for text in texts_of(name):
+        yield BenchmarkItem(**vars(text), audio=None)
 
 
 def _spoken(name: str, second_voice: str) -> Iterator[BenchmarkItem]:

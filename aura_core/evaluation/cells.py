@@ -29,6 +29,8 @@ NAME = "predictions.jsonl"
 # Answers of a cell that is not finished yet.
 PARTS = "parts"
 
+# The LLM as it came, before any training; only texts are asked of it.
+BASE = "base"
 # What a model's predictions depend on beside the questions; students are all like `aura`,
 # and an audio LLM is a model of its own.
 MODEL_INPUTS: dict[str, tuple[str, ...]] = {
@@ -36,6 +38,8 @@ MODEL_INPUTS: dict[str, tuple[str, ...]] = {
     "aura": ("distil",),
     "cascade": ("text_lora",),
     "text": ("text_lora",),
+    # Which LLM that is, is written in the text LoRA's config.
+    BASE: ("text_lora",),
 }
 
 
@@ -81,13 +85,17 @@ class Cell:
 def plan_cells(spec: StageSpec, config: EvaluateConfig, sets: Sequence[QuestionSet]) -> list[Cell]:
     """Every cell of an evaluation; those of `asr`, which the cascade's are made from, first."""
     trained = spec.input_fingerprints
-    heard = dict.fromkeys(questions.transcription() for questions in sets)
+    spoken = [questions for questions in sets if questions.reading is None]
+    texts = [questions for questions in sets if questions.reading is not None]
+    heard = dict.fromkeys(questions.transcription() for questions in spoken)
     asr = [plan_cell(spec, config, "asr", questions) for questions in heard]
+    asked = ((compared(config, trained), spoken), (readers(config, trained), texts))
     return (asr if "cascade" in config.models else []) + [
         plan_cell(spec, config, model, questions, name if name in trained else None)
-        for model, names in compared(config, trained).items()
+        for models, group in asked
+        for model, names in models.items()
         for name in names
-        for questions in sets
+        for questions in group
     ]
 
 
@@ -97,6 +105,13 @@ def compared(config: EvaluateConfig, inputs: Iterable[str]) -> dict[str, list[st
     others = [model for model in trained if model != AURA]
     models = [*config.models, *others, *config.audio_llms]
     return {model: trained.get(model, [model]) for model in models}
+
+
+def readers(config: EvaluateConfig, inputs: Iterable[str]) -> dict[str, list[str]]:
+    """What is asked texts: the LLM before and after its text LoRA, and the students' LLMs."""
+    students = set(by_model(inputs))
+    found = compared(config, inputs)
+    return {BASE: [BASE], "text": ["text"]} | {m: n for m, n in found.items() if m in students}
 
 
 def plan_cell(

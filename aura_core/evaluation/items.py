@@ -1,4 +1,4 @@
-"""What is asked in an evaluation: clips of the corpus or of a benchmark, each with a question."""
+"""What is asked in an evaluation: clips or texts, each with a question."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,14 +20,14 @@ _FACTS = ("family",)
 
 @dataclass(frozen=True)
 class Item:
-    """One question about one utterance, with the answers that are right."""
+    """One question about one utterance or text, with the answers that are right."""
 
     id: str
     instruction: str
     references: tuple[str, ...]
     text: str
     duration_s: float
-    flac: bytes
+    flac: bytes | None  # none: it is read
     transcript: str | None = None  # the ASR's, where it is known
     choices: dict[str, str] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
@@ -35,6 +35,7 @@ class Item:
     @cached_property
     def audio(self) -> NDArray[np.float32]:
         """Samples at 16 kHz."""
+        assert self.flac is not None, "a text has no sound"
         return decode_audio(self.flac)
 
 

@@ -10,7 +10,7 @@ from whisper.model import Whisper
 from aura_core.evaluation.items import Item
 from aura_core.evaluation.transcriber import Spelling, Transcriber
 from aura_core.models.whisper_encoder import load_whisper
-from aura_core.student.inference import Responder, load_responder
+from aura_core.student.inference import Responder, load_base, load_responder
 from aura_core.student.prompts import Prompt
 
 BATCH_ITEMS = 32
@@ -119,10 +119,17 @@ def _text(sources: Sources) -> Model:
     return PromptedLlm(_text_llm(sources.text_lora_uri), prompt)
 
 
+def _base(sources: Sources) -> Model:
+    """The LLM as it came, before the text LoRA, on the reference transcript."""
+    llm = load_base(sources.text_lora_uri)
+    return PromptedLlm(llm, lambda item: Prompt(item.instruction, text=item.text))
+
+
 MODELS: dict[str, Callable[[Sources], Model]] = {
     "asr": _asr,
     "cascade": _cascade,
     "text": _text,
+    "base": _base,
 }
 
 

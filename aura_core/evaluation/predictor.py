@@ -17,9 +17,17 @@ from aura_core.evaluation.cells import (
 )
 from aura_core.evaluation.items import Item, load_items, texts, with_transcripts
 from aura_core.evaluation.latency import Timing, measure
-from aura_core.evaluation.models import Model, Sources, load_hearing, load_model, predict
+from aura_core.evaluation.models import (
+    Model,
+    PromptedLlm,
+    Sources,
+    load_hearing,
+    load_model,
+    predict,
+)
 from aura_core.evaluation.predictions import Prediction
 from aura_core.evaluation.question_sets import QuestionSet
+from aura_core.evaluation.reading import read
 from aura_core.evaluation.transcriber import Spelling
 from aura_core.pipeline import StageSpec
 
@@ -74,7 +82,11 @@ class Predictor:
     def _answer(self, cell: Cell, items: list[Item]) -> dict[str, str]:
         model = self._model(cell.student or cell.model, cell.questions.source)
         limit = cell.questions.max_new_tokens or self.config.max_new_tokens
-        answers = predict(model, items, limit)
+        if cell.questions.reading is None:
+            answers = predict(model, items, limit)
+        else:
+            assert isinstance(model, PromptedLlm), f"{cell.model} reads nothing"
+            answers = read(model.llm, cell.questions.reading, items, limit)
         predictions = [_prediction(*each) for each in zip(items, answers, strict=True)]
         keep_part(cell, predictions)
         return {prediction.id: prediction.prediction for prediction in predictions}

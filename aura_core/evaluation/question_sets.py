@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aura_core.benchmarks.benchmark import Reading
 from aura_core.benchmarks.catalogue import BENCHMARKS
 
 CORPUS = "ingest"
@@ -16,7 +17,7 @@ TASK_SCORERS = {TRANSCRIPTION: "wer", "respond": "meaning"}
 
 @dataclass(frozen=True)
 class QuestionSet:
-    """Questions about speech, and how the answers are scored.
+    """Questions about speech, or texts, and how the answers are scored.
 
     `source` is the input of the evaluation that holds them: the corpus, or a benchmark.
     """
@@ -28,11 +29,13 @@ class QuestionSet:
     split: str | None = None  # of the corpus
     slices: tuple[str, ...] = ()
     max_new_tokens: int | None = None
+    reading: Reading | None = None  # what is done with texts; none: there is speech to hear
 
     @property
     def identity(self) -> dict[str, Any]:
         """What of it changes a model's answers; its items come with the source."""
-        return {"split": self.split, "task": self.task}
+        asked = {"split": self.split, "task": self.task}
+        return asked if self.reading is None else {**asked, "reading": self.reading}
 
     @property
     def label(self) -> str:
@@ -77,4 +80,5 @@ def _benchmark(source: str) -> QuestionSet:
         benchmark.scorer,
         slices=benchmark.slices,
         max_new_tokens=benchmark.max_new_tokens,
+        reading=benchmark.reading,
     )

@@ -1,12 +1,16 @@
 """The model card of an exported student, filled from its run."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import resources
 
 from jinja2 import Environment, StrictUndefined
 
+from aura_core.ablation import AURA, by_model
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import Manifest, read_manifest, require_manifest
+from aura_core.benchmarks.catalogue import BENCHMARKS
+from aura_core.evaluation.cells import BASE
 from aura_core.evaluation.table import NAME as RESULTS
 from aura_core.evaluation.table import Row, read_results
 from aura_core.train_config import Phase, TrainConfig
@@ -24,6 +28,18 @@ _LICENCES = {
     "pinned:smollm2-135m-instruct": "Apache-2.0 (SmolLM2)",
     "pinned:whisper-tiny.en": "MIT (OpenAI Whisper)",
 }
+
+
+@dataclass(frozen=True)
+class TextLine:
+    """One metric of what is left of the LLM's ability with text: value (interval)."""
+
+    title: str
+    metric: str
+    base: str
+    text: str
+    student: str
+    n: int
 
 
 def model_card(uri: str, root: str, config: TrainConfig, mode: str, name: str) -> str:
@@ -54,7 +70,8 @@ def model_card(uri: str, root: str, config: TrainConfig, mode: str, name: str) -
         transformers=manifest.provenance.get("transformers", "5"),
         data=_data(cache),
         losses=_losses,
-        rows=rows,
+        rows=[row for row in rows if not _is_read(row)],
+        text=text_lines(rows, model_of(role)),
         role=role,
         licences=_licences(cache, config),
         provenance={"artifact": manifest.fingerprint, **manifest.provenance},
@@ -77,6 +94,38 @@ def evaluation_of(uri: str, root: str) -> tuple[str, Sequence[Row]]:
         return "", []
     _, evaluate, role = max(found)
     return role, [row for row in read_results(evaluate) if row.slice is None]
+
+
+def model_of(role: str) -> str:
+    """What rows call an input of an evaluation: `aura` the student of `distil`."""
+    return next(iter(by_model([role])), AURA)
+
+
+def text_lines(rows: Sequence[Row], model: str) -> list[TextLine]:
+    """A line for each metric of the benchmarks of texts, where the student was asked."""
+    found: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in filter(_is_read, rows):
+        found.setdefault((row.task, row.metric), {})[row.model] = row
+    return [
+        TextLine(
+            title=BENCHMARKS[task].title,
+            metric=metric,
+            base=_figure(figures[BASE]),
+            text=_figure(figures["text"]),
+            student=_figure(figures[model]),
+            n=figures[model].n,
+        )
+        for (task, metric), figures in found.items()
+        if model in figures
+    ]
+
+
+def _figure(row: Row) -> str:
+    return f"{row.value:.3f} ({row.ci_low:.3f} to {row.ci_high:.3f})"
+
+
+def _is_read(row: Row) -> bool:
+    return row.task in BENCHMARKS and BENCHMARKS[row.task].reading is not None
 
 
 def _name(uri: str) -> str:

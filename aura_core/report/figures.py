@@ -14,6 +14,7 @@ from aura_core.report.history import History, read_similarity
 from aura_core.report.labels import (
     TASKS,
     benchmark_title,
+    is_read,
     metric_of,
     models_in,
     preferred_split,
@@ -127,8 +128,12 @@ def read_ttft_ms(evaluate_uri: str) -> dict[str, list[float]]:
 
 
 def _main_tasks(rows: Sequence[Row]) -> list[str]:
-    """Every row's `task` but latency, the most telling first."""
-    tasks = dict.fromkeys(row.task for row in sorted(rows, key=row_key) if row.task != LATENCY)
+    """Every row's `task` at which something is heard, the most telling first."""
+    tasks = dict.fromkeys(
+        row.task
+        for row in sorted(rows, key=row_key)
+        if row.task != LATENCY and not is_read(row.task)
+    )
     splits = [split for task in tasks if (split := split_task(task)[1])]
     first = preferred_split(splits) if splits else None
 

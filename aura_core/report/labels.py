@@ -55,10 +55,11 @@ MODELS: dict[str, ModelLabel] = {
         ("cascade", "Cascade", "speech → ASR → LLM", "the cascade"),
         ("text", "Text in", "upper bound: the true transcript → LLM", "text in"),
         ("asr", "ASR alone", "speech → ASR", "the ASR alone"),
+        ("base", "Base LLM", "text → the LLM as it came", "the base LLM"),
     )
 }
-# Models that are no rivals of AuRA: one is given the words, the other answers nothing.
-NOT_RIVALS = ("text", "asr")
+# Models that are no rivals of AuRA: two are given the words, the other answers nothing.
+NOT_RIVALS = ("text", "asr", "base")
 
 
 def _share(title: str, lower_is_better: bool = False) -> Metric:
@@ -89,6 +90,7 @@ METRICS: dict[str, Metric] = {
     "entity_f1": _share("Entity F1, exact"),
     "bleu": Metric("BLEU", "", lower_is_better=False, top=100.0),
     "judge_score": Metric("Grade by the judge", "of 5", lower_is_better=False, top=5.0),
+    "perplexity": Metric("Perplexity", "", lower_is_better=True, top=None),
     "judge_fail": _share("Replies without a grade", lower_is_better=True),
     "ttft_ms_p50": Metric("Time to first token, median", "ms", lower_is_better=True, top=None),
     "ttft_ms_p95": Metric("Time to first token, p95", "ms", lower_is_better=True, top=None),
@@ -122,6 +124,11 @@ def split_task(task: str) -> tuple[str, str]:
     """Divide a row's `<task>/<split>`; a benchmark and latency have no split."""
     name, _, split = task.partition("/")
     return name, split
+
+
+def is_read(task: str) -> bool:
+    """Whether a row's `task` is a benchmark of texts, at which nothing is heard."""
+    return task in BENCHMARKS and BENCHMARKS[task].reading is not None
 
 
 def benchmark_title(task: str) -> str:

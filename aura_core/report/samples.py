@@ -15,7 +15,7 @@ from aura_core.instructions import TRANSCRIBE
 from aura_core.report.answers import Answer, build_answer
 from aura_core.report.clips import audio_data_uri, waveform
 from aura_core.report.disagreement import disagreements
-from aura_core.report.labels import benchmark_title
+from aura_core.report.labels import benchmark_title, is_read
 
 # A page is not the place for minutes of audio.
 MAX_SHOWN_S = 60.0
@@ -34,7 +34,7 @@ class Clip:
     asked: str
     speaker: str | None
     duration_s: float
-    flac: bytes
+    flac: bytes | None
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,9 @@ def _places(answers: Answers, benchmarks: Sequence[str]) -> dict[str, list[str]]
     places: dict[str, list[str]] = {}
     for task in answers:
         _, _, split = task.partition("/")
-        # What an ASR hears of a benchmark stands beside the cascade's answer anyway.
-        if split not in benchmarks:
+        # What an ASR hears of a benchmark stands beside the cascade's answer anyway, and a text
+        # makes no sound.
+        if split not in benchmarks and not is_read(task):
             places.setdefault(split or f"{BENCHMARK}{task}", []).append(task)
     # First what was said, then what was answered.
     return {place: sorted(tasks, reverse=True) for place, tasks in places.items()}
@@ -150,6 +151,7 @@ def _read_clips(inputs: Mapping[str, str], place: str, ids: Sequence[str]) -> li
 def _sample(
     clip: Clip, place: str, disagreement: float, tasks: Sequence[str], answers: Answers
 ) -> Sample:
+    assert clip.flac is not None, "only what is heard is shown"
     audio: NDArray[np.float32] = decode_audio(clip.flac)[: int(MAX_SHOWN_S * SAMPLE_RATE)]
     asked = {task: _asked(task, clip.id, answers) for task in tasks}
     shown = {task: by_model for task, by_model in asked.items() if by_model}

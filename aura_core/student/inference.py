@@ -1,6 +1,7 @@
 """Ask a trained student: prompts in, answers out."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from aura_core.student.batch import Batch, Continuation, Layout, collate
 from aura_core.student.decoding import decode_greedy, stream_greedy
 from aura_core.student.ears import Ear, LogMelEar, load_encoder
 from aura_core.student.export import ADAPTER, AUDIO_EMBEDDING, TEXT_ADAPTER, TRAIN_CONFIG
+from aura_core.student.likelihood import log_likelihoods
 from aura_core.student.prompts import ChatFormat, Prompt
 from aura_core.student.streaming import StreamingPrefill
 from aura_core.student.student import Student
@@ -59,6 +61,23 @@ class Responder:
         batch = self.batch(prompts)
         yield from stream_greedy(self._student, batch, max_new_tokens=max_new_tokens, cache=cache)
 
+    def log_likelihoods(self, answers: Sequence[tuple[Prompt, str]]) -> list[float]:
+        """Log probability, in nats, of each answer to its prompt, without an end token."""
+        layouts = []
+        for prompt, answer in answers:
+            suffix = self._chat.suffix(prompt.instruction)
+            said = Continuation(suffix, self._chat.text(answer))
+            layouts.append(replace(self._layout(prompt), continuations=[said]))
+        found, _ = log_likelihoods(self._student, self._collate([p for p, _ in answers], layouts))
+        return found.tolist()
+
+    def text_log_likelihoods(self, texts: Sequence[str]) -> list[tuple[float, int]]:
+        """Log probability of plain texts after their first token, in nats, and its tokens."""
+        ids = [self._chat.text(text) for text in texts]
+        layouts = [Layout([], 0, [], [Continuation(each[:1], each[1:])]) for each in ids]
+        found, counts = log_likelihoods(self._student, self._collate([], layouts))
+        return list(zip(found.tolist(), counts.tolist(), strict=True))
+
     def streaming(self) -> StreamingPrefill:
         """Begin a clip that is heard while it arrives.
 
@@ -73,7 +92,9 @@ class Responder:
 
     def batch(self, prompts: Sequence[Prompt]) -> Batch:
         """Lay prompts out as positions, on the student's device."""
-        layouts = [self._layout(prompt) for prompt in prompts]
+        return self._collate(prompts, [self._layout(prompt) for prompt in prompts])
+
+    def _collate(self, prompts: Sequence[Prompt], layouts: Sequence[Layout]) -> Batch:
         heard = [each for prompt in prompts if (each := prompt.input_features) is not None]
         device = next(self._student.parameters()).device
         return collate(layouts, heard or None).to(device)
@@ -95,6 +116,16 @@ class Responder:
 def load_responder(uri: str) -> Responder:
     """Load the student of a `distil` or `text_lora` artifact."""
     return Responder(*load_student(uri))
+
+
+def load_base(uri: str) -> Responder:
+    """Load the LLM that a `distil` or `text_lora` artifact started from, as it came."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    config = TrainConfig.model_validate_json(store.read_text(store.join(uri, TRAIN_CONFIG)))
+    llm, tokenizer = load_llm(config.llm, torch.float32)
+    llm.to(dtype=compute_dtype(config.precision, device))  # type: ignore[call-arg]
+    student = Student(llm, None).eval().to(device)
+    return Responder(student, ChatFormat(tokenizer, config.chat_template), None)
 
 
 def load_student(uri: str) -> tuple[Student, ChatFormat, Ear | None]:

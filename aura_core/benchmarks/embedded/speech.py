@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from aura_core.benchmarks.embedded.texts import SpokenText, texts_of
+from aura_core.benchmarks.embedded.texts import EmbeddedText, texts_of
 from aura_core.benchmarks.item import BenchmarkItem
 from aura_core.corpus.synthesis import (
     Piper,
@@ -100,7 +100,7 @@ def _heard(audio: np.ndarray, text_id: str, snr_db: int | None) -> np.ndarray:
 
 
 def _item(
-    text: SpokenText, condition: Condition, audio: np.ndarray, second_voice: str
+    text: EmbeddedText, condition: Condition, audio: np.ndarray, second_voice: str
 ) -> BenchmarkItem:
     flac, _ = encode_audio(audio)
     return BenchmarkItem(

@@ -1,8 +1,8 @@
-"""The texts of the embedded benchmarks: what is said, what is asked of it, what counts as right."""
+"""The texts of the embedded benchmarks: what is said or read, what is asked, what is right."""
 
 import string
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import Any
 
@@ -18,8 +18,8 @@ _NUM_REQUESTS = 30
 
 
 @dataclass(frozen=True)
-class SpokenText:
-    """One question before it is spoken; the fields are those of a BenchmarkItem."""
+class EmbeddedText:
+    """One question before it is spoken, if it is; the fields are those of a BenchmarkItem."""
 
     id: str
     text: str
@@ -29,7 +29,7 @@ class SpokenText:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-def texts_of(name: str) -> list[SpokenText]:
+def texts_of(name: str) -> list[EmbeddedText]:
     """The texts of an embedded benchmark, in their own order."""
     return TEXTS[name]()
 
@@ -40,20 +40,20 @@ def source_text(name: str) -> str:
     return grammar_text() if source is None else _packaged(source)
 
 
-def _transcription() -> list[SpokenText]:
+def _transcription() -> list[EmbeddedText]:
     lines: list[str] = _load("sentences.yaml")
     return [
-        SpokenText(f"sentence-{number:03d}", line, TRANSCRIBE, (line,))
+        EmbeddedText(f"sentence-{number:03d}", line, TRANSCRIBE, (line,))
         for number, line in enumerate(lines)
     ]
 
 
-def _requests() -> list[SpokenText]:
+def _requests() -> list[EmbeddedText]:
     """Requests that the demo corpus keeps out of training."""
     utterances = plan_corpus(parse_grammar(grammar_text()), DemoCorpusConfig())
     heldout = [each for each in utterances if each.split == "heldout"][:_NUM_REQUESTS]
     return [
-        SpokenText(
+        EmbeddedText(
             f"request-{number:03d}",
             each.sentence.text,
             DEMO_INSTRUCTION,
@@ -64,33 +64,53 @@ def _requests() -> list[SpokenText]:
     ]
 
 
-def _choice() -> list[SpokenText]:
+def _choice() -> list[EmbeddedText]:
+    return [
+        replace(each, text=_with_options(each, "Option {}, {}", ". ", end="."))
+        for each in _choice_questions()
+    ]
+
+
+def _written_choice() -> list[EmbeddedText]:
+    return [
+        replace(each, text=_with_options(each, "{}. {}", "\n", start="\n"))
+        for each in _choice_questions()
+    ]
+
+
+def _with_options(
+    each: EmbeddedText, option: str, between: str, start: str = " ", end: str = ""
+) -> str:
+    listed = between.join(option.format(*choice) for choice in (each.choices or {}).items())
+    return f"{each.text}?{start}{listed}{end}"
+
+
+def _choice_questions() -> list[EmbeddedText]:
+    """The bare questions."""
     rows: list[list[str]] = _load("choice.yaml")
     return [_choice_question(f"choice-{number:03d}", *row) for number, row in enumerate(rows)]
 
 
-def _choice_question(id_: str, question: str, right: str, *wrong: str) -> SpokenText:
+def _choice_question(id_: str, question: str, right: str, *wrong: str) -> EmbeddedText:
     options = list(wrong)
     place = xxhash.xxh3_64_intdigest(id_.encode()) % (len(wrong) + 1)
     options.insert(place, right)
     choices = dict(zip(string.ascii_uppercase, options, strict=False))
-    spoken = ". ".join(f"Option {letter}, {option}" for letter, option in choices.items())
-    letter = string.ascii_uppercase[place]
-    return SpokenText(id_, f"{question}? {spoken}.", CHOOSE, (letter,), choices)
+    return EmbeddedText(id_, question, CHOOSE, (string.ascii_uppercase[place],), choices)
 
 
-def _facts() -> list[SpokenText]:
+def _facts() -> list[EmbeddedText]:
     answers: Mapping[str, list[str]] = _load("facts.yaml")
     return [
-        SpokenText(f"fact-{number:03d}", question, "", tuple(right))
+        EmbeddedText(f"fact-{number:03d}", question, "", tuple(right))
         for number, (question, right) in enumerate(answers.items())
     ]
 
 
-def _instructions() -> list[SpokenText]:
+def _instructions() -> list[EmbeddedText]:
     rows: list[dict[str, Any]] = _load("instructions.yaml")
     return [
-        SpokenText(
+        EmbeddedText(
             f"instruction-{number:03d}",
             row["ask"],
             "",
@@ -105,6 +125,15 @@ def _instructions() -> list[SpokenText]:
     ]
 
 
+def _passages() -> list[EmbeddedText]:
+    """Prose to be read as it stands; it is its own reference."""
+    passages: list[str] = _load("passages.yaml")
+    return [
+        EmbeddedText(f"passage-{number:03d}", passage, "", (passage,))
+        for number, passage in enumerate(passages)
+    ]
+
+
 def _load(name: str) -> Any:
     return yaml.safe_load(_packaged(name))
 
@@ -113,12 +142,15 @@ def _packaged(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-TEXTS: dict[str, Callable[[], list[SpokenText]]] = {
+TEXTS: dict[str, Callable[[], list[EmbeddedText]]] = {
     "spoken_transcription": _transcription,
     "spoken_requests": _requests,
     "spoken_choice": _choice,
     "spoken_facts": _facts,
     "spoken_instructions": _instructions,
+    "text_perplexity": _passages,
+    "text_choice": _written_choice,
+    "text_instructions": _instructions,
 }
 
 # None: the demo corpus's own grammar.
@@ -128,4 +160,7 @@ SOURCES: dict[str, str | None] = {
     "spoken_choice": "choice.yaml",
     "spoken_facts": "facts.yaml",
     "spoken_instructions": "instructions.yaml",
+    "text_perplexity": "passages.yaml",
+    "text_choice": "choice.yaml",
+    "text_instructions": "instructions.yaml",
 }

@@ -12,6 +12,7 @@ from aura_core.evaluation.scorers import (
     intent,
     judge,
     pedant,
+    perplexity,
     refusal,
     response,
     slu_f1,
@@ -40,6 +41,7 @@ _ALL = (
     _scorer("slu_f1", slu_f1.score, "slu_f1"),
     _scorer("pedant", pedant.score, "pedant", pedant.load_matcher),
     _scorer("judge", judge.score, "judge_score", judge.named_judge),
+    _scorer("perplexity", perplexity.score, "perplexity"),
 )
 SCORERS: dict[str, Scorer] = {scorer.name: scorer for scorer in _ALL}
 

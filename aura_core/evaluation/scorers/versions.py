@@ -15,4 +15,5 @@ SCORER_VERSIONS = {
     "slu_f1": 1,
     "pedant": 1,
     "judge": 1,
+    "perplexity": 1,
 }

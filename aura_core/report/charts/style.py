@@ -20,7 +20,7 @@ _STAND_INS = {
     for number, name in enumerate(
         (
             "ink", "muted", "line", "aura", "cascade", "text", "asr", "bridge", "no_distillation",
-            "other-0", "other-1", "other-2", "other-3",
+            "other-0", "other-1", "other-2", "other-3", "base",
         ),
         start=1,
     )

@@ -1,6 +1,7 @@
 import pytest
 
-from aura_core.benchmarks.pinning import folder_digest
+from aura_core.benchmarks.pinning import folder_digest, pinned_benchmark
+from aura_core.config import BenchmarkConfig
 from aura_core.errors import AuraError
 
 
@@ -21,3 +22,11 @@ def test_a_folder_s_digest_is_that_of_its_names_and_contents(tmp_path):
 def test_no_folder_is_a_mistake(tmp_path):
     with pytest.raises(AuraError, match="does not exist or is empty"):
         folder_digest(str(tmp_path / "none"))
+
+
+def test_texts_that_are_read_do_not_depend_on_a_voice():
+    read, spoken = (
+        pinned_benchmark(BenchmarkConfig(name=name)) for name in ("text_choice", "spoken_choice")
+    )
+    assert read.keys() == {"version", "texts"}
+    assert spoken.keys() > read.keys()

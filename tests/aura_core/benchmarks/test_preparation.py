@@ -79,6 +79,15 @@ def test_a_wrong_name_or_source_is_a_mistake(tmp_path, name, source, match):
         prepare(name, source, str(tmp_path), PINNED)
 
 
+def test_what_is_read_has_no_audio_and_needs_no_voice(tmp_path):
+    uri = str(tmp_path)
+    _, counts = prepare("text_choice", "embedded", uri, {"texts": "xxh3:abc"})
+    items = read_items(uri)
+    assert counts == {"items": len(items), "rejected": 0}
+    assert {(item.audio, item.duration_s) for item in items} == {(None, 0.0)}
+    assert all(len(item.text.splitlines()) == 5 for item in items)
+
+
 def test_what_is_spoken_here_is_prepared_the_same_way(tmp_path, monkeypatch, audio):
     item = preparation.BenchmarkItem("i", "hello", "", ("hello",), audio())
     monkeypatch.setattr(preparation, "_spoken", lambda name, second: iter([item]))

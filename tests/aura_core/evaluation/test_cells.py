@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from aura_core.config import EvaluateConfig
@@ -129,3 +131,27 @@ def test_a_cell_counts_once_it_is_published(cell):
     publish_cell(cell, predictions)
     assert is_complete(cell)
     assert load_cell(cell) == predictions
+
+
+TEXTS = {"benchmark.text_choice": "b" * 64, "benchmark.text_perplexity": "c" * 64}
+
+
+def test_texts_are_asked_of_the_llms_alone_and_run_no_other_cell():
+    others = {"distil.merged.0": "e" * 64}
+    before, after = addresses(make_spec(**others)), addresses(make_spec(**others, **TEXTS))
+    assert before.items() <= after.items()
+    assert after.keys() - before.keys() == {
+        f"{model}.{name}"
+        for model in ("base", "text", "aura", "merged-seed-0")
+        for name in ("text_choice", "text_perplexity")
+    }
+
+
+def test_what_is_read_of_one_text_is_no_answer_to_another_reading():
+    (choice,) = question_sets({}, ["benchmark.text_choice"])
+    spec = make_spec(**TEXTS)
+    read, heard = (
+        plan_cell(spec, EvaluateConfig(), "aura", each, "distil").fingerprint
+        for each in (choice, replace(choice, reading=None))
+    )
+    assert read != heard

@@ -82,6 +82,28 @@ def test_the_table_is_the_newest_evaluations_with_intervals(root):
     assert evaluation_of("elsewhere/none", str(root)) == ("", [])
 
 
+def test_text_ability_stands_before_and_after_and_not_among_what_is_heard(root):
+    assert "`aura run --only evaluate\n--benchmark text_perplexity" in card(root)
+    evaluate = str(root / "evaluate" / "f")
+    later = {**PROVENANCE, "created_at": "2026-01-02T00:00:00+00:00"}
+    read = {"distil.bridge.0": str(root / "distil" / "c")}
+    made = manifest("evaluate", read).model_copy(update={"provenance": later})
+    write_manifest(evaluate, made)
+    figures = {"base": 20, "text": 21.5, "aura": 22, "bridge": 23}
+    rows = [
+        row(model, value).model_copy(update={"task": "text_perplexity", "metric": "perplexity"})
+        for model, value in figures.items()
+    ]
+    write_results(evaluate, [row("bridge", 0.25), *rows])
+    text = card(root)
+    assert (
+        "| Text: perplexity | perplexity | 20.000 (0.100 to 0.400) | 21.500 (0.100 to 0.400) "
+        "| 23.000 (0.100 to 0.400) | 80 |"
+    ) in text
+    assert "| bridge | transcribe/heldout | wer |" in text
+    assert "text_perplexity" not in text
+
+
 @pytest.fixture(scope="module")
 def downloaded(root, tmp_path_factory):
     """A folder with the exported folder `model`, a wav, and the card's own lines in `use.py`."""

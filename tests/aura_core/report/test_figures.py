@@ -51,6 +51,11 @@ def test_hearing_in_training_is_drawn_where_it_was_measured_twice():
     assert [panel.note for panel in panels] == ["against clips", "against seconds"]
 
 
+def test_what_is_read_and_not_heard_has_no_panel():
+    rows = [row(model, "text_choice", "acc", 0.5) for model in ("aura", "cascade")]
+    assert quality_panels([*rows, *TTFT], {"text_choice": "acc"}) == []
+
+
 def test_slices_without_an_order_have_no_chart():
     rows = [
         row("aura", "spoken_choice", "acc", 0.5, f"{key}={value}")

@@ -188,6 +188,28 @@ def test_a_new_benchmark_runs_its_own_cells_and_is_cut_into_slices(root, first_r
     assert {p.name for p in files_below(spec.uri)} >= {"cascade.spoken_choice.jsonl"}
 
 
+def test_texts_are_read_by_every_llm_and_a_gate_changes_nothing(root, first_run):
+    texts = {"text_choice": {"A": "on", "B": "off"}, "text_perplexity": None}
+    for name, choices in texts.items():
+        items = [
+            BenchmarkItem(f"{split}-0", text, "", ("A",), audio=None, choices=choices)
+            for split, (text, _) in SENTENCES.items()
+        ]
+        write_items(str(root / f"benchmark.{name}"), items)
+    benchmarks = [f"benchmark.{name}" for name in texts]
+    spec = make_spec(root, splits=("heldout",), benchmarks=benchmarks)
+    _, counts, _ = evaluate.run(spec)
+    assert (counts["cells"], counts["cells_made"]) == (7 + 6, 6)
+    rows = {(r.model, r.task, r.metric): r.value for r in read_results(spec.uri)}
+    perplexity = {m: rows[m, "text_perplexity", "perplexity"] for m in ("base", "text", "aura")}
+    assert perplexity["aura"] == perplexity["text"] > 1
+    assert ("cascade", "text_choice", "acc") not in rows
+    differences = {(d.task, d.other): d for d in read_differences(spec.uri)}
+    same = differences["text_perplexity", "text"]
+    assert same.value == same.ci_low == same.ci_high == 0
+    assert ("text_choice", "base") in differences
+
+
 def test_it_imports_no_training_code():
     code = "import sys, tasks.jobs.evaluate; print([m for m in sys.modules if 'distillation' in m])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

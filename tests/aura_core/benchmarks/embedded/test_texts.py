@@ -44,3 +44,12 @@ def test_an_instruction_has_checks_with_their_settings():
         names, settings = text.extra["instruction_id_list"], text.extra["kwargs"]
         assert len(names) == len(settings) >= 1
         assert text.references == ("; ".join(names),)
+
+
+def test_what_is_read_is_what_is_spoken_with_its_options_in_lines():
+    spoken, read = texts_of("spoken_choice"), texts_of("text_choice")
+    assert [each.references for each in read] == [each.references for each in spoken]
+    question, *options = read[0].text.splitlines()
+    assert spoken[0].text.startswith(question)
+    assert options == [f"{letter}. {text}" for letter, text in read[0].choices.items()]
+    assert texts_of("text_instructions") == texts_of("spoken_instructions")

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -32,11 +34,16 @@ ANSWERS = st.one_of(
 )
 
 
+def likelihood(text):
+    return json.dumps({"nats": 2.5 * len(text), "tokens": len(text)})
+
+
 def items(scorer, answers):
     return [
         Prediction(
             id=f"q{i}", references=(REFERENCE.get(scorer, "the dog bit a man"),),
-            prediction=answer, choices=CHOICES, extra=FACTS,
+            prediction=likelihood(answer) if scorer == "perplexity" else answer,
+            choices=CHOICES, extra=FACTS,
         )
         for i, answer in enumerate(answers)
     ]  # fmt: skip
