@@ -26,7 +26,7 @@ _MAX_FAILURES = 2
 _POLL_S = 1.0
 
 
-@ray.remote(num_cpus=0)
+@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
 class Progress:
     """The newest record of the worker, for the driver's progress bar."""
 

@@ -147,7 +147,7 @@ def root_without(undisturbed, tmp_path) -> Callable[..., Path]:
 @pytest.fixture
 def marked_env(quiet_env) -> dict[str, str]:
     """An environment by which all that descends from it is found, under `MARK`."""
-    return quiet_env | {"AURA_TEST_MARK": uuid.uuid4().hex, "PREFECT_SERVER_LOGGING_LEVEL": "ERROR"}
+    return quiet_env | {"AURA_TEST_MARK": uuid.uuid4().hex}
 
 
 @pytest.fixture(scope="session")
