@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from aura_core.errors import AuraError
 from aura_core.models.file_digest import cache_folder
+from tasks.parent_death import ending_with_parent
 
 # Read when Prefect and Ray are imported, so they are set before.
 OFFLINE = {
@@ -77,7 +78,7 @@ def start_temporary_server() -> str:
         port = _free_port()
         with (home / "server.log").open("wb") as log:
             process = subprocess.Popen(
-                [*server_command("127.0.0.1", port), "--no-ui"],
+                ending_with_parent([*server_command("127.0.0.1", port), "--no-ui"]),
                 env={name: os.environ[name] for name in os.environ if name not in SERVER_SECRETS},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

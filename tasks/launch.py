@@ -13,6 +13,7 @@ from aura_core.errors import AuraError
 from aura_core.pipeline import StageSpec
 from tasks.cpu_time import CpuTime
 from tasks.output import LineLog, OnProgress
+from tasks.parent_death import ending_with_parent
 
 log = logging.getLogger("aura")
 
@@ -77,7 +78,8 @@ def raise_for_exit(spec: StageSpec, exit_code: int, error_line: str | None) -> N
 def _run_subprocess(spec: StageSpec, on_progress: OnProgress | None) -> float:
     output = LineLog(sys.stderr.fileno() if sys.stderr.isatty() else None, on_progress)
     process = subprocess.Popen(
-        [sys.executable, *driver_command(spec)],
+        # A driver that nobody waits for would work beside the next run's.
+        ending_with_parent([sys.executable, *driver_command(spec)]),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -33,12 +33,13 @@ class Cluster:
         """Start the head and two nodes; return when it takes jobs."""
         head = ["--head", "--port", str(self._head_port), "--num-cpus", "0"]
         head += ["--dashboard-port", str(self._dashboard_port), "--dashboard-host", "127.0.0.1"]
+        head += ["--ray-client-server-port", str(self._tools.free_port())]
         head += ["--temp-dir", tempfile.mkdtemp(dir=self._folder)]
         self._start_node(head)
         self._tools.wait_for(lambda: self._tools.listens(self._head_port), "the head")
         for _ in range(2):
             self.add_node()
-        self._tools.wait_for(self._takes_jobs, "the agent that starts jobs")
+        self._tools.wait_for(self._takes_jobs, "the agent that starts jobs", 300)
 
     def add_node(self) -> None:
         self._start_node(["--address", f"127.0.0.1:{self._head_port}", "--num-cpus", "2"])
@@ -63,7 +64,8 @@ class Cluster:
     def _start_node(self, options: list[str]) -> None:
         command = ["ray", "start", "--block", "--disable-usage-stats", *options]
         command += ["--node-ip-address", "127.0.0.1", "--object-store-memory", "100000000"]
-        # Its default is one fixed port, which the next node would miss.
+        # Their defaults are one fixed port and one range, which the next node would miss.
+        command += ["--min-worker-port", "0", "--max-worker-port", "0"]
         command += ["--dashboard-agent-listen-port", str(self._tools.free_port())]
         with (self._folder / "nodes.log").open("ab") as log:
             node = subprocess.Popen(
