@@ -90,6 +90,8 @@ def cluster(tools, quiet_env):
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(token),
             "AURA_TEST_MARK": uuid.uuid4().hex,
+            # Three nodes on one machine start slowly.
+            "RAY_raylet_start_wait_time_s": "300",
         }
         started = Cluster(tools, Path(folder), env)
         try:

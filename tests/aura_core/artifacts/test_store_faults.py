@@ -130,3 +130,13 @@ def test_an_upload_cut_every_time_leaves_no_short_object(proxy, s3_folder):
         store.write_bytes(f"{s3_folder}/data.bin", DATA)
     proxy.faults = {}
     assert store.list_names(s3_folder) == []
+
+
+def test_an_outage_of_a_minute_is_ridden_out_unless_the_user_says_otherwise(monkeypatch):
+    retries = {"mode": "standard", "total_max_attempts": 12}
+    assert store._options("s3://lab/x") == {"config_kwargs": {"retries": retries}}
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    options = store._options("s3://lab/x")["config_kwargs"]["retries"]
+    assert options["total_max_attempts"] == 2
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": {}})
+    assert store._options("s3://lab/x") == store._options("/runs/x") == {}
