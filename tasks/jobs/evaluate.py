@@ -60,9 +60,12 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
 
 
 def _start_workers(spec: StageSpec, config: EvaluateConfig, count: int) -> list[Any]:
-    actor = ray.remote(**driver.worker_options(config.runtime), max_restarts=2, max_task_retries=2)(
-        Predictor
-    )
+    actor = ray.remote(
+        **driver.worker_options(config.runtime),
+        max_restarts=3,
+        # Until the loss of a node is noticed, calls fail within seconds.
+        max_task_retries=-1,
+    )(Predictor)
     # One is needed in any case, to time the models.
     return [actor.remote(spec, config) for _ in range(min(config.runtime.workers, count) or 1)]
 

@@ -21,11 +21,13 @@ from aura_core.models.teachers import load_teacher
 from aura_core.pipeline import StageSpec
 from tasks.jobs import driver
 
-_MAX_RETRIES = 3
+# Calls are tried again as long as there are restarts: until the loss of a node is noticed, they
+# fail within seconds. Errors of the code are not tried again.
+_MAX_RESTARTS = 3
 log = logging.getLogger("aura")
 
 
-@ray.remote(max_restarts=_MAX_RETRIES, max_task_retries=_MAX_RETRIES)
+@ray.remote(max_restarts=_MAX_RESTARTS, max_task_retries=-1)
 class Encoder:
     """A worker with a teacher in its memory."""
 

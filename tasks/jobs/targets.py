@@ -24,10 +24,12 @@ from tasks.jobs import driver
 
 REJECTED = "rejected.jsonl"
 _COLUMNS = ("id", "key", "text", "instruction", "response")
-_MAX_RETRIES = 3
+# Calls are tried again as long as there are restarts: until the loss of a node is noticed, they
+# fail within seconds. Errors of the code are not tried again.
+_MAX_RESTARTS = 3
 
 
-@ray.remote(max_restarts=_MAX_RETRIES, max_task_retries=_MAX_RETRIES)
+@ray.remote(max_restarts=_MAX_RESTARTS, max_task_retries=-1)
 class Writer:
     """A worker with the text LLM in its memory."""
 

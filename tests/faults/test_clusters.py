@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import uuid
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -36,7 +37,6 @@ class Cluster:
         head += ["--ray-client-server-port", str(self._tools.free_port())]
         head += ["--temp-dir", tempfile.mkdtemp(dir=self._folder)]
         self._start_node(head)
-        self._tools.wait_for(lambda: self._tools.listens(self._head_port), "the head")
         for _ in range(2):
             self.add_node()
         self._tools.wait_for(self._takes_jobs, "the agent that starts jobs", 300)
@@ -67,16 +67,28 @@ class Cluster:
         # Their defaults are one fixed port and one range, which the next node would miss.
         command += ["--min-worker-port", "0", "--max-worker-port", "0"]
         command += ["--dashboard-agent-listen-port", str(self._tools.free_port())]
-        with (self._folder / "nodes.log").open("ab") as log:
-            node = subprocess.Popen(
-                command, env=self.env, stdout=log, stderr=log, start_new_session=True
-            )
-        self._nodes.append(node)
+        # On a busy machine Ray gives up a node that was not there within half a minute.
+        for _ in range(3):
+            log = self._folder / f"{uuid.uuid4().hex}.log"
+            with log.open("wb") as output:
+                node = subprocess.Popen(
+                    command, env=self.env, stdout=output, stderr=output, start_new_session=True
+                )
+            self._nodes.append(node)
+            self._tools.wait_for(partial(has_settled, node, log), "a node", 300)
+            if node.poll() is None:
+                return
+            self._nodes.remove(node)
+        pytest.fail(f"no node was started: {log.read_text()}")
 
     def _takes_jobs(self) -> bool:
         submit = ["ray", "job", "submit", "--address", self.address, "--no-wait", "--", "true"]
         result = subprocess.run(submit, env=self.env, capture_output=True, check=False)
         return result.returncode == 0
+
+
+def has_settled(node: subprocess.Popen, log: Path) -> bool:
+    return "Ray runtime started" in log.read_text() or node.poll() is not None
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +102,6 @@ def cluster(tools, quiet_env):
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(token),
             "AURA_TEST_MARK": uuid.uuid4().hex,
-            # Three nodes on one machine start slowly.
-            "RAY_raylet_start_wait_time_s": "300",
         }
         started = Cluster(tools, Path(folder), env)
         try:
