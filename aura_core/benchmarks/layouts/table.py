@@ -3,6 +3,7 @@
 from aura_core.benchmarks.layouts import (
     covost2,
     fluent_speech_commands,
+    jsonl,
     librispeech,
     slurp,
     spoken_qa,
@@ -19,4 +20,5 @@ LAYOUTS: dict[str, Layout] = {
     "slurp": slurp.read,
     "fluent_speech_commands": fluent_speech_commands.read,
     "covost2": covost2.read,
+    "jsonl": jsonl.read,
 }

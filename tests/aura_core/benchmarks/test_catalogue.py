@@ -34,7 +34,8 @@ def test_it_says_where_to_get_it_unless_it_is_kept_here(benchmark):
 
 
 def test_every_layout_is_used_and_knows_its_subsets():
-    assert {each.layout for each in BENCHMARKS.values()} == {EMBEDDED, *LAYOUTS}
+    # `jsonl` waits for a benchmark of the user's own.
+    assert {each.layout for each in BENCHMARKS.values()} | {"jsonl"} == {EMBEDDED, *LAYOUTS}
     subsets = {
         layout: {each.subset for each in BENCHMARKS.values() if each.layout == layout}
         for layout in ("voicebench", "spoken_qa")
