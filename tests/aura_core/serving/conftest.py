@@ -91,7 +91,7 @@ class Scripted:
 
     def _tokens(self):
         for each in self.text.encode():
-            self.go.acquire()
+            assert self.go.acquire(timeout=20), "nobody let it go on"
             self.said += 1
             yield each
 

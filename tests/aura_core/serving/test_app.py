@@ -1,7 +1,9 @@
 """The endpoint as OpenAI's own client meets it, on a real server."""
 
-import threading
+import json
+import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import httpx
@@ -181,49 +183,56 @@ def wait_until(true, seconds=10):
 def test_one_at_a_time_and_who_hangs_up_frees_the_model(client_of, scripted, stream):
     slow, quick = scripted("x" * 1000), free(scripted("done"))
     asked = {"messages": [{"role": "user", "content": "?"}]}
-    with client_of({"slow": slow, "quick": quick}) as client:
-        body = {"model": "slow", **asked, "stream": stream}
-        answers = []
-        other = threading.Thread(
-            target=lambda: answers.append(client.chat.completions.create(model="quick", **asked))
-        )
-        with httpx.Client() as http:
-            request = http.build_request("POST", f"{client.base_url}chat/completions", json=body)
-            hanging = threading.Thread(target=lambda: _ignore_closing(http, request))
-            hanging.start()
-            slow.go.release(3)
-            wait_until(lambda: slow.said == 3)
-            other.start()
-            time.sleep(0.2)
-            assert not answers
-        # The client is gone; what it had asked for ends at its next token.
-        time.sleep(0.2)
+    with client_of({"slow": slow, "quick": quick}) as client, ThreadPoolExecutor(1) as pool:
+        hanging = post(client.base_url, {"model": "slow", **asked, "stream": stream})
+        slow.go.release(3)
+        wait_until(lambda: slow.said == 3)
+        other = pool.submit(client.chat.completions.create, model="quick", **asked)
+        time.sleep(0.3)
+        assert not other.done()
+        hanging.close()
+        time.sleep(0.3)
+        # What the client had asked for ends at its next token.
         slow.go.release(1)
-        other.join(10)
-        hanging.join(10)
-    assert answers[0].choices[0].message.content == "done"
-    assert slow.said <= 5
+        assert other.result(20).choices[0].message.content == "done"
+    assert slow.said == 4
 
 
-def _ignore_closing(http, request):
-    try:
-        with closing(http.send(request, stream=True)) as response:
-            list(response.iter_raw())
-    except (httpx.HTTPError, OSError, RuntimeError):
-        return
+def test_who_hangs_up_while_waiting_is_never_asked_about(client_of, scripted):
+    slow, never = scripted("x"), free(scripted("never"))
+    asked = {"messages": [{"role": "user", "content": "?"}]}
+    with client_of({"slow": slow, "never": never}) as client, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.chat.completions.create, model="slow", **asked)
+        wait_until(lambda: slow.asked)
+        waiting = post(client.base_url, {"model": "never", **asked})
+        time.sleep(0.3)
+        waiting.close()
+        time.sleep(0.3)
+        slow.go.release(1)
+        assert first.result(20).choices[0].message.content == "x"
+    assert never.asked == []
+
+
+def post(base_url, body):
+    """Send a request and return the connection, for a client that hangs up."""
+    data = json.dumps(body).encode()
+    connection = socket.create_connection((base_url.host, base_url.port))
+    head = f"POST {base_url.path}chat/completions HTTP/1.1\r\nHost: {base_url.host}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+    connection.sendall(head.encode() + data)
+    return connection
 
 
 def test_a_full_queue_is_told(client_of, scripted):
     slow = scripted("x")
     asked = {"model": "slow", "messages": [{"role": "user", "content": "?"}]}
-    with client_of({"slow": slow}, max_waiting=0) as client:
-        first = threading.Thread(target=lambda: client.chat.completions.create(**asked))
-        first.start()
-        wait_until(lambda: len(slow.asked) == 1)
+    with client_of({"slow": slow}, max_waiting=0) as client, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.chat.completions.create, **asked)
+        wait_until(lambda: slow.asked)
         with pytest.raises(openai.RateLimitError) as raised:
             client.chat.completions.create(**asked)
         slow.go.release(1)
-        first.join(10)
+        first.result(20)
     assert raised.value.code == "queue_full"
 
 
