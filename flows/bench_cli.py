@@ -1,22 +1,20 @@
 """`aura bench`: compare with the alternatives on your own machine and your own speech."""
 
-import json
 import os
-import sys
-from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from aura_core.pipeline import StageSpec, is_complete
 from aura_core.train_config import Phase
-from flows import local_prefect
+from flows.bench_latency_cli import latency, serve, streaming
+from flows.bench_runs import made, show, tell
 from flows.options import AsJson, Selection
 
 app = App(name="bench", help="Compare with the alternatives, on this machine, in one run.",
           help_format="plaintext")  # fmt: skip
 
-# `--seconds 1 5` as well as `--seconds 1 --seconds 5`.
-_SEVERAL = Parameter(consume_multiple=True, negative=())
+app.command(latency)
+app.command(streaming)
+app.command(serve)
 
 
 @app.command
@@ -40,7 +38,7 @@ def teacher(
     as_json:
         Audio seconds per second of each, ratio_vs_naive, ratio_vs_limit.
     """
-    ingest = _made(selection, "ingest")["ingest"]
+    ingest = made(selection, "ingest")["ingest"]
     import torch
 
     from aura_core.bench.teacher import bench_teacher
@@ -50,11 +48,11 @@ def teacher(
         selection.load().teacher_cache,
         clips=clips,
         rounds=rounds,
-        workers=_cpus(),
+        workers=len(os.sched_getaffinity(0)),
         device="cuda" if torch.cuda.is_available() else "cpu",
-        tell=_tell,
+        tell=tell,
     )
-    _show(result, as_json)
+    show(result, as_json)
 
 
 @app.command
@@ -82,7 +80,7 @@ def cache(
     as_json:
         Per setting: bytes_ratio, storage_error, wer with its interval; and `default`.
     """
-    ingest = _made(selection, "ingest")["ingest"]
+    ingest = made(selection, "ingest")["ingest"]
     from aura_core.bench.cache import SETTINGS, bench_cache
     from aura_core.errors import AuraError
 
@@ -97,9 +95,9 @@ def cache(
         names=list(settings or SETTINGS),
         clips=clips,
         seeds=seeds,
-        tell=_tell,
+        tell=tell,
     )
-    _show(result, as_json)
+    show(result, as_json)
 
 
 @app.command
@@ -120,65 +118,19 @@ def train(
     as_json:
         Clips per second of each, ratio_vs_user_loop, ratio_vs_limit, data_wait_share.
     """
-    made = _made(selection, "teacher_cache")
+    stages = made(selection, "teacher_cache")
     from aura_core.bench.train import bench_train
 
     config = selection.load()
     result = bench_train(
-        made["ingest"].uri,
-        made["teacher_cache"].uri,
+        stages["ingest"].uri,
+        stages["teacher_cache"].uri,
         config.teacher_cache,
         config.distil,
         steps=steps,
-        tell=_tell,
+        tell=tell,
     )
-    _show(result, as_json)
-
-
-@app.command
-def latency(
-    *,
-    selection: Selection = Selection(),  # noqa: B008 - frozen
-    seconds: Annotated[tuple[float, ...], _SEVERAL] = (1, 5, 15, 30),
-    batches: Annotated[tuple[int, ...], _SEVERAL] = (1, 8),
-    repeats: int = 10,
-    models: Annotated[tuple[str, ...], _SEVERAL] = (),
-    as_json: AsJson = False,
-) -> None:
-    """Time to the first token, FLOPs, memory: AuRA, a bridge, a cascade and text on one LLM.
-
-    Nothing is trained for it, as time does not depend on what weights say. The speech is the
-    selected run's, joined and cut to length; its ingest stage is run if needed. See
-    docs/latency.md.
-
-    Parameters
-    ----------
-    seconds:
-        Lengths of clips, at most 30.
-    batches:
-        Clips at once.
-    repeats:
-        Rounds with other clips each, in which the models take turns.
-    models:
-        Some of aura_merged, aura_gated, bridge, cascade, text_in; all by default.
-    as_json:
-        A table; ttft_5s.vs_cascade, .vs_bridge, .vs_text_prefill (AuRA's time over theirs).
-    """
-    from aura_core.bench.latency import bench_latency, check_settings
-    from aura_core.bench.latency_models import MODELS
-
-    names = models or MODELS
-    check_settings(seconds, batches, repeats, names)
-    ingest = _made(selection, "ingest")["ingest"]
-    result = bench_latency(
-        ingest.uri,
-        selection.load(),
-        seconds=seconds,
-        batches=batches,
-        repeats=repeats,
-        names=names,
-    )
-    _show(result, as_json)
+    show(result, as_json)
 
 
 @app.command
@@ -202,42 +154,7 @@ def overhead(
     """
     from flows.bench_overhead import bench_overhead
 
-    _show(bench_overhead(selection, rounds=rounds, tell=_tell), as_json)
-
-
-@app.command
-def streaming(
-    *,
-    selection: Selection = Selection(),  # noqa: B008 - frozen
-    seconds: Annotated[tuple[float, ...], _SEVERAL] = (5, 15, 30),
-    chunk_positions: int | None = None,
-    repeats: int = 10,
-    as_json: AsJson = False,
-) -> None:
-    """Time to the first token after the end of speech: heard as it arrives, and all at once.
-
-    Nothing is trained for it, and the speech is that of `bench latency`. See docs/latency.md.
-
-    Parameters
-    ----------
-    seconds:
-        Lengths of clips, at most 30.
-    chunk_positions:
-        Audio positions of a chunk. [default: those of the config, or 10 where it has none]
-    repeats:
-        Rounds with other clips each, in which lengths and both ways take turns.
-    as_json:
-        A table; ttft_30s_vs_5s, whole_ttft_30s_vs_5s, streaming_vs_whole.
-    """
-    from aura_core.bench.streaming import bench_streaming, check_lengths, streaming_config
-
-    config = selection.load()
-    check_lengths(streaming_config(config.distil, chunk_positions), seconds, repeats)
-    ingest = _made(selection, "ingest")["ingest"]
-    result = bench_streaming(
-        ingest.uri, config, seconds=seconds, chunk_positions=chunk_positions, repeats=repeats
-    )
-    _show(result, as_json)
+    show(bench_overhead(selection, rounds=rounds, tell=tell), as_json)
 
 
 @app.command
@@ -253,24 +170,4 @@ def scale(*, utterances: int = 1_000_000, as_json: AsJson = False) -> None:
     """
     from aura_core.bench.scale import bench_scale
 
-    _show(bench_scale(utterances, _tell), as_json)
-
-
-def _made(selection: Selection, stage: str) -> dict[str, StageSpec]:
-    """The selected run's stages; `stage` and what it needs are made now if they are not there."""
-    specs = selection.plan()
-    if not is_complete(specs[stage]):
-        local_prefect.run_flow(**selection.flow_parameters, until=stage, launch="local")
-    return specs
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0))
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _show(result: dict[str, Any], as_json: bool) -> None:
-    print(json.dumps(result, indent=None if as_json else 2))
+    show(bench_scale(utterances, tell), as_json)

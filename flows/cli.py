@@ -23,10 +23,12 @@ from flows import (
     bench_cli,
     bench_data_cli,
     cache_cli,
+    chat_cli,
     compare_cli,
     display,
     export_cli,
     local_prefect,
+    serve_cli,
     server_cli,
     speak_cli,
 )
@@ -50,6 +52,8 @@ Finished stages are never run again.
   aura compare RUN RUN              two evaluations side by side
   aura export --to my-model         a folder that transformers loads
   aura transcribe talk.wav          what is said; `aura ask FILE QUESTION` for anything else
+  aura chat                         talk to a model in turns, by text and audio files
+  aura serve                        OpenAI's chat completions; `aura demo` is a page on this machine
   aura cache ls                     teacher caches; also stats, verify, gc
   aura up                           a Prefect server, its UI and a worker; also status, down
   aura bench teacher                ours against a naive loop, on this machine; also train
@@ -72,6 +76,9 @@ app.command(server_cli.status)
 app.command(export_cli.export)
 app.command(speak_cli.transcribe)
 app.command(speak_cli.ask)
+app.command(chat_cli.chat)
+app.command(serve_cli.serve)
+app.command(serve_cli.demo)
 
 
 @app.command

@@ -11,6 +11,7 @@ from whisper.model import Whisper
 
 from aura_core.bench.speech import Clips
 from aura_core.cache.codec import Codec, LayerCodec
+from aura_core.chat.students import HearingChat
 from aura_core.config import TeacherCacheConfig
 from aura_core.errors import AuraError
 from aura_core.evaluation.transcriber import Spelling, Transcriber
@@ -103,6 +104,10 @@ class Workshop:
             "text_in": lambda: self._reading(lambda clips: clips.texts),
         }
         return builders[name]()
+
+    def chat(self) -> HearingChat:
+        """AuRA, merged, to talk to."""
+        return HearingChat(self._merged, self._chat(), LogMelEar(self._teacher.dims.n_mels))
 
     def _gated(self) -> Student:
         return self._ready(self._new_student(_with_lora_at(self._config, "audio")))

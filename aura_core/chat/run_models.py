@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+
 from aura_core.ablation import AURA, MAIN, by_model
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
@@ -11,8 +13,11 @@ from aura_core.artifacts.newest import newest_artifact
 from aura_core.chat.load import is_model, load_cascade, load_chat
 from aura_core.chat.reply import ChatModel
 from aura_core.config import EvaluateConfig
+from aura_core.corpus.table import SAMPLE_RATE
 from aura_core.errors import AuraError
 from aura_core.evaluation.find import find_evaluation
+from aura_core.instructions import TRANSCRIBE
+from aura_core.turns import Turn
 
 CASCADE = "cascade"
 
@@ -49,6 +54,12 @@ class RunModels(Mapping[str, ChatModel]):
 
     def __len__(self) -> int:
         return len(self._loaders)
+
+    def prepare(self, *names: str) -> None:
+        """Load models and have each answer once: a first answer takes longer than later ones."""
+        silence = np.zeros(SAMPLE_RATE, dtype=np.float32)
+        for name in names:
+            list(self[name].reply([Turn("user", (silence, TRANSCRIBE))], 1))
 
     @property
     def main(self) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import socket
 import threading
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -23,8 +24,9 @@ def listening():
 
     @contextmanager
     def run(app):
-        config = uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=2)
-        listener, server = config.bind_socket(), uvicorn.Server(config)
+        listener = socket.create_server(("127.0.0.1", 0))
+        config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2)
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         try:

@@ -1,0 +1,141 @@
+"""Time to the first token through the served endpoint, beside the library call that it makes."""
+
+import base64
+import io
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import httpx
+import soundfile
+import torch
+import uvicorn
+from tqdm import tqdm
+
+from aura_core.bench.latency import AURA, check_settings
+from aura_core.bench.latency_models import Workshop
+from aura_core.bench.rounds import in_turns, median_ratio
+from aura_core.bench.speech import Speech
+from aura_core.chat.reply import ChatModel
+from aura_core.config import Config
+from aura_core.corpus.table import SAMPLE_RATE
+from aura_core.evaluation.transcriber import Spelling
+from aura_core.instructions import TRANSCRIBE
+from aura_core.serving.app import create_app
+from aura_core.turns import Audio, Turn
+
+# Some untrained answers begin in the middle of a character: its other tokens come soon after.
+NEW_TOKENS = 8
+LIBRARY, ENDPOINT = "library", "endpoint"
+# Seconds from a clip to the first piece of the answer to it.
+Timed = Callable[[Audio], float]
+
+
+def bench_serve(
+    ingest_uri: str, config: Config, *, seconds: Sequence[float], repeats: int
+) -> dict[str, Any]:
+    """Time one untrained student in turns: called, and served on this machine.
+
+    The call starts from samples; the client from a WAV file's bytes, which it encodes and sends
+    over a connection it keeps, and the server decodes.
+
+    Args:
+        ingest_uri: an ingest artifact; its training clips are joined and cut to length.
+        config: `distil` and `teacher_cache` say what the student is.
+        seconds: lengths of clips, at most 30.
+        repeats: rounds of each length, each with another clip.
+
+    Returns:
+        `ttft_vs_library` (the largest of the lengths' ratios, each the median over rounds),
+        `table` (a row a length), and what it was measured on.
+
+    Raises:
+        AuraError: for a length or a number of repeats that cannot be.
+    """
+    check_settings(seconds, [1], repeats, [AURA])
+    speech = Speech(ingest_uri)
+    spelling = Spelling.of(speech.texts)
+    workshop = Workshop(config.distil, config.teacher_cache, config.evaluate.asr, spelling)
+    model = workshop.chat()
+    with _served(model) as url, httpx.Client(timeout=None) as client:
+        ways: dict[str, Timed] = {
+            LIBRARY: lambda audio: _called_s(model, audio),
+            ENDPOINT: lambda audio: _asked_s(client, url, audio),
+        }
+        table = [_row(ways, speech, length, repeats) for length in seconds]
+    return {
+        "ttft_vs_library": max(row["vs_library"] for row in table),
+        "table": table,
+        "repeats": repeats,
+        "llm": config.distil.llm,
+        "precision": str(workshop.dtype).removeprefix("torch."),
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _row(ways: dict[str, Timed], speech: Speech, seconds: float, repeats: int) -> dict[str, Any]:
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    for timed in ways.values():
+        timed(speech.clips(seconds, 1, 0).audios[0])
+    for number in tqdm(range(repeats), desc=f"serve, {seconds:g} s", unit="round"):
+        [audio] = speech.clips(seconds, 1, number).audios
+        for way in in_turns(list(ways), number):
+            times[way].append(ways[way](audio))
+    shown = {f"{way}_p50_ms": round(1000 * median(each), 2) for way, each in times.items()}
+    ratio = median_ratio(times[ENDPOINT], times[LIBRARY])
+    return {"seconds": seconds, **shown, "vs_library": round(ratio, 3)}
+
+
+def _called_s(model: ChatModel, audio: Audio) -> float:
+    began = perf_counter()
+    pieces = iter(model.reply([Turn("user", (audio, TRANSCRIBE))], NEW_TOKENS))
+    next(pieces, None)
+    first_s = perf_counter() - began
+    # To its end, as the endpoint's: both leave the machine in the same state.
+    list(pieces)
+    return first_s
+
+
+def _asked_s(client: httpx.Client, url: str, audio: Audio) -> float:
+    file = io.BytesIO()
+    soundfile.write(file, audio, SAMPLE_RATE, format="WAV", subtype="FLOAT")
+    began = perf_counter()
+    data = base64.b64encode(file.getvalue()).decode()
+    content = [
+        {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}},
+        {"type": "text", "text": TRANSCRIBE},
+    ]
+    body = {
+        "model": AURA,
+        "messages": [{"role": "user", "content": content}],
+        "max_tokens": NEW_TOKENS,
+        "stream": True,
+    }
+    with client.stream("POST", f"{url}/v1/chat/completions", json=body) as response:
+        response.raise_for_status()
+        events = (json.loads(line[6:]) for line in response.iter_lines() if line[6:7] == "{")
+        next(events)
+        first_s = perf_counter() - began
+        list(events)
+    return first_s
+
+
+@contextmanager
+def _served(model: ChatModel) -> Iterator[str]:
+    """The model behind the application of `aura serve`, on a free port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app({AURA: model}), log_level="warning"))
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()

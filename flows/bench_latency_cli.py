@@ -1,0 +1,120 @@
+"""`aura bench latency`, `streaming` and `serve`: what a user waits for."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from flows.bench_runs import made, show
+from flows.options import AsJson, Selection
+
+# `--seconds 1 5` as well as `--seconds 1 --seconds 5`.
+_SEVERAL = Parameter(consume_multiple=True, negative=())
+
+
+def latency(
+    *,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+    seconds: Annotated[tuple[float, ...], _SEVERAL] = (1, 5, 15, 30),
+    batches: Annotated[tuple[int, ...], _SEVERAL] = (1, 8),
+    repeats: int = 10,
+    models: Annotated[tuple[str, ...], _SEVERAL] = (),
+    as_json: AsJson = False,
+) -> None:
+    """Time to the first token, FLOPs, memory: AuRA, a bridge, a cascade and text on one LLM.
+
+    Nothing is trained for it, as time does not depend on what weights say. The speech is the
+    selected run's, joined and cut to length; its ingest stage is run if needed. See
+    docs/latency.md.
+
+    Parameters
+    ----------
+    seconds:
+        Lengths of clips, at most 30.
+    batches:
+        Clips at once.
+    repeats:
+        Rounds with other clips each, in which the models take turns.
+    models:
+        Some of aura_merged, aura_gated, bridge, cascade, text_in; all by default.
+    as_json:
+        A table; ttft_5s.vs_cascade, .vs_bridge, .vs_text_prefill (AuRA's time over theirs).
+    """
+    from aura_core.bench.latency import bench_latency, check_settings
+    from aura_core.bench.latency_models import MODELS
+
+    names = models or MODELS
+    check_settings(seconds, batches, repeats, names)
+    ingest = made(selection, "ingest")["ingest"]
+    result = bench_latency(
+        ingest.uri,
+        selection.load(),
+        seconds=seconds,
+        batches=batches,
+        repeats=repeats,
+        names=names,
+    )
+    show(result, as_json)
+
+
+def streaming(
+    *,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+    seconds: Annotated[tuple[float, ...], _SEVERAL] = (5, 15, 30),
+    chunk_positions: int | None = None,
+    repeats: int = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Time to the first token after the end of speech: heard as it arrives, and all at once.
+
+    Nothing is trained for it, and the speech is that of `bench latency`. See docs/latency.md.
+
+    Parameters
+    ----------
+    seconds:
+        Lengths of clips, at most 30.
+    chunk_positions:
+        Audio positions of a chunk. [default: those of the config, or 10 where it has none]
+    repeats:
+        Rounds with other clips each, in which lengths and both ways take turns.
+    as_json:
+        A table; ttft_30s_vs_5s, whole_ttft_30s_vs_5s, streaming_vs_whole.
+    """
+    from aura_core.bench.streaming import bench_streaming, check_lengths, streaming_config
+
+    config = selection.load()
+    check_lengths(streaming_config(config.distil, chunk_positions), seconds, repeats)
+    ingest = made(selection, "ingest")["ingest"]
+    result = bench_streaming(
+        ingest.uri, config, seconds=seconds, chunk_positions=chunk_positions, repeats=repeats
+    )
+    show(result, as_json)
+
+
+def serve(
+    *,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+    seconds: Annotated[tuple[float, ...], _SEVERAL] = (1, 5, 15, 30),
+    repeats: int = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Time to the first token through the endpoint of `aura serve`, beside the library call.
+
+    One untrained student, asked in turns. The speech is the selected run's, joined and cut to
+    length; its ingest stage is run if needed. See docs/serving.md.
+
+    Parameters
+    ----------
+    seconds:
+        Lengths of clips, at most 30.
+    repeats:
+        Rounds of each length, with another clip each.
+    as_json:
+        ttft_vs_library (the largest of all lengths), and a table.
+    """
+    from aura_core.bench.latency import AURA, check_settings
+
+    check_settings(seconds, [1], repeats, [AURA])
+    ingest = made(selection, "ingest")["ingest"]
+    from aura_core.bench.serving import bench_serve
+
+    show(bench_serve(ingest.uri, selection.load(), seconds=seconds, repeats=repeats), as_json)
