@@ -107,7 +107,7 @@ class Workshop:
 
     def chat(self) -> HearingChat:
         """AuRA, merged, to talk to."""
-        return HearingChat(self._merged, self._chat(), LogMelEar(self._teacher.dims.n_mels))
+        return HearingChat(self._merged, self._chat(), LogMelEar(self._teacher.num_mels))
 
     def _gated(self) -> Student:
         return self._ready(self._new_student(_with_lora_at(self._config, "audio")))
