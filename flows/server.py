@@ -60,7 +60,8 @@ def start(host: str, port: int, root: str, limit: int | None, tell: Tell) -> Ser
         if state.worker_lives:
             tell(f"the worker is already running (process {state.worker_pid})")
             return state
-        for name in work_pool.crash_orphans(client, background.find(state.mark)):
+        processes = background.find(state.mark)
+        for name in work_pool.crash_orphans(client, processes, _worker_name(state)):
             tell(f"flow run {name} is marked as crashed: its process is gone")
         tell("deploying aura/full-pipeline, teacher-cache, distill and evaluate ...")
         _deploy(state)
@@ -155,7 +156,7 @@ def require_safe_host(host: str) -> None:
 def _start_worker(client: "work_pool.Client", state: ServerState, tell: Tell) -> ServerState:
     log = server_home() / "worker.log"
     tell(f"starting a worker (log: {log}) ...")
-    name = f"aura-{socket.gethostname()}-{state.mark[:6]}"
+    name = _worker_name(state)
     command = [sys.executable, "-m", "prefect", "worker", "start"]
     command += ["--pool", work_pool.NAME, "--name", name, "--type", "process"]
     environment = _environment(state.url, state.mark) | {"AURA_ROOT": state.root}
@@ -167,6 +168,10 @@ def _start_worker(client: "work_pool.Client", state: ServerState, tell: Tell) ->
             raise AuraError(f"the worker did not start: see {log}")
         time.sleep(0.3)
     return state
+
+
+def _worker_name(state: ServerState) -> str:
+    return f"aura-{socket.gethostname()}-{state.mark[:6]}"
 
 
 def _deploy(state: ServerState) -> None:

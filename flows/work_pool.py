@@ -72,18 +72,24 @@ def read_runs(
 
 def has_worker(client: Client, name: str | None = None) -> bool:
     """Whether a worker (this one, if named) is online."""
+    online = _online_workers(client)
+    return bool(online) if name is None else name in online
+
+
+def _online_workers(client: Client) -> list[str]:
     workers = client.read_workers_for_work_pool(NAME)
-    return any(
-        worker.status == WorkerStatus.ONLINE and name in (None, worker.name) for worker in workers
-    )
+    return [worker.name for worker in workers if worker.status == WorkerStatus.ONLINE]
 
 
-def crash_orphans(client: Client, processes: Sequence[psutil.Process]) -> list[str]:
+def crash_orphans(
+    client: Client, processes: Sequence[psutil.Process], dead_worker: str
+) -> list[str]:
     """Mark runs without a process as crashed, which frees their place; return their names.
 
-    Does nothing while a worker is online: the runs may be its own, on another machine.
+    Does nothing while another worker is online: the runs may be its own, on another machine.
+    For a minute and a half the server takes a killed worker for one that is online.
     """
-    if has_worker(client):
+    if any(name != dead_worker for name in _online_workers(client)):
         return []
     alive = {process.environ().get(_FLOW_RUN_ID) for process in processes}
     orphans = [run for run in read_runs(client, ACTIVE) if str(run.id) not in alive]

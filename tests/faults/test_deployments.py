@@ -105,11 +105,14 @@ def test_a_run_outlives_its_server(faults, prefect, parameters, root_without):
     faults.check_end(root)
 
 
-def test_after_the_end_of_worker_and_run_another_goes_on(faults, prefect, parameters, root_without):
+def test_after_the_end_of_worker_and_run_another_goes_on(
+    faults, prefect, parameters, root_without, tools
+):
     root = root_without("distil", "evaluate")
     run = prefect.start(**parameters(root))
     faults.wait_until_at_work(prefect.env, root, "distil")
     kill_tree(prefect.pids().worker)
+    tools.wait_for(lambda: not prefect.processes_of(run), "the end of every process")
     assert "marked as crashed" in prefect.up()
     assert prefect.state_of(run) == "CRASHED"
     assert prefect.wait_for_end(prefect.start(**parameters(root))) == "COMPLETED"
