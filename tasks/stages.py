@@ -14,6 +14,7 @@ from prefect import Task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.runtime import task_run
 
 from aura_core.artifacts.manifest import Manifest, read_manifest, require_manifest
@@ -22,6 +23,8 @@ from tasks.launch import StageCrashError, launch
 from tasks.output import OnProgress
 
 log = logging.getLogger("aura")
+# A server that is away for a while must not end hours of work.
+_SERVER_ERRORS = (httpx.HTTPError, PrefectHTTPStatusError)
 
 
 @dataclass(frozen=True)
@@ -82,17 +85,19 @@ def _progress(spec: StageSpec) -> OnProgress | None:
     if task_run.id is None:
         return None
     name = f"{spec.name} {spec.fingerprint[:12]}"
-    artifact = create_progress_artifact(
-        progress=0.0, key=f"{spec.stage.replace('_', '-')}-progress", description=name
-    )
+    key = f"{spec.stage.replace('_', '-')}-progress"
+    try:
+        artifact = create_progress_artifact(progress=0.0, key=key, description=name)
+    except _SERVER_ERRORS as error:
+        log.warning("%s: progress is not shown: %s", name, error)
+        return None
 
     def show(percent: float, pace: str) -> None:
         try:
             update_progress_artifact(
                 artifact_id=artifact, progress=percent, description=f"{name} {pace}".rstrip()
             )
-        except httpx.HTTPError as error:
-            # A server that is away for a while must not end hours of work.
+        except _SERVER_ERRORS as error:
             log.warning("progress is not shown: %s", error)
 
     return show

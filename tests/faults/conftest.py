@@ -173,7 +173,7 @@ def faults(tools, config, undisturbed) -> SimpleNamespace:
                 )
             return bool(results(root, shows)) and not results(root, f"{stage}/*/manifest.json")
 
-        tools.wait_for(is_at_work, f"stage {stage} at work", timeout_s=300)
+        tools.wait_for(is_at_work, f"stage {stage} at work", timeout_s=900)
 
     def check_end(root, stages=STAGES):
         """Every stage's artifact has the content that the undisturbed one has, and is one."""

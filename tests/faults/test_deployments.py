@@ -44,8 +44,7 @@ def prefect(tools, quiet_env, tmp_path_factory):
 
     def start(deployment="full-pipeline", **parameters):
         found = api(f"deployments/name/aura/{deployment}")
-        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-        return api(f"deployments/{found['id']}/create_flow_run", body)["id"]
+        return api(f"deployments/{found['id']}/create_flow_run", {"parameters": parameters})["id"]
 
     def state_of(run):
         return api(f"flow_runs/{run}")["state_type"]
@@ -63,7 +62,7 @@ def prefect(tools, quiet_env, tmp_path_factory):
 
     try:
         up()
-        yield SimpleNamespace(**{**locals()})
+        yield SimpleNamespace(**locals())
     finally:
         aura("down")
         assert not tools.processes_with(env["AURA_TEST_MARK"])
