@@ -20,12 +20,14 @@ def export(
     *,
     to: Path,
     mode: Annotated[str | None, Parameter()] = None,
+    push_to_hub: str | None = None,
     selection: Selection = Selection(),  # noqa: B008 - frozen
 ) -> None:
     """Write a model folder that transformers loads without aura: weights, code, model card.
 
       aura export --recipe demo --to my-model
       aura export runs/distil/1737fc16986e --to my-model
+      aura export --to my-model --push-to-hub ORG/NAME
 
     Parameters
     ----------
@@ -36,6 +38,8 @@ def export(
     mode:
         `merged`: LoRA in the weights, for a student of lora.positions=all. `gated`: LoRA beside
         them and on at audio only, for lora.positions=audio. By default the one that fits.
+    push_to_hub:
+        Then upload the folder to this repository of the Hugging Face hub; a new one is private.
     """
     if mode not in (None, "merged", "gated"):
         raise AuraError(f"no mode {mode!r}: merged or gated")
@@ -58,3 +62,7 @@ def export(
     (draft / card.NAME).write_text(card.model_card(uri, root, config, made, to.absolute().name))
     draft.rename(to)
     print(f"model ({made}): {to}")
+    if push_to_hub is not None:
+        from aura_core.export import hub
+
+        print("on the hub:", hub.push_to_hub(to, push_to_hub))
