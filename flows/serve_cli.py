@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from aura_core.errors import AuraError
 from flows.request import resolve_root
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def serve(
         print(f"warning: anyone who reaches {host} may ask: set {_KEY}", file=sys.stderr)
     hosts = LOOPBACK_NAMES if host in _LOOPBACK else ("*",)
     app = create_app(models, api_key=api_key, hosts=hosts)
-    _run(app, models, [models.main], f"{host}:{port}", "/v1")
+    _run(app, models, [models.main], (host, port), "/v1")
 
 
 def demo(
@@ -91,16 +90,22 @@ def demo(
     app = create_app(models)
     add_page(app, models.held_out)
     # All of them now: the page shows the time to the first token.
-    _run(app, models, list(models), f"127.0.0.1:{port}", "/")
+    _run(app, models, list(models), ("127.0.0.1", port), "/")
 
 
 def _run(
-    app: "FastAPI", models: "RunModels", prepared: Sequence[str], address: str, path: str
+    app: "FastAPI",
+    models: "RunModels",
+    prepared: Sequence[str],
+    address: tuple[str, int],
+    path: str,
 ) -> None:
     """Prepare models and listen until a signal comes."""
     import uvicorn
 
-    listener = _listen(*address.rsplit(":", 1))
+    from aura_core.serving.listen import listen
+
+    listener = listen(*address)
     print(f"loading {', '.join(prepared)} ...", file=sys.stderr, flush=True)
     models.prepare(*prepared)
     host, port = listener.getsockname()[:2]
@@ -111,12 +116,3 @@ def _run(
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
     uvicorn.Server(config).run(sockets=[listener])
-
-
-def _listen(host: str, port: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, int(port)), family=family)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise AuraError(f"cannot listen on {host}:{port} ({reason}): choose another") from error

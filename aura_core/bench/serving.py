@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from aura_core.corpus.table import SAMPLE_RATE
 from aura_core.evaluation.transcriber import Spelling
 from aura_core.instructions import TRANSCRIBE
 from aura_core.serving.app import create_app
+from aura_core.serving.listen import listen
 from aura_core.turns import Audio, Turn
 
 # Some untrained answers begin in the middle of a character: its other tokens come soon after.
@@ -104,7 +104,7 @@ def _called_s(model: ChatModel, audio: Audio) -> float:
 
 def _asked_s(client: httpx.Client, url: str, audio: Audio) -> float:
     file = io.BytesIO()
-    soundfile.write(file, audio, SAMPLE_RATE, format="WAV", subtype="FLOAT")
+    soundfile.write(file, audio, SAMPLE_RATE, format="WAV", subtype="PCM_16")
     began = perf_counter()
     data = base64.b64encode(file.getvalue()).decode()
     content = [
@@ -129,7 +129,7 @@ def _asked_s(client: httpx.Client, url: str, audio: Audio) -> float:
 @contextmanager
 def _served(model: ChatModel) -> Iterator[str]:
     """The model behind the application of `aura serve`, on a free port."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(create_app({AURA: model}), log_level="warning"))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()

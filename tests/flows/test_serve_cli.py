@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -30,15 +29,6 @@ def running(*arguments, **env):
     finally:
         process.kill()
         process.wait()
-
-
-def test_a_port_in_use_is_told():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(AuraError, match=f"cannot listen on 127.0.0.1:{port}"):
-            serve_cli._listen("127.0.0.1", str(port))
-    with pytest.raises(AuraError, match="cannot listen on"):
-        serve_cli._listen("127.0.0.1", "70000")
 
 
 def test_what_is_no_model_is_told(tmp_path):

@@ -26,6 +26,8 @@ function take(found, name, sample = null) {
   if (sample) {
     $("said").textContent = sample.said;
     $("expected").textContent = sample.expected;
+    const differs = sample.expected !== sample.said;
+    document.querySelectorAll(".wanted").forEach((each) => { each.hidden = !differs; });
     $("question").value = sample.question;
   } else {
     $("sample").value = "";
@@ -127,7 +129,7 @@ async function answer(made, data) {
     const told = await ask(made.dataset.model, data, $("question").value || "Transcribe.",
       (piece) => text.append(piece));
     made.dataset.first = told.first_ms;
-    made.querySelector(".ttft").innerHTML = `<b>${Math.round(told.first_ms)}</b> ms`;
+    made.querySelector(".ttft").innerHTML = `first token <b>${Math.round(told.first_ms)}</b> ms`;
     const cut = told.reason === "length" ? ", cut at its longest" : "";
     made.querySelector(".more").textContent =
       `${told.tokens} tokens in ${(told.all_ms / 1000).toFixed(2)} s${cut}`;
@@ -146,6 +148,7 @@ async function askAll(event) {
   refresh();
   const cards = chosen().map(card);
   $("answers").replaceChildren(...cards);
+  $("answers").scrollIntoView({ block: "nearest", behavior: "smooth" });
   const data = await base64(clip.file);
   // One after the other: the server has one queue, and waiting is no model's time.
   for (const each of cards) await answer(each, data);
@@ -172,8 +175,13 @@ async function start() {
   }
   samples = await (await fetch("/samples")).json();
   $("samples").hidden = !samples.length;
+  const groups = {};
   samples.forEach((sample, number) => {
-    $("sample").append(new Option(`${sample.split}: ${sample.said}`, number));
+    if (!groups[sample.split]) {
+      groups[sample.split] = Object.assign(document.createElement("optgroup"), { label: sample.split });
+      $("sample").append(groups[sample.split]);
+    }
+    groups[sample.split].append(new Option(sample.said, number));
   });
 }
 

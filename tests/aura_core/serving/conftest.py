@@ -2,7 +2,6 @@
 
 import base64
 import io
-import socket
 import threading
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -16,6 +15,7 @@ from openai import OpenAI
 from aura_core.chat.reply import Reply
 from aura_core.corpus.audio import decode_file
 from aura_core.serving.app import create_app
+from aura_core.serving.listen import listen
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def listening():
 
     @contextmanager
     def run(app):
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = listen("127.0.0.1", 0)
         config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)

@@ -1,0 +1,32 @@
+"""The socket that a server listens on."""
+
+import socket
+
+from aura_core.errors import AuraError
+
+_BACKLOG = 128
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening TCP socket; port 0 takes any that is free.
+
+    Raises:
+        AuraError: if the address is none of this machine's, or taken.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        # Asyncio sends small pieces at once only where the socket says that it speaks TCP; else
+        # each waits for the acknowledgement of the one before, 40 ms.
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+        except BaseException:
+            listener.close()
+            raise
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise AuraError(f"cannot listen on {host}:{port} ({reason}): choose another") from error
+    return listener
