@@ -78,7 +78,7 @@ def _training(config: TrainConfig, ingest: Manifest | None, llm: LlmShape | None
 
 
 def _benchmark(source: str) -> str:
-    return "spoken here" if source == EMBEDDED else f"items of {source}"
+    return "made here" if source == EMBEDDED else f"items of {source}"
 
 
 def _evaluate(config: Config, ingest: Manifest | None) -> str:

@@ -80,7 +80,7 @@ def check(name: Name, folder: str, /) -> None:
     """
     benchmark = _find(name)
     if benchmark.layout == EMBEDDED:
-        raise AuraError(f"{name} is spoken here and takes no folder")
+        raise AuraError(f"{name} is made here and takes no folder")
     # Pulls in the audio libraries, which `list` does without.
     from aura_core.benchmarks.item_table import accepted_rows
     from aura_core.benchmarks.preparation import check_rejected, read_folder
@@ -107,7 +107,7 @@ def _find(name: str) -> Benchmark:
 
 def _where(benchmark: Benchmark) -> str:
     if benchmark.layout == EMBEDDED:
-        return "spoken here"
+        return "made here"
     return f"hub {benchmark.hub.repo}" if benchmark.hub else benchmark.homepage
 
 

@@ -26,7 +26,7 @@ class Selection:
     pseudo_label: Annotated[bool, Parameter(negative=())] = False
     "Let the ASR write the transcripts that the manifest lacks."
     benchmarks: Annotated[tuple[str, ...], Parameter(name="--benchmark", negative=())] = ()
-    "Evaluate on NAME=FOLDER too, or a NAME spoken here, repeatedly: `aura bench-data list`."
+    "Evaluate on NAME=FOLDER too, or a NAME made here, repeatedly: `aura bench-data list`."
     assignments: Annotated[tuple[str, ...], Parameter(name="--set", negative=())] = ()
     "`stage.key=value`, any number of times: `--set distil.phases.0.steps=50`."
     root: str | None = None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-# The layout of the benchmarks that are spoken here and not read from a folder.
+# The layout of the benchmarks that are made here and not read from a folder.
 EMBEDDED = "embedded"
 # What an LLM does with a text: answer it, choose the likeliest of an item's letters, or say how
 # likely the text itself is.
@@ -34,7 +34,7 @@ class Benchmark:
         version: raised when the items or what is asked of them change, so that figures of two
             versions are never mixed up.
         title: what the field calls it.
-        layout: key of its reader, or `embedded` where it is spoken here.
+        layout: key of its reader, or `embedded` where it is made here, spoken or read.
         subset: the part of the published set that is read, as its layout names it.
         prompt_text: the written instruction after the audio; None where each item has its own.
             `{labels}` and `{types}` stand for what the set has of them.
@@ -44,7 +44,7 @@ class Benchmark:
         num_items: in the published set; None where it is not fixed.
         licence: of the data, as its publishers state it.
         hub: where it can be downloaded without an account; None where it cannot.
-        homepage: where to get it by hand; empty for what is spoken here.
+        homepage: where to get it by hand; empty for what is made here.
         description: what it asks, in one line.
         reading: what is done with its texts, where it is read and not heard: it tells what
             training for speech has left of an LLM's ability with text.

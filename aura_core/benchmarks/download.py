@@ -15,10 +15,10 @@ def download(benchmark: Benchmark, folder: Path) -> str:
         The commit.
 
     Raises:
-        AuraError: if it is spoken here, must be got by hand, or the hub cannot be reached.
+        AuraError: if it is made here, must be got by hand, or the hub cannot be reached.
     """
     if benchmark.layout == EMBEDDED:
-        raise AuraError(f"{benchmark.name} is spoken here: aura run --benchmark {benchmark.name}")
+        raise AuraError(f"{benchmark.name} is made here: aura run --benchmark {benchmark.name}")
     if benchmark.hub is None:
         raise AuraError(f"{benchmark.title} must be got by hand: {_by_hand(benchmark)}")
     try:

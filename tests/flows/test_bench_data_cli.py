@@ -46,7 +46,7 @@ def test_the_list_names_every_benchmark(capsys):
 def test_the_list_as_json_says_where_to_get_each(capsys):
     bench_data("list", "--json")
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
-    assert rows["spoken_choice"]["where"] == "spoken here"
+    assert rows["spoken_choice"]["where"] == "made here"
     assert rows["librispeech_test_clean"]["where"] == "https://www.openslr.org/12"
     assert rows["librispeech_test_clean"]["items"] == 2620
     assert rows["trivia_qa"]["scorer"] == "exist_match"

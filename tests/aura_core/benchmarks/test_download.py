@@ -47,5 +47,5 @@ def test_a_hub_out_of_reach_is_told_in_one_line(monkeypatch, tmp_path):
 def test_what_is_not_on_the_hub_says_where_it_is(tmp_path):
     with pytest.raises(AuraError, match=r"by hand: https://www\.openslr\.org/12"):
         download(BENCHMARKS["librispeech_test_clean"], tmp_path)
-    with pytest.raises(AuraError, match="is spoken here"):
+    with pytest.raises(AuraError, match="is made here"):
         download(BENCHMARKS["spoken_facts"], tmp_path)
