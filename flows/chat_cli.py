@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,7 +69,8 @@ def chat(
     session = Session(models[chosen], max_new_tokens)
     _say("say something, or /audio FILE [QUESTION]; /help for more")
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    session.run(_typed() if sys.stdin.isatty() else map(str.rstrip, sys.stdin))
+    with suppress(KeyboardInterrupt):
+        session.run(_typed() if sys.stdin.isatty() else map(str.rstrip, sys.stdin))
 
 
 class Session:
@@ -143,7 +145,7 @@ def _typed() -> Iterator[str]:
     while True:
         try:
             yield input("> ")
-        except (EOFError, KeyboardInterrupt):
+        except EOFError:
             return
 
 
