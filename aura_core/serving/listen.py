@@ -5,6 +5,7 @@ import socket
 from aura_core.errors import AuraError
 
 _BACKLOG = 128
+_LAST_PORT = 65535
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -13,6 +14,9 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         AuraError: if the address is none of this machine's, or taken.
     """
+    # Resolving would take it modulo 65536.
+    if not 0 <= port <= _LAST_PORT:
+        raise AuraError(f"port {port}: choose one from 0 to {_LAST_PORT}")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, address = found[0]
@@ -26,7 +30,7 @@ def listen(host: str, port: int) -> socket.socket:
         except BaseException:
             listener.close()
             raise
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except OSError as error:
+        reason = error.strerror or error
         raise AuraError(f"cannot listen on {host}:{port} ({reason}): choose another") from error
     return listener
