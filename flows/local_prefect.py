@@ -35,7 +35,8 @@ SERVER_SECRETS = (
     "PREFECT_SERVER_DATABASE_CONNECTION_URL",
     "PREFECT_SERVER_API_AUTH_STRING",
 )
-_START_S = 120
+# A busy machine takes minutes.
+_START_S = 300
 _STOP_S = 5
 
 

@@ -25,7 +25,7 @@ from flows.server_state import (
 
 PREFECT_FILE = Path(__file__).parents[1] / "infra" / "prefect.yaml"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_WORKER_START_S = 120
+_WORKER_START_S = 300
 _CANCEL_S = 60
 _GRACE_S = 20
 _NOT_STARTED = 0

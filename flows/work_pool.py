@@ -17,7 +17,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType, WorkerStatus
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.exceptions import ObjectAlreadyExists
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.states import Cancelling, Crashed
 from prefect.workers.process import ProcessWorker
 
@@ -101,7 +101,11 @@ def crash_orphans(
 
 def cancel_runs(client: Client, timeout_s: float, tell: Callable[[str], None]) -> None:
     """Take no further run, and cancel those at work; scheduled ones wait for the next start."""
-    client.update_work_pool(NAME, WorkPoolUpdate(is_paused=True))
+    try:
+        client.update_work_pool(NAME, WorkPoolUpdate(is_paused=True))
+    except ObjectNotFound:
+        # A server that was stopped before `aura up` had made the pool.
+        return
     for run in read_runs(client, ACTIVE):
         tell(f"cancelling flow run {run.name}; running it again goes on from what is finished")
         client.set_flow_run_state(run.id, Cancelling(message="aura down"))
