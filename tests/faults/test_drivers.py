@@ -61,7 +61,8 @@ def test_an_object_store_that_is_away_for_a_while_is_waited_for(
     fs, path = store.filesystem(root)
     fs.put(f"{root_without('teacher_cache', 'distil', 'evaluate')}/", f"{path}/", recursive=True)
     tell, address = gate
-    env = marked_env | {"AWS_ENDPOINT_URL_S3": address}
+    credentials = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    env = marked_env | credentials | {"AWS_ENDPOINT_URL_S3": address}
     with in_background(aura_run(root), env) as (process, log):
         for stage, away_s in {"teacher_cache": 30, "distil": 10}.items():
             faults.wait_until_at_work(env, root, stage)
