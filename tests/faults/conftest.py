@@ -162,11 +162,12 @@ def faults(tools, config, undisturbed) -> SimpleNamespace:
     def drivers(env, stage):
         return processes(env, f"-m tasks.jobs.{JOBS[stage]} --spec")
 
-    def wait_until_at_work(env, root, stage):
-        """Return in the middle of a stage."""
+    def wait_until_at_work(env, root, stage, command=None):
+        """Return in the middle of a stage; fail at once if the command ends before."""
         shows = FIRST_RESULT.get(stage)
 
         def is_at_work():
+            assert command is None or command.poll() is None, "the command has ended"
             if shows is None:
                 return bool(
                     processes(env, "make_part") if stage == "ingest" else drivers(env, stage)

@@ -123,7 +123,7 @@ def test_a_killed_node_costs_no_more_than_its_work(
     command = aura_run(root, "--launch", cluster.address)
     with in_background(command, cluster.env) as (process, log):
         for stage, worker in WORKERS.items():
-            faults.wait_until_at_work(cluster.env, root, stage)
+            faults.wait_until_at_work(cluster.env, root, stage, process)
             cluster.kill_node_of(faults.processes(cluster.env, worker)[0])
             cluster.add_node()
         assert process.wait(900) == 0, log.read_text()
@@ -137,7 +137,7 @@ def test_who_waits_for_a_job_may_end(faults, in_background, cluster, aura_run, r
     root = root_without("distil", "evaluate")
     command = aura_run(root, "--launch", cluster.address, "--until", "distil")
     with in_background(command, cluster.env) as (process, _):
-        faults.wait_until_at_work(cluster.env, root, "distil")
+        faults.wait_until_at_work(cluster.env, root, "distil", process)
         process.kill()
     with in_background(command, cluster.env) as (process, log):
         tools.wait_for(lambda: "adopting job aura-distil-" in log.read_text(), "adoption")
@@ -157,7 +157,7 @@ def test_a_lost_cluster_is_waited_for(faults, in_background, cluster, aura_run, 
     root = root_without("distil", "evaluate")
     command = aura_run(root, "--launch", cluster.address, "--until", "distil")
     with in_background(command, cluster.env) as (process, log):
-        faults.wait_until_at_work(cluster.env, root, "distil")
+        faults.wait_until_at_work(cluster.env, root, "distil", process)
         cluster.kill()
         cluster.start()
         assert process.wait(900) == 0, log.read_text()

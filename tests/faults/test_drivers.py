@@ -24,7 +24,7 @@ def test_a_killed_driver_is_started_again(
     root = root_without(*struck)
     with in_background(aura_run(root), marked_env) as (process, log):
         for stage in struck:
-            faults.wait_until_at_work(marked_env, root, stage)
+            faults.wait_until_at_work(marked_env, root, stage, process)
             (driver,) = faults.drivers(marked_env, stage)
             os.kill(driver, signal.SIGKILL)
         assert process.wait(600) == 0, log.read_text()
@@ -65,7 +65,7 @@ def test_an_object_store_that_is_away_for_a_while_is_waited_for(
     env = marked_env | credentials | {"AWS_ENDPOINT_URL_S3": address}
     with in_background(aura_run(root), env) as (process, log):
         for stage, away_s in {"teacher_cache": 30, "distil": 10}.items():
-            faults.wait_until_at_work(env, root, stage)
+            faults.wait_until_at_work(env, root, stage, process)
             tell("shut")
             time.sleep(away_s)
             tell("open")
