@@ -130,10 +130,10 @@ def user_error(error: BaseException) -> AuraError | None:
     # Ray raises a class made of its own error and ours: the plain one is its `cause`.
     if isinstance(error, AuraError) and not hasattr(error, "cause"):
         return error
-    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+    if (number := _no_space(error)) is not None:
+        where = getattr(error, "filename", None) or "the disk of --root or of temporary files"
         return AuraError(
-            f"{error.strerror}: {error.filename or 'the disk of --root or of temporary files'}; "
-            "make room and run again: what is finished is kept"
+            f"{os.strerror(number)}: {where}; make room and run again: what is finished is kept"
         )
     causes = [
         getattr(error, "cause", None),
@@ -143,6 +143,13 @@ def user_error(error: BaseException) -> AuraError | None:
     ]
     found = (user_error(cause) for cause in causes if isinstance(cause, BaseException))
     return next((mistake for mistake in found if mistake is not None), None)
+
+
+def _no_space(error: BaseException) -> int | None:
+    """The error number of a full disk; libraries written in Rust tell it in their text only."""
+    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        return error.errno
+    return next((each for each in _NO_SPACE if f"(os error {each})" in str(error)), None)
 
 
 def _parse_spec_uri() -> str:

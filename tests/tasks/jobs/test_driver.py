@@ -130,6 +130,10 @@ def test_a_mistake_is_found_however_ray_wraps_it():
     full = OSError(errno.ENOSPC, "No space left on device", "/cache/000001.tar")
     for error in (full, RayTaskError("f", "trace", full)):
         assert "No space left on device: /cache/000001.tar; make" in str(driver.user_error(error))
+    # As safetensors tells it.
+    full = RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+    for error in (full, WorkerGroupError("failed", {0: full})):
+        assert str(driver.user_error(error)).startswith("No space left on device: the disk")
     assert driver.user_error(RayTaskError("f", "trace", KeyError("x"))) is None
 
 
