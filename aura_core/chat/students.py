@@ -27,8 +27,8 @@ class HearingChat:
     def reply(self, turns: Sequence[Turn], max_new_tokens: int, stop: Sequence[str] = ()) -> Reply:
         """As `ChatModel` says."""
         pieces = self._chat.conversation(turns)
-        heard = clips(turns)
-        features = self._ear(heard) if heard else []
+        # Each by itself: what is heard of a clip must not depend on the other turns.
+        features = [heard for clip in clips(turns) for heard in self._ear([clip])]
         assert self._student.audio_embedding is not None
         frames = torch.tensor([len(each) for each in features], dtype=torch.long)
         counts = self._student.audio_embedding.num_tokens(frames).tolist()

@@ -1,12 +1,24 @@
+import json
+import shutil
+
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from aura_core.cache import codec as codecs
+from aura_core.cache.codec import Codec, LayerCodec
 from aura_core.chat.load import load_chat
 from aura_core.chat.reply import TooManyPositionsError
 from aura_core.chat.students import CascadeChat
+from aura_core.config import TeacherCacheConfig
 from aura_core.errors import AuraError
+from aura_core.models.llm import load_llm
+from aura_core.student.assembly import new_audio_embedding
+from aura_core.student.audio_embedding import EncoderFrames
+from aura_core.student.export import AUDIO_EMBEDDING, ENCODER, ENCODER_CODEC, TRAIN_CONFIG
 from aura_core.student.inference import load_responder, load_student
 from aura_core.student.prompts import Prompt
+from aura_core.train_config import TrainConfig
 from aura_core.turns import Turn
 
 WAYS = [{"positions": "audio"}, {"positions": "all", "attention": "chunked", "chunk_positions": 3}]
@@ -43,6 +55,37 @@ def test_a_cascade_answers_as_in_the_evaluation(artifact, clip):
     assert "".join(reply) == expected
     batch = responder.batch([Prompt("What?", text="transcript of 16000")])
     assert reply.prompt_tokens == batch.input_ids.shape[1]
+
+
+@pytest.fixture(scope="module")
+def bridge(artifact_of, tmp_path_factory):
+    """A student whose audio embedding takes the states of a real encoder."""
+    folder = tmp_path_factory.mktemp("bridge") / "student"
+    shutil.copytree(artifact_of("all"), folder)
+    teacher = TeacherCacheConfig(teacher="pinned:whisper-tiny.en", layers=(4,))
+    (folder / ENCODER).write_text(teacher.model_dump_json())
+    layer = LayerCodec(torch.zeros(384), torch.ones(384))
+    codec = Codec({4: layer}, teacher.rate_hz, 1, getattr(torch, teacher.dtype))
+    (folder / ENCODER_CODEC).write_bytes(codecs.to_bytes(codec))
+    config = json.loads((folder / TRAIN_CONFIG).read_text())
+    config["audio_embedding"]["stem"] = "encoder"
+    config["phases"] = [{"name": "learn", "steps": 1, "distil": 0}]
+    (folder / TRAIN_CONFIG).write_text(json.dumps(config))
+    config = TrainConfig.model_validate(config)
+    torch.manual_seed(2)
+    llm, _ = load_llm(config.llm, torch.float32)
+    embedding = new_audio_embedding(config, llm, EncoderFrames(384, teacher.rate_hz))
+    save_file(embedding.state_dict(), folder / AUDIO_EMBEDDING)
+    return str(folder)
+
+
+def test_a_bridge_answers_as_in_the_evaluation_and_over_turns(bridge, conversation, clip):
+    responder, model, audio = load_responder(bridge), load_chat(bridge), clip(1.3)
+    prompt = Prompt("Transcribe.", input_features=responder.listen([audio])[0])
+    pieces = list(model.reply([Turn("user", (audio, "Transcribe."))], 24))
+    assert "".join(pieces) == responder.generate([prompt], 24)[0] != ""
+    said = "".join(model.reply(conversation, 24))
+    assert said == "".join(model.reply(conversation, 24)) != "".join(pieces)
 
 
 def test_later_turns_depend_on_earlier_ones_and_on_each_clip(artifact, conversation, clip):
