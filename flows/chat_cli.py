@@ -66,6 +66,7 @@ def chat(
     if chosen not in models:
         raise AuraError(f"no model {chosen!r} here: choose from {', '.join(models)}")
     _say(f"loading {chosen} ...")
+    models.prepare(chosen)
     session = Session(models[chosen], max_new_tokens)
     _say("say something, or /audio FILE [QUESTION]; /help for more")
     signal.signal(signal.SIGINT, signal.default_int_handler)
