@@ -78,6 +78,12 @@ def shared_folder(tmp_path_factory, worker_id) -> Path:
 
 
 @pytest.fixture(scope="session")
+def quiet_env(quiet_env, tmp_path_factory) -> dict[str, str]:
+    """With a database that no other run's temporary server writes to."""
+    return quiet_env | {"PREFECT_HOME": str(tmp_path_factory.mktemp("prefect-home"))}
+
+
+@pytest.fixture(scope="session")
 def overrides(shared_folder) -> list[str]:
     """What cuts recipe `smoke` to the cheapest run that has work left after a first result."""
     llm = shared_folder / "tiny-llm"
@@ -119,13 +125,13 @@ def aura_run(overrides) -> Callable[..., list[str]]:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(shared_folder, aura_run) -> Path:
+def undisturbed(shared_folder, aura_run, quiet_env) -> Path:
     """The root of a run that nothing has disturbed."""
     root = shared_folder / "undisturbed"
     with FileLock(f"{root}.lock"):
         if not (root / "report").exists():
             result = subprocess.run(
-                aura_run(root), capture_output=True, text=True, check=False, cwd=ROOT
+                aura_run(root), env=quiet_env, capture_output=True, text=True, check=False, cwd=ROOT
             )
             assert result.returncode == 0, result.stderr
     return root
