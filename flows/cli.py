@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -194,6 +195,8 @@ class _Stopped(BaseException):
 def main() -> None:
     """Run the command; exit code 2 is a user's mistake, 1 a crash, each told in one line."""
     local_prefect.set_environment(os.environ)
+    # What libraries say to those who call them, in the midst of a user's answers.
+    warnings.simplefilter("ignore", FutureWarning)
     stopped_by: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> NoReturn:
