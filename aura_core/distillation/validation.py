@@ -8,9 +8,7 @@ import torch
 from aura_core.distillation.objective import Objective
 from aura_core.distillation.parallel import Workers, pieces, shares_of_mean
 from aura_core.distillation.training_set import TrainingSet
-from aura_core.evaluation.wer import count_errors
 from aura_core.instructions import TRANSCRIBE
-from aura_core.student.inference import Responder
 from aura_core.student.prompts import Prompt
 from aura_core.student.student import Student
 from aura_core.train_config import Phase
@@ -59,6 +57,10 @@ def validate(
 @torch.no_grad()
 def word_error_rate(student: Student, data: TrainingSet, indices: Sequence[int]) -> float:
     """Have the student write down utterances, greedily, and count the errors of the corpus."""
+    # Both import Whisper, which training needs nothing else of.
+    from aura_core.evaluation.wer import count_errors
+    from aura_core.student.inference import Responder
+
     responder = Responder(student, data.chat, ear=None)
     texts: list[str] = []
     answers: list[str] = []
