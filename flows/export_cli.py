@@ -11,6 +11,7 @@ from aura_core.ablation import MAIN
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
 from aura_core.errors import AuraError
+from aura_core.student.file_names import TRAIN_CONFIG
 from flows.options import Selection
 from flows.request import resolve_root
 
@@ -54,7 +55,7 @@ def export(
     print(f"exporting {uri} ...", file=sys.stderr, flush=True)
     # An artifact lies at ROOT/distil/NAME, whatever the root of this call.
     root = resolve_root(uri.rsplit("/", 2)[0] if artifact else selection.root)
-    config = TrainConfig.model_validate_json(store.read_text(store.join(uri, "train_config.json")))
+    config = TrainConfig.model_validate_json(store.read_text(store.join(uri, TRAIN_CONFIG)))
     # Beside its place, so that an interrupted export leaves nothing that looks like a model.
     draft = to.absolute().with_name(f".{to.name}.partial")
     shutil.rmtree(draft, ignore_errors=True)

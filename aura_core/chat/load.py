@@ -6,14 +6,13 @@ from aura_core.artifacts import store
 from aura_core.chat.reply import ChatModel
 from aura_core.config import EvaluateConfig
 from aura_core.errors import AuraError
+from aura_core.student.file_names import TRAIN_CONFIG
 from aura_core.train_config import TrainConfig
-
-_TRAIN_CONFIG = "train_config.json"
 
 
 def is_model(uri: str) -> bool:
     """Whether `load_chat` takes it."""
-    if store.exists(store.join(uri, _TRAIN_CONFIG)):
+    if store.exists(store.join(uri, TRAIN_CONFIG)):
         return True
     config = store.join(uri, "config.json")
     return store.exists(config) and json.loads(store.read_text(config)).get("model_type") == "aura"
@@ -27,12 +26,12 @@ def load_chat(uri: str) -> ChatModel:
     """
     if not is_model(uri):
         raise AuraError(f"{uri} is no model: name a distil artifact or a folder of `aura export`")
-    if not store.exists(store.join(uri, _TRAIN_CONFIG)):
+    if not store.exists(store.join(uri, TRAIN_CONFIG)):
         from aura_core.chat.folder import FolderChat
 
         with store.local_folder(uri) as folder:
             return FolderChat(folder)
-    config = TrainConfig.model_validate_json(store.read_text(store.join(uri, _TRAIN_CONFIG)))
+    config = TrainConfig.model_validate_json(store.read_text(store.join(uri, TRAIN_CONFIG)))
     if config.input != "audio":
         raise AuraError(f"{uri} is a text LoRA, which hears nothing: name a distil artifact")
     from aura_core.chat.students import HearingChat

@@ -23,7 +23,7 @@ from aura_core.models.llm import load_llm
 from aura_core.precision import compute_dtype
 from aura_core.student.assembly import merge_adapter, new_student, num_adapted_blocks
 from aura_core.student.audio_embedding import EncoderFrames, Stem, new_stem
-from aura_core.student.export import ADAPTER
+from aura_core.student.file_names import ADAPTER
 from aura_core.student.prompts import ChatFormat
 from aura_core.student.student import Student
 from aura_core.targets.table import Targets

@@ -16,11 +16,9 @@ from aura_core.distillation.checkpoint import (
 )
 from aura_core.distillation.new_trainer import new_trainer
 from aura_core.student.export import save_encoder, save_student
+from aura_core.student.file_names import METRICS, SIMILARITY
 from aura_core.targets.table import open_targets
 from aura_core.train_config import TrainConfig
-
-METRICS = "metrics.jsonl"
-SIMILARITY = "similarity.json"
 
 
 def train(

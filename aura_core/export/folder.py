@@ -25,7 +25,13 @@ from aura_core.export.remote.processing_aura import AuraProcessor
 from aura_core.models.llm import load_llm
 from aura_core.student.assembly import merge_adapter
 from aura_core.student.audio_embedding import FIXED_FLOOR, MelPairs, stem_like
-from aura_core.student.export import ADAPTER, AUDIO_EMBEDDING, ENCODER, TEXT_ADAPTER, TRAIN_CONFIG
+from aura_core.student.file_names import (
+    ADAPTER,
+    AUDIO_EMBEDDING,
+    ENCODER,
+    TEXT_ADAPTER,
+    TRAIN_CONFIG,
+)
 from aura_core.train_config import TrainConfig
 
 Mode = Literal["merged", "gated"]

@@ -7,9 +7,8 @@ from typing import Any
 
 from aura_core.artifacts import store
 from aura_core.errors import AuraError
+from aura_core.student.file_names import METRICS, SIMILARITY
 
-NAME = "metrics.jsonl"
-_SIMILARITY = "similarity.json"
 Series = list[tuple[int, float]]
 
 
@@ -92,7 +91,7 @@ def read_history(train_uri: str) -> History:
     Raises:
         AuraError: if a line is damaged.
     """
-    uri = store.join(train_uri, NAME)
+    uri = store.join(train_uri, METRICS)
     if not store.exists(uri):
         return History([])
     try:
@@ -104,7 +103,7 @@ def read_history(train_uri: str) -> History:
 
 def read_similarity(train_uri: str) -> dict[str, Any]:
     """Read {before, after: {layers, values}}, CKA of blocks and layers; empty if there is none."""
-    uri = store.join(train_uri, _SIMILARITY)
+    uri = store.join(train_uri, SIMILARITY)
     if not store.exists(uri):
         return {}
     found: dict[str, Any] = json.loads(store.read_text(uri))

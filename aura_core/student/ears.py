@@ -17,7 +17,7 @@ from aura_core.config import TeacherCacheConfig
 from aura_core.models.teacher import Teacher
 from aura_core.models.teachers import load_teacher
 from aura_core.models.whisper_encoder import log_mel
-from aura_core.student.export import ENCODER, ENCODER_CODEC
+from aura_core.student.file_names import ENCODER, ENCODER_CODEC
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,16 @@ from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
 from aura_core.cache import codec as codecs
 from aura_core.cache.index import TeacherCache
+from aura_core.student.file_names import (
+    ADAPTER,
+    AUDIO_EMBEDDING,
+    ENCODER,
+    ENCODER_CODEC,
+    TEXT_ADAPTER,
+    TRAIN_CONFIG,
+)
 from aura_core.student.student import Student
 from aura_core.train_config import TrainConfig
-
-ADAPTER = "adapter"
-TEXT_ADAPTER = "text_adapter"
-AUDIO_EMBEDDING = "audio_embedding.safetensors"
-TRAIN_CONFIG = "train_config.json"
-ENCODER = "encoder.json"
-ENCODER_CODEC = "encoder_codec.safetensors"
 
 
 def save_student(

@@ -20,7 +20,7 @@ from aura_core.student.audio_embedding import EncoderFrames, Stem, stem_like
 from aura_core.student.batch import Batch, Continuation, Layout, collate
 from aura_core.student.decoding import decode_greedy, stream_greedy
 from aura_core.student.ears import Ear, LogMelEar, load_encoder
-from aura_core.student.export import ADAPTER, AUDIO_EMBEDDING, TEXT_ADAPTER, TRAIN_CONFIG
+from aura_core.student.file_names import ADAPTER, AUDIO_EMBEDDING, TEXT_ADAPTER, TRAIN_CONFIG
 from aura_core.student.likelihood import log_likelihoods
 from aura_core.student.prompts import ChatFormat, Prompt
 from aura_core.student.streaming import StreamingPrefill

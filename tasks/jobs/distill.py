@@ -7,7 +7,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -19,6 +18,8 @@ from tqdm import tqdm
 
 from aura_core.artifacts import store
 from aura_core.pipeline import StageSpec
+from aura_core.report.history import read_history
+from aura_core.student import file_names
 from aura_core.train_config import TrainConfig
 from tasks.jobs import driver
 
@@ -145,21 +146,11 @@ def _train(loop_config: dict[str, Any]) -> None:
 
 
 def _outcome(spec: StageSpec) -> driver.Outcome:
-    from aura_core.distillation.run import METRICS, SIMILARITY, read_metrics
-    from aura_core.student.export import (
-        ADAPTER,
-        AUDIO_EMBEDDING,
-        ENCODER,
-        ENCODER_CODEC,
-        TEXT_ADAPTER,
-        TRAIN_CONFIG,
-    )
-
-    names = [METRICS, SIMILARITY, TRAIN_CONFIG, AUDIO_EMBEDDING, ENCODER, ENCODER_CODEC]
-    for folder in (ADAPTER, TEXT_ADAPTER):
+    names = list(file_names.FILES)
+    for folder in file_names.FOLDERS:
         names += [f"{folder}/{name}" for name in store.list_names(store.join(spec.uri, folder))]
-    files = [str(Path(name)) for name in names if store.exists(store.join(spec.uri, name))]
-    records = read_metrics(spec.uri)
+    files = [name for name in names if store.exists(store.join(spec.uri, name))]
+    records = read_history(spec.uri).records
     last = records[-1]
     waited_s = sum(record["data_wait_s"] for record in records)
     metrics = {"final": last, "data_wait_share": waited_s / last["elapsed_s"]}

@@ -15,7 +15,7 @@ from aura_core.errors import AuraError
 from aura_core.models.llm import load_llm
 from aura_core.student.assembly import new_audio_embedding
 from aura_core.student.audio_embedding import EncoderFrames
-from aura_core.student.export import AUDIO_EMBEDDING, ENCODER, ENCODER_CODEC, TRAIN_CONFIG
+from aura_core.student.file_names import AUDIO_EMBEDDING, ENCODER, ENCODER_CODEC, TRAIN_CONFIG
 from aura_core.student.inference import load_responder, load_student
 from aura_core.student.prompts import Prompt
 from aura_core.train_config import TrainConfig

@@ -14,11 +14,12 @@ from aura_core.cache.index import open_cache
 from aura_core.corpus.table import decode_audio, read_table
 from aura_core.distillation.checkpoint import FOLDER
 from aura_core.distillation.new_trainer import new_trainer
-from aura_core.distillation.run import SIMILARITY, read_metrics, train
+from aura_core.distillation.run import read_metrics, train
 from aura_core.distillation.trainer import rate_share
 from aura_core.distillation.training_set import TrainingSet
 from aura_core.errors import AuraError
 from aura_core.instructions import TRANSCRIBE
+from aura_core.student.file_names import SIMILARITY
 from aura_core.student.inference import load_responder
 from aura_core.student.prompts import Prompt
 from aura_core.train_config import AugmentationConfig, LoraConfig, Phase, TrainConfig

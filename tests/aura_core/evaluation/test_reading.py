@@ -13,7 +13,8 @@ from aura_core.models.llm import load_llm, source_of
 from aura_core.recipes import SHORT_CHATML
 from aura_core.student.assembly import merge_adapter, new_student
 from aura_core.student.audio_embedding import MelPairs
-from aura_core.student.export import ADAPTER, save_student
+from aura_core.student.export import save_student
+from aura_core.student.file_names import ADAPTER
 from aura_core.student.inference import load_base, load_responder
 from aura_core.student.prompts import Prompt
 from aura_core.train_config import TrainConfig
