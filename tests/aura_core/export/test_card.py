@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import venv
 
 import numpy as np
 import pytest
@@ -132,18 +131,3 @@ def test_five_lines_answer_a_wav_without_this_project(downloaded):
     without = downloaded / "without.py"
     without.write_text(HIDDEN + "import aura_core")
     assert "ModuleNotFoundError" in run(sys.executable, downloaded, without).stderr
-
-
-@pytest.mark.slow
-def test_five_lines_answer_a_wav_in_a_fresh_environment(downloaded, tmp_path):
-    venv.create(tmp_path / "venv", with_pip=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    import torch
-
-    # The build that is here: the default one brings gigabytes of CUDA libraries.
-    installed = run(python, downloaded, "-m", "pip", "install", "-q", f"torch=={torch.__version__}",
-                    *NEEDS[1:])  # fmt: skip
-    assert installed.returncode == 0, installed.stderr
-    result = run(python, downloaded, "use.py")
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.strip()
