@@ -1,5 +1,6 @@
 # make demo   install, run the demo, print where its report is
-# make test   install, run all tests but the slow ones; make test-slow: those
+# make test   install, run all tests but the slow ones; make test-slow: those; make test-faults:
+#             processes, servers, nodes and disks struck in mid-run
 # make docs   the docs site, into build/site
 # make lint   formatter, linter, types, import rules, known vulnerabilities
 SHELL := bash
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test test-slow docs cli-reference lint audit clean
+.PHONY: setup demo test test-slow test-faults docs cli-reference lint audit clean
 
 setup: $(STAMP)
 
@@ -20,11 +21,14 @@ demo: setup
 	@$(BIN)/aura run --recipe demo
 
 test: setup
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not faults"
 
 # Whole runs by deployments, on a cluster, interrupted. AURA_SMOKE_ROOT: a finished smoke run.
 test-slow: setup
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+
+test-faults: setup
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m faults tests/faults
 
 # Any warning fails it, a dead link or anchor among them. The variable hides an advertisement.
 docs: setup

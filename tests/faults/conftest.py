@@ -4,7 +4,7 @@ Real Prefect servers, Ray clusters, processes, disks and an S3 server; only a si
 port or a full disk is ours. To run it five times, against one undisturbed run:
 
     export AURA_FAULTS_FOLDER=$(mktemp -d)
-    for i in 1 2 3 4 5; do .venv/bin/python -m pytest tests/faults -m slow || break; done
+    for i in 1 2 3 4 5; do make test-faults || break; done
 
 test_drivers.py: `aura run` on this machine.
   - the driver is SIGKILLed in the teacher cache, the training and the evaluation: one command

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.faults
 # Stage -> the workers that make it, as their processes are called.
 WORKERS = {
     "teacher_cache": "ray::Encoder",

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.faults
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 

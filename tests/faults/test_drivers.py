@@ -14,7 +14,7 @@ import pytest
 
 from aura_core.artifacts import store
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.faults
 
 
 def test_a_killed_driver_is_started_again(
