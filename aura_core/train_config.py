@@ -87,6 +87,11 @@ class DistillationConfig(Frozen):
         None, ge=2, description="audio positions of a chunk, which see each other: streaming"
     )
 
+    @property
+    def seen_positions(self) -> int | None:
+        """Successive audio positions that see each other; None: those of the whole clip."""
+        return 1 if self.attention == "causal" else self.chunk_positions
+
     @model_validator(mode="after")
     def _chunks_if_chunked(self) -> "DistillationConfig":
         if (self.attention == "chunked") != (self.chunk_positions is not None):

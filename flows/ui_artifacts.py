@@ -5,9 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import ParamSpec
 
-import httpx
 from prefect.artifacts import create_link_artifact, create_table_artifact
-from prefect.exceptions import PrefectHTTPStatusError
 
 from aura_core.artifacts import store
 from aura_core.evaluation.table import Row, read_results
@@ -15,7 +13,7 @@ from aura_core.explain import StageStatus, explain
 from aura_core.pipeline import StageSpec
 from flows.display import reason
 from flows.request import REPORT_NAME
-from tasks.stages import StageRun
+from tasks.stages import SERVER_ERRORS, StageRun
 
 log = logging.getLogger("aura")
 P = ParamSpec("P")
@@ -28,7 +26,7 @@ def _harmless(publish: Callable[P, None]) -> Callable[P, None]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             publish(*args, **kwargs)
-        except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+        except SERVER_ERRORS as error:
             log.warning("%s: not shown in Prefect's UI: %s", publish.__name__, error)
 
     return wrapped

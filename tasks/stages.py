@@ -24,7 +24,7 @@ from tasks.output import OnProgress
 
 log = logging.getLogger("aura")
 # A server that is away for a while must not end hours of work.
-_SERVER_ERRORS = (httpx.HTTPError, PrefectHTTPStatusError)
+SERVER_ERRORS = (httpx.HTTPError, PrefectHTTPStatusError)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _progress(spec: StageSpec) -> OnProgress | None:
     key = f"{spec.stage.replace('_', '-')}-progress"
     try:
         artifact = create_progress_artifact(progress=0.0, key=key, description=name)
-    except _SERVER_ERRORS as error:
+    except SERVER_ERRORS as error:
         log.warning("%s: progress is not shown: %s", name, error)
         return None
 
@@ -97,7 +97,7 @@ def _progress(spec: StageSpec) -> OnProgress | None:
             update_progress_artifact(
                 artifact_id=artifact, progress=percent, description=f"{name} {pace}".rstrip()
             )
-        except _SERVER_ERRORS as error:
+        except SERVER_ERRORS as error:
             log.warning("progress is not shown: %s", error)
 
     return show

@@ -1,5 +1,6 @@
 """What every test may share: processes with an end, servers, and one finished smoke run."""
 
+import json
 import os
 import signal
 import socket
@@ -190,6 +191,30 @@ def run(command: list[str], env: dict[str, str], timeout_s: float = 900) -> str:
     return said
 
 
+def prefect_api(url: str, path: str, body: object = None, *, timeout_s: float = 60) -> object:
+    """Ask a Prefect server at the address of its API; what is sent is posted."""
+    request = urllib.request.Request(
+        f"{url}/{path}",
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=timeout_s) as response:
+        return json.load(response)
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """Make `folder` a disk of its own, a tmpfs of `size`; skip the test where one may not."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("this user may not mount a tmpfs")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
 @pytest.fixture(scope="session")
 def tools() -> SimpleNamespace:
     """The functions above, for tests: modules of tests do not import one another."""
@@ -198,8 +223,10 @@ def tools() -> SimpleNamespace:
         background=background,
         free_port=free_port,
         listens=listens,
+        prefect_api=prefect_api,
         processes_with=processes_with,
         run=run,
+        small_disk=small_disk,
         wait_for=wait_for,
     )
 

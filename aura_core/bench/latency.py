@@ -10,7 +10,6 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 from tqdm import tqdm
 from transformers import DynamicCache
@@ -121,12 +120,9 @@ def bench_latency(
         "table": [asdict(row) for row in table],
         "repeats": repeats,
         "new_tokens": NEW_TOKENS,
-        "llm": config.distil.llm,
         "asr": config.evaluate.asr,
         "encoder": config.teacher_cache.teacher,
-        "precision": str(workshop.dtype).removeprefix("torch."),
-        "device": "cuda" if torch.cuda.is_available() else "cpu",
-        "threads": torch.get_num_threads(),
+        **workshop.measured_on,
     }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -87,6 +88,16 @@ class Workshop:
     def dtype(self) -> torch.dtype:
         """In which the LLM multiplies."""
         return compute_dtype(self._config.precision, self._device)
+
+    @property
+    def measured_on(self) -> dict[str, Any]:
+        """The LLM, its precision, and the machine, for a result."""
+        return {
+            "llm": self._config.llm,
+            "precision": str(self.dtype).removeprefix("torch."),
+            "device": self._device.type,
+            "threads": torch.get_num_threads(),
+        }
 
     @property
     def num_chat_positions(self) -> int:

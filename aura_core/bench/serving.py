@@ -3,17 +3,13 @@
 import base64
 import io
 import json
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from statistics import median
 from time import perf_counter
 from typing import Any
 
 import httpx
 import soundfile
-import torch
-import uvicorn
 from tqdm import tqdm
 
 from aura_core.bench.latency import AURA, check_settings
@@ -26,7 +22,7 @@ from aura_core.corpus.table import SAMPLE_RATE
 from aura_core.evaluation.transcriber import Spelling
 from aura_core.instructions import TRANSCRIBE
 from aura_core.serving.app import create_app
-from aura_core.serving.listen import listen
+from aura_core.serving.background import in_background
 from aura_core.turns import Audio, Turn
 
 # Some untrained answers begin in the middle of a character: its other tokens come soon after.
@@ -62,7 +58,7 @@ def bench_serve(
     spelling = Spelling.of(speech.texts)
     workshop = Workshop(config.distil, config.teacher_cache, config.evaluate.asr, spelling)
     model = workshop.chat()
-    with _served(model) as url, httpx.Client(timeout=None) as client:
+    with in_background(create_app({AURA: model})) as url, httpx.Client(timeout=None) as client:
         ways: dict[str, Timed] = {
             LIBRARY: lambda audio: _called_s(model, audio),
             ENDPOINT: lambda audio: _asked_s(client, url, audio),
@@ -72,10 +68,7 @@ def bench_serve(
         "ttft_vs_library": max(row["vs_library"] for row in table),
         "table": table,
         "repeats": repeats,
-        "llm": config.distil.llm,
-        "precision": str(workshop.dtype).removeprefix("torch."),
-        "device": "cuda" if torch.cuda.is_available() else "cpu",
-        "threads": torch.get_num_threads(),
+        **workshop.measured_on,
     }
 
 
@@ -124,18 +117,3 @@ def _asked_s(client: httpx.Client, url: str, audio: Audio) -> float:
         first_s = perf_counter() - began
         list(events)
     return first_s
-
-
-@contextmanager
-def _served(model: ChatModel) -> Iterator[str]:
-    """The model behind the application of `aura serve`, on a free port."""
-    listener = listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(create_app({AURA: model}), log_level="warning"))
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()

@@ -8,7 +8,6 @@ from time import perf_counter
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -105,15 +104,11 @@ def bench_streaming(
             asdict(_row(mode, each, found[mode, each])) for each in seconds for mode in MODES
         ],
         "model": name,
-        "chunk_positions": 1 if distil.distillation.attention == "causal"
-        else distil.distillation.chunk_positions,
+        "chunk_positions": distil.distillation.seen_positions,
         "token_rate_hz": distil.audio_embedding.token_rate_hz,
         "piece_s": PIECE_S,
         "repeats": repeats,
-        "llm": distil.llm,
-        "precision": str(workshop.dtype).removeprefix("torch."),
-        "device": "cuda" if torch.cuda.is_available() else "cpu",
-        "threads": torch.get_num_threads(),
+        **workshop.measured_on,
     }  # fmt: skip
 
 

@@ -234,6 +234,11 @@ _ALL = (
 BENCHMARKS: dict[str, Benchmark] = {each.name: each for each in _ALL}
 
 
+def is_read(name: str) -> bool:
+    """Whether this is a benchmark of texts, at which nothing is heard."""
+    return name in BENCHMARKS and BENCHMARKS[name].reading is not None
+
+
 def benchmark_mistake(name: str, source: str) -> str | None:
     """What is wrong with asking for a benchmark from a source; None if nothing is.
 

@@ -4,7 +4,7 @@ import xxhash
 
 from aura_core.artifacts import store
 from aura_core.benchmarks.benchmark import EMBEDDED
-from aura_core.benchmarks.catalogue import BENCHMARKS
+from aura_core.benchmarks.catalogue import BENCHMARKS, is_read
 from aura_core.benchmarks.embedded.texts import source_text
 from aura_core.config import BenchmarkConfig
 from aura_core.corpus.source_digest import content_digests
@@ -23,7 +23,7 @@ def pinned_benchmark(config: BenchmarkConfig) -> dict[str, str]:
     if config.source != EMBEDDED:
         return version | {"content": folder_digest(config.source)}
     version |= {"texts": store.xxh3(source_text(config.name).encode())}
-    if BENCHMARKS[config.name].reading is not None:
+    if is_read(config.name):
         return version
     return version | {
         "voice": digest(VOICE),

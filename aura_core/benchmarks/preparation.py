@@ -7,7 +7,7 @@ from pathlib import Path
 from aura_core.artifacts import store
 from aura_core.benchmarks.benchmark import EMBEDDED, Benchmark
 from aura_core.benchmarks.card import Card, write_card
-from aura_core.benchmarks.catalogue import BENCHMARKS, benchmark_mistake
+from aura_core.benchmarks.catalogue import BENCHMARKS, benchmark_mistake, is_read
 from aura_core.benchmarks.embedded.texts import texts_of
 from aura_core.benchmarks.item import BenchmarkItem
 from aura_core.benchmarks.item_table import WrittenItems, write_items
@@ -40,7 +40,7 @@ def prepare(
         AuraError: if the folder is not in the set's layout, or more than a tenth is rejected.
     """
     benchmark = find_benchmark(name, source)
-    if benchmark.reading is not None:
+    if is_read(name):
         written = write_items(uri, _read(name))
     elif source == EMBEDDED:
         written = write_items(uri, _spoken(name, pinned["second_voice"]))

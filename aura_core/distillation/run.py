@@ -70,9 +70,3 @@ def train(
             (folder / SIMILARITY).write_text(json.dumps(matrices) + "\n")
         store.upload_folder(folder, output_uri)
     remove_checkpoints(output_uri)
-
-
-def read_metrics(uri: str) -> list[dict[str, Any]]:
-    """The step records of a finished run."""
-    text = store.read_text(store.join(uri, METRICS))
-    return [json.loads(line) for line in text.splitlines()]

@@ -112,17 +112,16 @@ def _cascade(sources: Sources) -> Model:
 
 def _text(sources: Sources) -> Model:
     """The reference transcript into the text LLM: the upper bound."""
-
-    def prompt(item: Item) -> Prompt:
-        return Prompt(item.instruction, text=item.text)
-
-    return PromptedLlm(_text_llm(sources.text_lora_uri), prompt)
+    return PromptedLlm(_text_llm(sources.text_lora_uri), _read_prompt)
 
 
 def _base(sources: Sources) -> Model:
     """The LLM as it came, before the text LoRA, on the reference transcript."""
-    llm = load_base(sources.text_lora_uri)
-    return PromptedLlm(llm, lambda item: Prompt(item.instruction, text=item.text))
+    return PromptedLlm(load_base(sources.text_lora_uri), _read_prompt)
+
+
+def _read_prompt(item: Item) -> Prompt:
+    return Prompt(item.instruction, text=item.text)
 
 
 MODELS: dict[str, Callable[[Sources], Model]] = {

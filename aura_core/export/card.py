@@ -9,7 +9,7 @@ from jinja2 import Environment, StrictUndefined
 from aura_core.ablation import AURA, by_model
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import Manifest, read_manifest, require_manifest
-from aura_core.benchmarks.catalogue import BENCHMARKS
+from aura_core.benchmarks.catalogue import BENCHMARKS, is_read
 from aura_core.evaluation.cells import BASE
 from aura_core.evaluation.table import NAME as RESULTS
 from aura_core.evaluation.table import Row, read_results
@@ -70,7 +70,7 @@ def model_card(uri: str, root: str, config: TrainConfig, mode: str, name: str) -
         transformers=manifest.provenance.get("transformers", "5"),
         data=_data(cache),
         losses=_losses,
-        rows=[row for row in rows if not _is_read(row)],
+        rows=[row for row in rows if not is_read(row.task)],
         text=text_lines(rows, model_of(role)),
         role=role,
         licences=_licences(cache, config),
@@ -104,8 +104,9 @@ def model_of(role: str) -> str:
 def text_lines(rows: Sequence[Row], model: str) -> list[TextLine]:
     """A line for each metric of the benchmarks of texts, where the student was asked."""
     found: dict[tuple[str, str], dict[str, Row]] = {}
-    for row in filter(_is_read, rows):
-        found.setdefault((row.task, row.metric), {})[row.model] = row
+    for row in rows:
+        if is_read(row.task):
+            found.setdefault((row.task, row.metric), {})[row.model] = row
     return [
         TextLine(
             title=BENCHMARKS[task].title,
@@ -122,10 +123,6 @@ def text_lines(rows: Sequence[Row], model: str) -> list[TextLine]:
 
 def _figure(row: Row) -> str:
     return f"{row.value:.3f} ({row.ci_low:.3f} to {row.ci_high:.3f})"
-
-
-def _is_read(row: Row) -> bool:
-    return row.task in BENCHMARKS and BENCHMARKS[row.task].reading is not None
 
 
 def _name(uri: str) -> str:

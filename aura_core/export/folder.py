@@ -148,11 +148,6 @@ def _model(
 ) -> AuraForConditionalGeneration:
     stem = stem_like(audio, config.audio_embedding.token_rate_hz)
     is_patch = isinstance(stem, MelPairs)
-    chunks = {
-        "bidirectional": None,
-        "causal": 1,
-        "chunked": config.distillation.chunk_positions,
-    }
     model = AuraForConditionalGeneration(
         AuraConfig(
             text_config=llm.config,
@@ -162,7 +157,7 @@ def _model(
             stem_width=stem.width,
             max_stem_frames=0 if is_patch else len(audio["stem.positional_embedding"]),
             stride=round(stem.rate_hz / config.audio_embedding.token_rate_hz),
-            chunk_positions=chunks[config.distillation.attention],
+            chunk_positions=config.distillation.seen_positions,
             log_mel_floor=FIXED_FLOOR if config.audio_embedding.log_mel_floor == "fixed" else None,
             gated_lora={name: [len(a), scaling] for name, (a, _, scaling) in lora.items()},
         )

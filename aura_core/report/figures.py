@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from aura_core.artifacts import store
+from aura_core.benchmarks.catalogue import is_read
 from aura_core.evaluation.table import LATENCY, Row
 from aura_core.report.charts import ladder, latency, progress, quality, training
 from aura_core.report.charts.quality import Point
@@ -14,7 +15,6 @@ from aura_core.report.history import History, read_similarity
 from aura_core.report.labels import (
     TASKS,
     benchmark_title,
-    is_read,
     metric_of,
     models_in,
     preferred_split,

@@ -126,11 +126,6 @@ def split_task(task: str) -> tuple[str, str]:
     return name, split
 
 
-def is_read(task: str) -> bool:
-    """Whether a row's `task` is a benchmark of texts, at which nothing is heard."""
-    return task in BENCHMARKS and BENCHMARKS[task].reading is not None
-
-
 def benchmark_title(task: str) -> str:
     """What a row's `task` is called: `heldout` of a split, a benchmark's title."""
     name, split = split_task(task)

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from aura_core.ablation import by_model
+from aura_core.ablation import MAIN, by_model
 from aura_core.config import ReportConfig
 from aura_core.evaluation.prediction_files import Answers, primary_metrics, read_answers
 from aura_core.evaluation.table import Results, read_table
@@ -87,12 +87,12 @@ def _answers(inputs: Mapping[str, str], answers: Answers, config: ReportConfig) 
 
 
 def _training(inputs: Mapping[str, str]) -> dict[str, Any]:
-    histories = {stage: read_history(inputs[stage]) for stage in ("distil", "text_lora")}
+    models = by_model(inputs)
+    trained = ["text_lora", *(name for names in models.values() for name in names)]
+    read = {name: read_history(inputs[name]) for name in trained}
+    histories = {stage: read[stage] for stage in (MAIN, "text_lora")}
     titles = {stage: provenance.TITLES[stage] for stage in histories}
-    students = {
-        model: [read_history(inputs[name]) for name in names]
-        for model, names in by_model(inputs).items()
-    }
+    students = {model: [read[name] for name in names] for model, names in models.items()}
     return {
         "figures": figures.run_figures(inputs, histories),
         "progress": figures.progress_panels(students),

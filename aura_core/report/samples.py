@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from aura_core.benchmarks.catalogue import is_read
 from aura_core.benchmarks.item_table import find_items
 from aura_core.corpus.table import SAMPLE_RATE, decode_audio, read_table
 from aura_core.evaluation.prediction_files import Answers, benchmark_names
@@ -15,7 +16,7 @@ from aura_core.instructions import TRANSCRIBE
 from aura_core.report.answers import Answer, build_answer
 from aura_core.report.clips import audio_data_uri, waveform
 from aura_core.report.disagreement import disagreements
-from aura_core.report.labels import benchmark_title, is_read
+from aura_core.report.labels import benchmark_title
 
 # A page is not the place for minutes of audio.
 MAX_SHOWN_S = 60.0

@@ -98,15 +98,10 @@ def assemble_student(
     config: TrainConfig, llm: nn.Module, audio_embedding: AudioEmbedding | None
 ) -> Student:
     """Put the parts together, with the attention and the gate that the config asks for."""
-    chunks = {
-        "bidirectional": None,
-        "causal": 1,
-        "chunked": config.distillation.chunk_positions,
-    }
     return Student(
         llm,
         audio_embedding,
-        chunk_positions=chunks[config.distillation.attention],
+        chunk_positions=config.distillation.seen_positions,
         gated=config.lora.positions == "audio",
     )
 

@@ -54,7 +54,7 @@ def run(spec: StageSpec) -> driver.Outcome:
             scaling_config=ScalingConfig(
                 num_workers=spec.runtime.workers,
                 use_gpu=spec.runtime.gpus_per_worker > 0,
-                resources_per_worker=_resources(spec),
+                resources_per_worker=driver.worker_resources(spec.runtime),
                 placement_strategy=spec.runtime.placement.upper(),
             ),
             run_config=RunConfig(
@@ -83,13 +83,6 @@ def _in_background(work: Callable[[], Any]) -> "Future[Any]":
     return done
 
 
-def _resources(spec: StageSpec) -> dict[str, float]:
-    wanted = {"CPU": spec.runtime.cpus_per_worker, **spec.runtime.resources_per_worker}
-    if spec.runtime.gpus_per_worker:
-        wanted["GPU"] = spec.runtime.gpus_per_worker
-    return wanted
-
-
 def _show(progress: Any, total: int, name: str, done: "Future[Any]") -> None:
     with tqdm(total=total, desc=name, unit="step", mininterval=_POLL_S) as bar:
         while True:
@@ -114,7 +107,7 @@ def _train(loop_config: dict[str, Any]) -> None:
 
     spec = StageSpec.model_validate_json(loop_config["spec"])
     config = driver.spec_config(spec, TrainConfig)
-    torch.set_num_threads(max(1, int(_resources(spec)["CPU"])))
+    torch.set_num_threads(max(1, int(spec.runtime.cpus_per_worker)))
     progress = loop_config["progress"]
     is_first = ray.train.get_context().get_world_rank() == 0
     if torch.cuda.is_available():

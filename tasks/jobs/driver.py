@@ -103,6 +103,12 @@ def spec_config(spec: StageSpec, model: type[ConfigT]) -> ConfigT:
     return model.model_validate({**identity, "runtime": spec.runtime})
 
 
+def worker_resources(runtime: Runtime) -> dict[str, float]:
+    """What one worker of a stage takes, by Ray's names."""
+    gpus = {"GPU": runtime.gpus_per_worker} if runtime.gpus_per_worker else {}
+    return {"CPU": runtime.cpus_per_worker, **gpus, **runtime.resources_per_worker}
+
+
 def worker_options(runtime: Runtime) -> dict[str, Any]:
     """What a Ray task or actor of a stage asks of the cluster."""
     return {
@@ -221,14 +227,10 @@ def _ray(spec: StageSpec, signals: _Signals) -> Iterator[None]:
 
 def _say_what_lacks(runtime: Runtime, nodes: Sequence[Mapping[str, float]]) -> None:
     """Say that no node could take a worker: Ray waits for one that may never come."""
-    wanted = {
-        "CPU": runtime.cpus_per_worker,
-        "GPU": runtime.gpus_per_worker,
-        **runtime.resources_per_worker,
-    }
+    wanted = worker_resources(runtime)
     if any(all(node.get(name, 0) >= wanted[name] for name in wanted) for node in nodes):
         return
-    asked = ", ".join(f"{amount:g} {name}" for name, amount in wanted.items() if amount)
+    asked = ", ".join(f"{amount:g} {name}" for name, amount in wanted.items())
     log.warning("no node of the cluster has %s for a worker: waiting for one", asked)
 
 

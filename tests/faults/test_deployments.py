@@ -3,8 +3,8 @@
 import json
 import os
 import signal
-import urllib.request
 import uuid
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -33,14 +33,7 @@ def prefect(tools, quiet_env, tmp_path_factory):
     def up():
         return aura("up", "--port", str(port))
 
-    def api(path, body=None):
-        request = urllib.request.Request(
-            f"{url}/{path}",
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return json.load(response)
+    api = partial(tools.prefect_api, url)
 
     def start(deployment="full-pipeline", **parameters):
         found = api(f"deployments/name/aura/{deployment}")

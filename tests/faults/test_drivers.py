@@ -74,16 +74,11 @@ def test_an_object_store_that_is_away_for_a_while_is_waited_for(
 
 
 @pytest.fixture
-def disk(tmp_path):
+def disk(tools, tmp_path):
     """A disk of its own, and a way to change how many megabytes it has."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("this user may not mount a tmpfs")
-    grow = ["mount", "-o", "remount,size=256m", str(folder)]
-    yield folder, lambda: subprocess.run(grow, check=True)
-    subprocess.run(["umount", str(folder)], check=True)
+    with tools.small_disk(tmp_path / "disk", "12m") as folder:
+        grow = ["mount", "-o", "remount,size=256m", str(folder)]
+        yield folder, lambda: subprocess.run(grow, check=True)
 
 
 def test_a_full_disk_is_told_and_with_room_the_run_goes_on(

@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,22 +26,18 @@ def run_and_watch(tools, env, name, **parameters):
     tools.run(["prefect", "deployment", "run", f"aura/{name}", "--watch", *options], env)
 
 
-def api(env, path, body=None):
-    request = urllib.request.Request(
-        f"{env['PREFECT_API_URL']}/{path}",
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as response:
-        return json.load(response)
+@pytest.fixture
+def api(tools, prefect_env):
+    """Ask the server: `api(path, body)`."""
+    return partial(tools.prefect_api, prefect_env["PREFECT_API_URL"], timeout_s=30)
 
 
-def newest_run(env):
+def newest_run(api):
     """The newest flow run: the state of each of its tasks by name, and its log lines."""
-    flow_run = api(env, "flow_runs/filter", {"sort": "START_TIME_DESC", "limit": 1})[0]
+    flow_run = api("flow_runs/filter", {"sort": "START_TIME_DESC", "limit": 1})[0]
     chosen = {"flow_runs": {"id": {"any_": [flow_run["id"]]}}}
-    tasks = api(env, "task_runs/filter", chosen)
-    logs = api(env, "logs/filter", {"logs": {"flow_run_id": {"any_": [flow_run["id"]]}}})
+    tasks = api("task_runs/filter", chosen)
+    logs = api("logs/filter", {"logs": {"flow_run_id": {"any_": [flow_run["id"]]}}})
     return {task["name"]: task["state_type"] for task in tasks}, [log["message"] for log in logs]
 
 
@@ -61,9 +57,9 @@ def deployed_root(tools, prefect_env, s3_bucket, small):
     return root
 
 
-def test_the_full_pipeline_runs_every_stage_by_a_readable_name(prefect_env, deployed_root, small):
+def test_the_full_pipeline_runs_every_stage_by_a_readable_name(deployed_root, small, api):
     specs = plan(override(recipe("smoke"), small), deployed_root)
-    tasks, lines = newest_run(prefect_env)
+    tasks, lines = newest_run(api)
     names = {f"{name} {spec.fingerprint[:12]}" for name, spec in specs.items()}
     assert tasks == dict.fromkeys(names, "COMPLETED")
     assert all(is_complete(spec) for spec in specs.values())
@@ -74,14 +70,14 @@ def test_the_full_pipeline_runs_every_stage_by_a_readable_name(prefect_env, depl
     assert any("step" in line for line in lines), "the driver's output reaches the server"
 
 
-def test_progress_is_shown_as_an_artifact_of_every_long_stage(prefect_env, deployed_root):
-    found = api(prefect_env, "artifacts/filter", {"artifacts": {"type": {"any_": ["progress"]}}})
+def test_progress_is_shown_as_an_artifact_of_every_long_stage(deployed_root, api):
+    found = api("artifacts/filter", {"artifacts": {"type": {"any_": ["progress"]}}})
     done = {artifact["key"]: artifact["data"] for artifact in found}
     assert done["teacher-cache-progress"] == done["distil-progress"] == 100
 
 
-def test_the_explanation_the_table_and_the_report_are_artifacts(prefect_env, deployed_root):
-    newest = {each["key"]: each for each in api(prefect_env, "artifacts/latest/filter", {})}
+def test_the_explanation_the_table_and_the_report_are_artifacts(deployed_root, api):
+    newest = {each["key"]: each for each in api("artifacts/latest/filter", {})}
     explained = {row["stage"]: row for row in json.loads(newest["explain"]["data"])}
     assert {"ingest", "distil", "report"} <= set(explained)
     assert {row["state"] for row in explained.values()} == {"miss"}
@@ -90,9 +86,9 @@ def test_the_explanation_the_table_and_the_report_are_artifacts(prefect_env, dep
     assert f"{deployed_root}/report/" in newest["report"]["data"]
 
 
-def test_the_run_form_has_a_plain_field_and_a_text_for_every_parameter(prefect_env):
+def test_the_run_form_has_a_plain_field_and_a_text_for_every_parameter(api):
     for name in ("full-pipeline", "teacher-cache", "distill", "evaluate"):
-        deployment = api(prefect_env, f"deployments/name/aura/{name}")
+        deployment = api(f"deployments/name/aura/{name}")
         fields = deployment["parameter_openapi_schema"]["properties"]
         assert set(deployment["parameters"]) <= set(fields)
         assert deployment["tags"] == ["aura"]
@@ -104,8 +100,8 @@ def test_the_run_form_has_a_plain_field_and_a_text_for_every_parameter(prefect_e
             assert isinstance(field["default"], str if field["type"] == "string" else list)
 
 
-def test_two_runs_do_not_share_the_machine(prefect_env):
-    assert api(prefect_env, "work_pools/aura")["concurrency_limit"] == 1
+def test_two_runs_do_not_share_the_machine(api):
+    assert api("work_pools/aura")["concurrency_limit"] == 1
 
 
 def test_status_shows_the_worker_and_the_stages_of_the_run(tools, prefect_env, deployed_root):
@@ -118,8 +114,8 @@ def test_status_shows_the_worker_and_the_stages_of_the_run(tools, prefect_env, d
     assert {stage["state"] for stage in found["last"]["stages"]} == {"completed"}
 
 
-def test_no_credential_is_in_an_artifact_or_in_a_log(prefect_env, deployed_root):
-    _, lines = newest_run(prefect_env)
+def test_no_credential_is_in_an_artifact_or_in_a_log(deployed_root, api):
+    _, lines = newest_run(api)
     files = [store.join(deployed_root, path) for path in store.list_tree(deployed_root)]
     texts = ["\n".join(lines).encode(), *map(store.read_bytes, files)]
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -138,13 +134,13 @@ def test_the_command_line_finds_all_of_it_done(tools, prefect_env, deployed_root
 
 
 def test_evaluate_then_evaluates_what_is_new_and_nothing_else(
-    tools, prefect_env, deployed_root, small
+    tools, prefect_env, deployed_root, small, api
 ):
     before = artifacts(deployed_root)
     overrides = [*small, "evaluate.splits=[heldout, voice]"]
     root = deployed_root
     run_and_watch(tools, prefect_env, "evaluate", recipe="smoke", root=root, overrides=overrides)
-    tasks, _ = newest_run(prefect_env)
+    tasks, _ = newest_run(api)
     assert {name.split()[0] for name in tasks} == {"evaluate", "report"}
     new = artifacts(root) - before
     assert {path.split("/")[0] for path in new} <= {"evaluate", "report", "cells"}
@@ -153,15 +149,15 @@ def test_evaluate_then_evaluates_what_is_new_and_nothing_else(
     assert counts["cells_made"] == counts["cells"] / 2, "one of two splits was there"
 
 
-def test_a_mistake_fails_the_run_by_its_own_words(tools, prefect_env, tmp_path):
+def test_a_mistake_fails_the_run_by_its_own_words(tools, prefect_env, tmp_path, api):
     with pytest.raises(AssertionError):
         run_and_watch(tools, prefect_env, "evaluate", recipe="smoke", root=str(tmp_path))
-    flow_run = api(prefect_env, "flow_runs/filter", {"sort": "START_TIME_DESC", "limit": 1})[0]
+    flow_run = api("flow_runs/filter", {"sort": "START_TIME_DESC", "limit": 1})[0]
     assert "run stage" in flow_run["state"]["message"]
     assert not list(tmp_path.iterdir())
 
 
-def test_a_failed_stage_says_why_in_its_state(tools, prefect_env, tmp_path):
+def test_a_failed_stage_says_why_in_its_state(tools, prefect_env, tmp_path, api):
     manifest = tmp_path / "m.jsonl"
     manifest.write_text('{"audio_filepath": "missing.wav", "text": "hello"}\n')
     overrides = [f"ingest.manifest={manifest}"]
@@ -170,7 +166,7 @@ def test_a_failed_stage_says_why_in_its_state(tools, prefect_env, tmp_path):
         run_and_watch(
             tools, prefect_env, "teacher-cache", recipe="smoke", root=root, overrides=overrides
         )
-    failed = api(prefect_env, "task_runs/filter", {"sort": "END_TIME_DESC", "limit": 1})[0]
+    failed = api("task_runs/filter", {"sort": "END_TIME_DESC", "limit": 1})[0]
     assert failed["state_type"] == "FAILED"
     assert "rejected" in failed["state"]["message"]
     assert "rejected" in tools.run(["aura", "status"], prefect_env)

@@ -129,15 +129,10 @@ def test_two_runs_at_once_end_as_one(short_ingest_uri, whole, tmp_path, s3_folde
 
 
 @pytest.fixture
-def small_disk(tmp_path):
+def small_disk(tools, tmp_path):
     """A disk of half a megabyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("this user may not mount a tmpfs")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with tools.small_disk(tmp_path / "disk", "512k") as folder:
+        yield folder
 
 
 def test_a_full_disk_leaves_nothing_half_written(small_disk, teacher, ingest_uri):

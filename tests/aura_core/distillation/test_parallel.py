@@ -9,8 +9,9 @@ import torch
 from aura_core.cache.index import open_cache
 from aura_core.distillation.new_trainer import new_trainer
 from aura_core.distillation.parallel import Share, Workers, pieces
-from aura_core.distillation.run import read_metrics, train
+from aura_core.distillation.run import train
 from aura_core.distillation.sampler import epoch_batches
+from aura_core.report.history import read_history
 from aura_core.stage_config import Runtime
 from aura_core.train_config import Phase
 
@@ -44,7 +45,7 @@ def config(train_config):
 @pytest.fixture
 def alone(config, cache_uri, tmp_path):
     train(config, cache_uri=cache_uri, output_uri=str(tmp_path / "alone"), on_step=lambda _: None)
-    return read_metrics(str(tmp_path / "alone"))
+    return read_history(str(tmp_path / "alone")).records
 
 
 def assert_same_steps(found, expected):
@@ -72,7 +73,7 @@ def test_two_workers_take_the_steps_of_one(config, alone, cache_uri, tmp_path, r
         subprocess.Popen([sys.executable, "-c", WORKER, *arguments, str(rank)]) for rank in range(2)
     ]
     assert [worker.wait(timeout=240) for worker in workers] == [0, 0]
-    assert_same_steps(read_metrics(output), alone)
+    assert_same_steps(read_history(output).records, alone)
 
 
 def test_micro_batches_add_up_to_the_batch(config, alone, cache_uri, tmp_path):
@@ -83,7 +84,7 @@ def test_micro_batches_add_up_to_the_batch(config, alone, cache_uri, tmp_path):
         output_uri=str(tmp_path / "micro"),
         on_step=lambda _: None,
     )
-    assert_same_steps(read_metrics(str(tmp_path / "micro")), alone)
+    assert_same_steps(read_history(str(tmp_path / "micro")).records, alone)
 
 
 @pytest.mark.parametrize("positions", ["audio", "all"])

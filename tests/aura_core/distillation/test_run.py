@@ -14,11 +14,12 @@ from aura_core.cache.index import open_cache
 from aura_core.corpus.table import decode_audio, read_table
 from aura_core.distillation.checkpoint import FOLDER
 from aura_core.distillation.new_trainer import new_trainer
-from aura_core.distillation.run import read_metrics, train
+from aura_core.distillation.run import train
 from aura_core.distillation.trainer import rate_share
 from aura_core.distillation.training_set import TrainingSet
 from aura_core.errors import AuraError
 from aura_core.instructions import TRANSCRIBE
+from aura_core.report.history import read_history
 from aura_core.student.file_names import SIMILARITY
 from aura_core.student.inference import load_responder
 from aura_core.student.prompts import Prompt
@@ -36,7 +37,7 @@ def run(config, cache_uri, folder, die_after=None, text_lora_uri=None) -> list[f
 
     uris = {"cache_uri": cache_uri, "text_lora_uri": text_lora_uri, "output_uri": str(folder)}
     train(config, **uris, on_step=on_step)
-    return [record["loss"] for record in read_metrics(str(folder))]
+    return [record["loss"] for record in read_history(str(folder)).records]
 
 
 def text_config(config, phase):
@@ -95,7 +96,7 @@ def test_a_damaged_checkpoint_is_passed_over(train_config, cache_uri, tmp_path):
     uris = {"cache_uri": cache_uri, "output_uri": str(tmp_path / "cut")}
     train(config, **uris, on_step=lambda record: steps.append(record["step"]))
     assert steps == [3, 4, 5]
-    assert [record["loss"] for record in read_metrics(str(tmp_path / "cut"))] == whole
+    assert [record["loss"] for record in read_history(str(tmp_path / "cut")).records] == whole
 
 
 def test_every_step_draws_by_its_number_over_all_phases(train_config, cache_uri, monkeypatch):
@@ -142,7 +143,9 @@ def test_a_student_starts_from_the_text_lora_and_carries_it_along(
     config = train_config.model_copy(update={"phases": (learn,)})
     run(config, cache_uri, tmp_path / "plain")
     run(config, cache_uri, tmp_path / "taught", text_lora_uri=str(tmp_path / "text"))
-    plain, taught = (read_metrics(str(tmp_path / name))[0]["ce"] for name in ("plain", "taught"))
+    plain, taught = (
+        read_history(str(tmp_path / name)).records[0]["ce"] for name in ("plain", "taught")
+    )
     assert taught < 0.8 * plain
     expected = load_responder(str(tmp_path / "taught")).generate(
         [Prompt(TRANSCRIBE, text="stop")], 4
@@ -206,7 +209,7 @@ def test_distillation_alone_brings_the_student_closer(train_config, cache_uri, t
     assert similarity["before"]["layers"] == similarity["after"]["layers"] == [1, 2, 3, 4]
     assert [len(row) for row in similarity["before"]["values"]] == [4, 4, 4, 4]
     assert similarity["after"]["values"] != similarity["before"]["values"]
-    records = read_metrics(str(tmp_path))
+    records = read_history(str(tmp_path)).records
     first, last = records[0]["distil_blocks"], records[-1]["distil_blocks"]
     assert set(first) == {"1", "2", "3", "4"}
     assert all(last[block] < 0.97 * first[block] for block in first)

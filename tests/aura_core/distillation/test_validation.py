@@ -2,9 +2,10 @@ import pytest
 
 from aura_core.cache.index import open_cache
 from aura_core.distillation.new_trainer import new_trainer
-from aura_core.distillation.run import read_metrics, train
+from aura_core.distillation.run import train
 from aura_core.distillation.validation import has_stalled, split_off, word_error_rate
 from aura_core.errors import AuraError
+from aura_core.report.history import read_history
 from aura_core.train_config import ValidationConfig
 
 # Those of the cache, which are longer one by one.
@@ -90,7 +91,7 @@ def test_a_phase_that_has_stalled_ends_and_the_next_begins(
     config = validated(every_steps=2, patience=1)
     uris = {"cache_uri": cache_uri, "output_uri": str(tmp_path)}
     train(config, **uris, on_step=lambda _: None)
-    phases = [record["phase"] for record in read_metrics(str(tmp_path))]
+    phases = [record["phase"] for record in read_history(str(tmp_path)).records]
     # Of three steps the first phase took two; of two the second both.
     assert phases == ["align", "align", "learn", "learn"]
 
@@ -116,5 +117,5 @@ def test_a_resumed_run_remembers_what_ended_early(validated, cache_uri, tmp_path
     with pytest.raises(Killed):
         train(config, **uris, on_step=die)
     train(config, **uris, on_step=lambda _: None)
-    phases = [record["phase"] for record in read_metrics(str(tmp_path))]
+    phases = [record["phase"] for record in read_history(str(tmp_path)).records]
     assert phases == ["align", "align", "learn", "learn"]

@@ -9,34 +9,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
-import uvicorn
 from openai import OpenAI
 
 from aura_core.chat.reply import Reply
 from aura_core.corpus.audio import decode_file
 from aura_core.serving.app import create_app
-from aura_core.serving.listen import listen
+from aura_core.serving.background import in_background
 
 
 @pytest.fixture(scope="session")
 def listening():
     """`with listening(app) as url`: the application behind uvicorn."""
-
-    @contextmanager
-    def run(app):
-        listener = listen("127.0.0.1", 0)
-        config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(20)
-            listener.close()
-
-    return run
+    return in_background
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import logging
 import pytest
 import ray
 
-from aura_core.distillation.run import read_metrics
 from aura_core.pipeline import plan
 from aura_core.recipes import recipe
+from aura_core.report.history import read_history
 from aura_core.stage_config import Runtime
 from tasks.jobs import distill
 
@@ -24,7 +24,7 @@ def test_two_workers_take_the_steps_that_one_took(smoke_root, tmp_path):
         ray.shutdown()
     assert "adapter/adapter_model.safetensors" in files
     assert counts == {"steps": 4}
-    found, expected = read_metrics(both["uri"]), read_metrics(spec.uri)
+    found, expected = read_history(both["uri"]).records, read_history(spec.uri).records
     # The smoke run may compute in bf16.
     assert [r["loss"] for r in found] == pytest.approx([r["loss"] for r in expected], rel=0.03)
     (run,) = (tmp_path / "board").iterdir()

@@ -9,10 +9,11 @@ import ray
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import publish_manifest
 from aura_core.cache.index import open_cache
-from aura_core.distillation.run import read_metrics, train
+from aura_core.distillation.run import train
 from aura_core.overrides import override
 from aura_core.pipeline import plan
 from aura_core.recipes import recipe
+from aura_core.report.history import read_history
 from aura_core.targets.table import open_targets, part_name
 from tasks.jobs import targets
 
@@ -85,6 +86,6 @@ def test_a_student_learns_the_mix_and_the_logits(config, spec, outcome, tmp_path
         output_uri=str(tmp_path),
         on_step=lambda _: None,
     )
-    (record,) = read_metrics(str(tmp_path))
+    (record,) = read_history(str(tmp_path)).records
     assert record["kl"] > 0
     assert record["loss"] == pytest.approx(record["ce"] + record["kl"] + record["distil"], rel=1e-3)
