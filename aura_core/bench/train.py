@@ -52,8 +52,8 @@ def bench_train(
 ) -> dict[str, Any]:
     """Time a full step, cross-entropy and distillation, in four ways on clips of one cache.
 
-    - user_loop: float32, batches in any order, logits at every position, and the teacher run
-      inside the step on audio padded to 30 s.
+    - user_loop: float32, batches in any order, PEFT's LoRA at every position, logits at every
+      position, and the teacher run inside the step on audio padded to 30 s.
     - cached: our step from the teacher cache, as a run takes it.
     - online: the same with the teacher run inside the step, on trimmed audio, in its precision.
     - limit: the student's forward and backward on batches made ready before.
@@ -77,7 +77,8 @@ def bench_train(
     rows = {safe_key(row["id"]): row for row in sample_rows(ingest_uri, "train", None)}
     whisper = load_whisper(teacher.teacher)
     fast = in_precision(whisper, compute_dtype(teacher.precision, whisper.device))
-    exact = config.model_copy(update={"precision": "fp32"})
+    everywhere = config.lora.model_copy(update={"positions": "all"})
+    exact = config.model_copy(update={"precision": "fp32", "lora": everywhere})
     waited_s: list[float] = []
     loops = {
         "user_loop": _user_loop(new_trainer(exact, cache), phase, _padded(whisper, cache, rows)),

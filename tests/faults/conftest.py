@@ -20,8 +20,8 @@ test_deployments.py: `aura up` and its deployments.
   - two flow runs of one config at once: the second finds all done;
   - cancelled in every stage: no process is left; running again goes on.
 test_clusters.py: stages sent to a Ray cluster of a head and two workers.
-  - the node at work is SIGKILLed in the teacher cache, the training and the evaluation, and
-    another joins: one command ends well;
+  - the node at work is SIGKILLed in every stage that has workers, and another joins: one command
+    ends well;
   - the whole cluster is SIGKILLed and another is started at its address: the same;
   - who waits for a job is SIGKILLed: running again adopts the live job;
   - cancelled: no job is left at work.

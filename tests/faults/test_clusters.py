@@ -15,7 +15,9 @@ import pytest
 pytestmark = pytest.mark.faults
 # Stage -> the workers that make it, as their processes are called.
 WORKERS = {
+    "ingest": "ray::make_part",
     "teacher_cache": "ray::Encoder",
+    "text_lora": "ray::RayTrainWorker",
     "distil": "ray::RayTrainWorker",
     "evaluate": "ray::Pred",
 }

