@@ -60,6 +60,18 @@ def test_audio_goes_through_lora_and_what_comes_before_it_does_not(stem):
     assert (gated[2:7] - base[2:7]).abs().amax(dim=1).min() > 0.1
 
 
+def test_lora_is_computed_where_audio_is_and_nowhere_else(stem):
+    made = student(stem, "audio", scrambled=False)
+    rows = set()
+    for name, module in made.llm.named_modules():
+        if "lora_" in name and name.endswith("default"):
+            module.register_forward_hook(lambda *call: rows.add(call[2].shape[0]))
+    mel = [torch.randn(frames, 8) for frames in (40, 24)]
+    shorter = Layout([1, 2, 3], 3, [], [Continuation([10], [])])
+    made(collate([CLIP, shorter], mel))
+    assert rows == {5 + 3}
+
+
 @torch.no_grad()
 def test_nothing_heard_and_no_lora_computed_are_one_bit_for_bit(stem):
     made = student(stem, "audio", scrambled=True)
