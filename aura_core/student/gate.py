@@ -47,7 +47,7 @@ class AudioGate:
         [(name, down)] = module.lora_A.items()
         heard = states.flatten(0, 1).index_select(0, self._audio_rows)
         # Scaled where it is narrow; in LoRA's own precision, as PEFT has it.
-        narrow = down(heard.to(down.weight.dtype)) * module.scaling[name]
+        narrow = down(heard.to(down.get_parameter("weight").dtype)) * module.scaling[name]
         update = module.lora_B[name](narrow)
         # In place: the gradient of a linear map needs its input only.
         result.flatten(0, 1).index_add_(0, self._audio_rows, update.to(result.dtype))
