@@ -16,7 +16,7 @@ def aura(*arguments):
         [sys.executable, "-m", "flows.cli", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=60,
         check=False,
     )
 

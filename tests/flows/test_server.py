@@ -23,7 +23,7 @@ def home(tmp_path, monkeypatch):
 
 def aura(*arguments):
     command = [sys.executable, "-m", "flows.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def dead_state():

@@ -20,7 +20,7 @@ def deployments() -> dict[str, dict]:
 
 def install(python: Path, venv: Path) -> subprocess.CompletedProcess[str]:
     command = [ROOT / "infra" / "install.sh", python, venv]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_the_deployments_differ_only_in_what_they_run():
