@@ -4,7 +4,8 @@ Everything in a stage's config except `runtime` changes its result, and so its
 fingerprint; `runtime` says only where and how fast the work is done.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -53,6 +54,23 @@ class Runtime(Frozen):
     micro_batch_utterances: int | None = Field(
         None, ge=1, description="training: clips a worker holds at once, their gradients added up"
     )
+
+
+class NodeSize(Frozen):
+    """What a single machine must offer."""
+
+    cpus: int
+    resources: dict[str, float] = {}
+
+
+def single_node(runtimes: Iterable[Runtime]) -> NodeSize:
+    """The smallest machine on which each of the stages can run when it has it to itself."""
+    cpus, resources = 1, dict[str, float]()
+    for runtime in runtimes:
+        cpus = max(cpus, math.ceil(runtime.workers * runtime.cpus_per_worker))
+        for name, amount in runtime.resources_per_worker.items():
+            resources[name] = max(resources.get(name, 0.0), amount * runtime.workers)
+    return NodeSize(cpus=cpus, resources=resources)
 
 
 class StageConfig(Frozen):

@@ -14,6 +14,7 @@ from aura_core.recipes import RECIPES
 from flows import ui_artifacts
 from flows.request import choose_stages, load_config, resolve_root
 from flows.summary import summary_lines
+from tasks.launch import launcher
 from tasks.stages import STAGE_TASKS, StageRun
 
 log = logging.getLogger("aura")
@@ -79,9 +80,9 @@ def aura(
 
     ui_artifacts.publish_explanation({spec.name: spec for spec in todo})
     runs: list[StageRun] = []
-    with tags(f"recipe:{recipe}"):
+    with tags(f"recipe:{recipe}"), launcher(launch, todo) as launch_driver:
         for spec in todo:
-            runs.append(STAGE_TASKS[spec.stage](spec, where=launch))
+            runs.append(STAGE_TASKS[spec.stage](spec, launch_driver))
             ui_artifacts.publish_stage(runs[-1])
     for line in summary_lines(runs):
         log.info("%s", line)

@@ -36,7 +36,7 @@ from flows import (
 from flows.options import Selection
 from flows.request import REPORT_NAME, choose_stages, resolve_root
 from flows.terminal import out
-from tasks.launch import StageCrashError
+from tasks.stage_driver import StageCrashError
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 log = logging.getLogger("aura")

@@ -17,10 +17,11 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.runtime import task_run
 
+from aura_core.artifacts import store
 from aura_core.artifacts.manifest import Manifest, read_manifest, require_manifest
 from aura_core.pipeline import STAGE_INPUTS, StageSpec
-from tasks.launch import StageCrashError, launch
 from tasks.output import OnProgress
+from tasks.stage_driver import Launch, StageCrashError
 
 log = logging.getLogger("aura")
 # A server that is away for a while must not end hours of work.
@@ -49,7 +50,7 @@ class StageRun:
         return f"{self.spec.name} {self.spec.fingerprint[:12]}"
 
 
-def make_artifact(spec: StageSpec, where: str) -> StageRun:
+def make_artifact(spec: StageSpec, launch: Launch) -> StageRun:
     """Make sure the stage's artifact is there; say what it took."""
     name = f"{spec.name} {spec.fingerprint[:12]}"
     started = time.monotonic()
@@ -59,7 +60,8 @@ def make_artifact(spec: StageSpec, where: str) -> StageRun:
         return _stage_run(spec, found, True, time.monotonic() - started, None)
     log.info("run  %s", name)
     show = _progress(spec)
-    cpu_s = launch(spec, where, show)
+    store.write_text(spec.spec_uri, spec.model_dump_json(indent=2) + "\n")
+    cpu_s = launch(spec, show)
     made = require_manifest(spec.uri)
     if show:
         show(100.0, "")

@@ -15,8 +15,8 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 import aura_core
 from aura_core.errors import AuraError
 from aura_core.pipeline import StageSpec
-from tasks.launch import StageCrashError, driver_command, raise_for_exit
 from tasks.output import LineLog, OnProgress
+from tasks.stage_driver import StageCrashError, driver_command, raise_for_exit
 
 log = logging.getLogger("aura")
 
@@ -45,7 +45,7 @@ CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
 SEND_CREDENTIALS = "AURA_SEND_CREDENTIALS"
 
 
-def run_job(spec: StageSpec, address: str, on_progress: OnProgress | None) -> None:
+def run_job(address: str, spec: StageSpec, on_progress: OnProgress | None) -> None:
     """Submit the driver to the job server at `address`, or adopt its live job, and wait.
 
     A job server that goes away meanwhile is waited for: behind a tunnel the job goes on, and

@@ -1,15 +1,19 @@
 """Time to first token at batch 1, from decoded audio (or text) to the first token."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import BaseModel, ConfigDict
 from tqdm import tqdm
 
 from aura_core.artifacts import store
 from aura_core.evaluation.items import Item
-from aura_core.evaluation.models import Model
+
+if TYPE_CHECKING:
+    from aura_core.evaluation.models import Model
 
 
 class Timing(BaseModel):
@@ -59,5 +63,7 @@ def _time_ms(model: Model, item: Item) -> float:
 
 def synchronise() -> None:
     """Wait for what the accelerator has still to do, if there is one."""
+    import torch
+
     if torch.cuda.is_available():
         torch.cuda.synchronize()

@@ -9,14 +9,12 @@ Exit codes: 0 done or already there, 2 a mistake the user can mend (one line
 import argparse
 import errno
 import logging
-import math
 import os
-import secrets
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
@@ -32,8 +30,10 @@ from aura_core.artifacts.manifest import (
 )
 from aura_core.errors import AuraError
 from aura_core.pipeline import StageSpec
-from aura_core.stage_config import Runtime, StageConfig
+from aura_core.stage_config import Runtime, StageConfig, single_node
 from tasks.jobs.log_lines import start_logging
+from tasks.jobs.quiet import set_quiet
+from tasks.stage_driver import JOBS, cluster_address
 
 Run = Callable[[StageSpec], Outcome]
 ConfigT = TypeVar("ConfigT", bound=StageConfig)
@@ -41,15 +41,6 @@ ConfigT = TypeVar("ConfigT", bound=StageConfig)
 log = logging.getLogger("aura")
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-# Read by Ray, its workers and the hub client when they start.
-QUIET = {
-    "DO_NOT_TRACK": "1",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    # Nobody scrapes them here, and gathering them takes CPU time from the step.
-    "RAY_TRAIN_METRICS_ENABLED": "0",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "PYTHONWARNINGS": "ignore::FutureWarning",
-}
 
 
 class _Signals:
@@ -73,17 +64,16 @@ class _Signals:
         raise KeyboardInterrupt
 
 
-def main(run: Run, *, uses_ray: bool = True) -> NoReturn:
+def main(run: Run) -> NoReturn:
     """Parse `--spec`, make that stage's artifact with `run`, and exit."""
     spec_uri = _parse_spec_uri()
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
+    set_quiet()
     signals = _Signals()
     signals.catch()
     try:
         spec = read_spec(spec_uri)
         start_logging(spec)
-        _make(spec, run, signals if uses_ray else None)
+        _make(spec, run, signals)
     except BaseException as error:
         # Asked of the signals, not of the exception: Ray's C++ code may have turned it.
         if signals.received is not None:
@@ -170,21 +160,18 @@ def _parse_spec_uri() -> str:
     return str(parser.parse_args().spec)
 
 
-def _make(spec: StageSpec, run: Run, ray_signals: _Signals | None) -> None:
+def _make(spec: StageSpec, run: Run, signals: _Signals) -> None:
     name = f"{spec.name} {spec.fingerprint[:12]}"
     with only_maker(spec.uri, lambda: log.info("%s: waiting for who makes it already", name)):
         if read_manifest(spec.uri) is not None:
             log.info("%s: hit", name)
             return
-        _run(spec, run, ray_signals, name)
+        _run(spec, run, signals, name)
 
 
-def _run(spec: StageSpec, run: Run, ray_signals: _Signals | None, name: str) -> None:
+def _run(spec: StageSpec, run: Run, signals: _Signals, name: str) -> None:
     started = time.monotonic()
-    if ray_signals:
-        with _ray(spec, ray_signals):
-            outcome = run(spec)
-    else:
+    with _ray(spec, signals) if JOBS[spec.stage].uses_ray else nullcontext():
         outcome = run(spec)
     publish(spec, outcome)
     log.info("%s: done in %.0f s", name, time.monotonic() - started)
@@ -209,14 +196,14 @@ def _ray(spec: StageSpec, signals: _Signals) -> Iterator[None]:
     """Attach to the cluster this process belongs to, or start a private local Ray."""
     import ray
 
-    address = os.environ.get("RAY_ADDRESS", "")
+    from tasks.jobs import private_ray
+
     try:
-        # http:// is a dashboard's address: that is where jobs are sent, not where they attach.
-        if address and not address.startswith("http"):
+        if address := cluster_address():
             ray.init(address=address, logging_level=logging.WARNING, log_to_driver=False)
             _say_what_lacks(spec.runtime, [node["Resources"] for node in ray.nodes()])
         else:
-            start_private_ray(spec)
+            private_ray.start(single_node([spec.runtime]))
         signals.catch()
         yield
     finally:
@@ -232,30 +219,3 @@ def _say_what_lacks(runtime: Runtime, nodes: Sequence[Mapping[str, float]]) -> N
         return
     asked = ", ".join(f"{amount:g} {name}" for name, amount in wanted.items())
     log.warning("no node of the cluster has %s for a worker: waiting for one", asked)
-
-
-def start_private_ray(spec: StageSpec) -> None:
-    """Start a Ray of this process alone, large enough for the stage."""
-    import ray
-
-    # Ray's default of 15 lets any other process stop one of a step's threads, and so the step.
-    os.environ.setdefault("RAY_worker_niceness", "0")
-    # Its ports listen on every address of the machine, whatever address it is given. A token of
-    # its own, which Ray then asks of everyone: without one it writes a token file into the home.
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
-    wanted = math.ceil(spec.runtime.workers * spec.runtime.cpus_per_worker)
-    ray.init(
-        address="local",
-        # A machine smaller than the stage asks for is slow, not stuck.
-        num_cpus=max(len(os.sched_getaffinity(0)), wanted),
-        # Names tell nodes apart, and here there is one.
-        resources={
-            name: amount * spec.runtime.workers
-            for name, amount in spec.runtime.resources_per_worker.items()
-        },
-        include_dashboard=False,
-        logging_level=logging.WARNING,
-        # Progress is the driver's; the workers' own lines stay in Ray's session folder.
-        log_to_driver=False,
-    )

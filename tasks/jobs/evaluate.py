@@ -16,7 +16,6 @@ from aura_core.evaluation import cells as cell_plan
 from aura_core.evaluation import differences, items, latency, predictions, scoring, table
 from aura_core.evaluation.cells import Cell
 from aura_core.evaluation.predictions import Prediction
-from aura_core.evaluation.predictor import Predictor
 from aura_core.evaluation.question_sets import (
     CORPUS,
     TRANSCRIPTION,
@@ -28,6 +27,23 @@ from aura_core.pipeline import StageSpec
 from tasks.jobs import driver
 
 LATENCY = "latency.jsonl"
+
+
+class PredictorActor:
+    """A worker with the models in its memory: of all here, it alone needs torch and them."""
+
+    def __init__(self, spec: StageSpec, config: EvaluateConfig) -> None:
+        from aura_core.evaluation.predictor import Predictor
+
+        self._predictor = Predictor(spec, config)
+
+    def make_cell(self, cell: Cell) -> int:
+        """Predict and publish a cell; return its number of items."""
+        return self._predictor.make_cell(cell)
+
+    def measure_latency(self, sets: list[QuestionSet], threads: int) -> list[latency.Timing]:
+        """Time the models with so many CPU threads."""
+        return self._predictor.measure_latency(sets, threads)
 
 
 def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
@@ -65,7 +81,7 @@ def _start_workers(spec: StageSpec, config: EvaluateConfig, count: int) -> list[
         max_restarts=3,
         # Until the loss of a node is noticed, calls fail within seconds.
         max_task_retries=-1,
-    )(Predictor)
+    )(PredictorActor)
     # One is needed in any case, to time the models.
     return [actor.remote(spec, config) for _ in range(min(config.runtime.workers, count) or 1)]
 

@@ -5,7 +5,6 @@
 What `aura bench overhead` measures the orchestration against.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -13,26 +12,23 @@ from importlib import import_module
 import ray
 
 from aura_core.pipeline import StageSpec
-from tasks.jobs import driver
-from tasks.launch import JOBS
+from aura_core.stage_config import single_node
+from tasks.jobs import driver, private_ray
+from tasks.jobs.quiet import set_quiet
+from tasks.stage_driver import JOBS
 
 
 def make(specs: Sequence[StageSpec]) -> None:
     """Make the artifacts of the stages, in this order."""
-    driver.start_private_ray(max(specs, key=_cpus))
+    private_ray.start(single_node(spec.runtime for spec in specs))
     try:
         for spec in specs:
-            job = import_module(f"tasks.jobs.{JOBS[spec.stage]}")
+            job = import_module(f"tasks.jobs.{JOBS[spec.stage].module}")
             driver.publish(spec, job.run(spec))
     finally:
         ray.shutdown()
 
 
-def _cpus(spec: StageSpec) -> float:
-    return spec.runtime.workers * spec.runtime.cpus_per_worker
-
-
 if __name__ == "__main__":
-    for name, value in driver.QUIET.items():
-        os.environ.setdefault(name, value)
+    set_quiet()
     make([driver.read_spec(uri) for uri in sys.argv[1:]])

@@ -43,4 +43,4 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    driver.main(run, uses_ray=False)
+    driver.main(run)

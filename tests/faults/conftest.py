@@ -50,7 +50,7 @@ from aura_core.config import Config
 from aura_core.overrides import override
 from aura_core.pipeline import plan
 from aura_core.recipes import recipe
-from tasks.launch import JOBS
+from tasks.stage_driver import JOBS
 
 ROOT = Path(__file__).parents[2]
 STAGES = ("ingest", "teacher_cache", "text_lora", "distil", "evaluate", "report")
@@ -166,7 +166,7 @@ def faults(tools, config, undisturbed) -> SimpleNamespace:
         return [pid for pid, line in found.items() if text in line]
 
     def drivers(env, stage):
-        return processes(env, f"-m tasks.jobs.{JOBS[stage]} --spec")
+        return processes(env, f"-m tasks.jobs.{JOBS[stage].module} --spec")
 
     def wait_until_at_work(env, root, stage, command=None):
         """Return in the middle of a stage; fail at once if the command ends before."""

@@ -6,7 +6,7 @@ from prefect.states import Failed
 from aura_core.errors import AuraError
 from aura_core.pipeline import STAGE_INPUTS
 from tasks import stages
-from tasks.launch import StageCrashError
+from tasks.stage_driver import StageCrashError
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from aura_core.errors import AuraError
 from aura_core.pipeline import plan
 from aura_core.recipes import recipe
 from tasks import submit
-from tasks.launch import StageCrashError
+from tasks.stage_driver import StageCrashError
 
 
 @pytest.fixture(autouse=True)

@@ -82,19 +82,19 @@ def test_a_finished_stage_starts_neither_ray_nor_its_job(specs):
 
 
 def test_the_manifest_comes_last_and_names_what_was_published(specs, tmp_path):
-    spec = specs["ingest"]
+    spec = specs["report"]
     code = (
         "from pathlib import Path; from tasks.jobs import driver\n"
         "def run(spec):\n"
         "    assert not Path(spec.uri, 'manifest.json').exists()\n"
         "    Path(spec.uri, 'b.txt').write_text('bb'); Path(spec.uri, 'a.txt').write_text('a')\n"
         "    return ['b.txt', 'a.txt'], {'rows': 3}, {'wer': 0.5}\n"
-        "driver.main(run, uses_ray=False)"
+        "driver.main(run)"
     )
     result = run_driver(write_spec(spec), code)
     assert result.returncode == 0, result.stderr
     manifest = json.loads(
-        (tmp_path / "ingest" / spec.fingerprint[:12] / "manifest.json").read_text()
+        (tmp_path / "report" / spec.fingerprint[:12] / "manifest.json").read_text()
     )
     assert [(entry["path"], entry["size_bytes"]) for entry in manifest["files"]] == [
         ("a.txt", 1),
@@ -108,9 +108,9 @@ def test_a_crash_keeps_its_traceback_and_publishes_nothing(specs, tmp_path):
     code = (
         "from tasks.jobs import driver\n"
         "def run(spec): raise ZeroDivisionError('the bug')\n"
-        "driver.main(run, uses_ray=False)"
+        "driver.main(run)"
     )
-    result = run_driver(write_spec(specs["ingest"]), code)
+    result = run_driver(write_spec(specs["report"]), code)
     assert result.returncode == 1
     assert "ZeroDivisionError: the bug" in result.stderr
     assert not list(tmp_path.rglob("manifest.json"))

@@ -19,13 +19,13 @@ def run(spec):
     logging.getLogger("aura").info("%d shards planned", 3)
     return [], {}, {}
 
-driver.main(run, uses_ray=False)
+driver.main(run)
 """
 
 
 @pytest.fixture
 def spec(tmp_path):
-    spec = plan(recipe("smoke"), str(tmp_path))["ingest"]
+    spec = plan(recipe("smoke"), str(tmp_path))["report"]
     (tmp_path / "spec.json").write_text(spec.model_dump_json())
     return spec
 
@@ -41,7 +41,7 @@ def log_of(tmp_path, **variables):
 def test_a_json_line_has_stage_and_fingerprint(spec, tmp_path):
     planned, done = map(json.loads, log_of(tmp_path, AURA_LOG_FORMAT="json"))
     assert planned["message"] == "3 shards planned"
-    assert (planned["level"], planned["stage"]) == ("INFO", "ingest")
+    assert (planned["level"], planned["stage"]) == ("INFO", "report")
     assert planned["fingerprint"] == done["fingerprint"] == spec.fingerprint
     assert datetime.fromisoformat(planned["time"]).tzinfo
 
@@ -49,4 +49,4 @@ def test_a_json_line_has_stage_and_fingerprint(spec, tmp_path):
 def test_a_person_reads_the_time_and_the_message(spec, tmp_path):
     planned, done = log_of(tmp_path, AURA_LOG_FORMAT="")
     assert planned[8:] == " 3 shards planned"
-    assert done[8:].startswith(f" ingest {spec.fingerprint[:12]}: done in ")
+    assert done[8:].startswith(f" report {spec.fingerprint[:12]}: done in ")

@@ -1,0 +1,17 @@
+"""The process that holds a Ray; what drivers do with it is in test_local_ray.py."""
+
+import subprocess
+import sys
+
+from aura_core.stage_config import NodeSize
+
+
+def test_it_ends_with_its_standard_input():
+    result = subprocess.run(
+        [sys.executable, "-m", "tasks.jobs.private_ray", NodeSize(cpus=1).model_dump_json()],
+        input="", capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    host, port = result.stdout.strip().split(":")
+    assert host
+    assert int(port)
