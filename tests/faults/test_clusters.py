@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("clusters")]
 # Stage -> the workers that make it, as their processes are called.
 WORKERS = {
     "ingest": "ray::make_part",
@@ -37,7 +37,6 @@ class Cluster:
         head = ["--head", "--port", str(self._head_port), "--num-cpus", "0"]
         head += ["--dashboard-port", str(self._dashboard_port), "--dashboard-host", "127.0.0.1"]
         head += ["--ray-client-server-port", str(self._tools.free_port())]
-        head += ["--temp-dir", tempfile.mkdtemp(dir=self._folder)]
         self._start_node(head)
         for _ in range(2):
             self.add_node()
@@ -66,6 +65,8 @@ class Cluster:
     def _start_node(self, options: list[str]) -> None:
         command = ["ray", "start", "--block", "--disable-usage-stats", *options]
         command += ["--node-ip-address", "127.0.0.1", "--object-store-memory", "100000000"]
+        # Nodes unpack a job's code below their folder; in a shared one, over each other's.
+        command += ["--temp-dir", tempfile.mkdtemp(dir=self._folder)]
         # Their defaults are one fixed port and one range, which the next node would miss.
         command += ["--min-worker-port", "0", "--max-worker-port", "0"]
         command += ["--dashboard-agent-listen-port", str(self._tools.free_port())]
