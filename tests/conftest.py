@@ -8,10 +8,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -192,14 +194,24 @@ def run(command: list[str], env: dict[str, str], timeout_s: float = 900) -> str:
 
 
 def prefect_api(url: str, path: str, body: object = None, *, timeout_s: float = 60) -> object:
-    """Ask a Prefect server at the address of its API; what is sent is posted."""
+    """Ask a Prefect server at the address of its API; what is sent is posted.
+
+    A server whose SQLite is busy says 503, and Prefect's own client then asks again.
+    """
     request = urllib.request.Request(
         f"{url}/{path}",
         data=None if body is None else json.dumps(body).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=timeout_s) as response:
-        return json.load(response)
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=timeout_s) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > deadline_s:
+                raise
+        time.sleep(1)
 
 
 @contextmanager

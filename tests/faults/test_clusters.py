@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("clusters")]
+pytestmark = pytest.mark.faults
 # Stage -> the workers that make it, as their processes are called.
 WORKERS = {
     "ingest": "ray::make_part",

@@ -73,7 +73,6 @@ def kill_tree(pid):
         each.kill()
 
 
-@pytest.mark.xdist_group("deployments")
 def test_a_run_outlives_its_worker_in_every_stage(faults, prefect, parameters, root_without):
     stages = ("ingest", "teacher_cache", "text_lora", "distil", "evaluate", "report")
     root = root_without(*stages)
@@ -86,7 +85,6 @@ def test_a_run_outlives_its_worker_in_every_stage(faults, prefect, parameters, r
     faults.check_end(root)
 
 
-@pytest.mark.xdist_group("deployments")
 def test_a_run_outlives_its_server(faults, prefect, parameters, root_without):
     root = root_without("distil", "evaluate")
     run = prefect.start(**parameters(root))
@@ -99,7 +97,6 @@ def test_a_run_outlives_its_server(faults, prefect, parameters, root_without):
     faults.check_end(root)
 
 
-@pytest.mark.xdist_group("deployments")
 def test_after_the_end_of_worker_and_run_another_goes_on(
     faults, prefect, parameters, root_without, tools
 ):
@@ -114,7 +111,6 @@ def test_after_the_end_of_worker_and_run_another_goes_on(
     faults.check_end(root)
 
 
-@pytest.mark.xdist_group("flow-runs")
 def test_of_two_flow_runs_at_once_one_works(faults, prefect, parameters, root_without):
     root = root_without("evaluate")
     runs = [prefect.start(**parameters(root)) for _ in range(2)]
@@ -128,7 +124,6 @@ def test_of_two_flow_runs_at_once_one_works(faults, prefect, parameters, root_wi
     assert sorted(map(sorted, states)) == [["hit"], ["hit", "miss"]]
 
 
-@pytest.mark.xdist_group("flow-runs")
 def test_a_cancelled_run_leaves_no_process_in_any_stage(
     faults, prefect, parameters, root_without, tools
 ):

@@ -17,7 +17,6 @@ from aura_core.artifacts import store
 pytestmark = pytest.mark.faults
 
 
-@pytest.mark.xdist_group("drivers")
 def test_a_killed_driver_is_started_again(
     faults, in_background, marked_env, aura_run, root_without, tools
 ):
@@ -55,7 +54,6 @@ def gate(s3_bucket, tools):
     process.wait()
 
 
-@pytest.mark.xdist_group("storage")
 def test_an_object_store_that_is_away_for_a_while_is_waited_for(
     faults, in_background, marked_env, aura_run, root_without, s3_bucket, gate
 ):
@@ -83,7 +81,6 @@ def disk(tools, tmp_path):
         yield folder, lambda: subprocess.run(grow, check=True)
 
 
-@pytest.mark.xdist_group("storage")
 def test_a_full_disk_is_told_and_with_room_the_run_goes_on(
     faults, aura_run, root_without, disk, quiet_env
 ):
@@ -99,7 +96,6 @@ def test_a_full_disk_is_told_and_with_room_the_run_goes_on(
     faults.check_end(root, (*made, "distil"))
 
 
-@pytest.mark.xdist_group("drivers")
 def test_of_two_runs_at_once_one_works(faults, in_background, marked_env, aura_run, root_without):
     made = ("teacher_cache", "distil")
     root = root_without(*made, "evaluate")
