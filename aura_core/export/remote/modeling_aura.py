@@ -96,16 +96,19 @@ class GatedLoraLinear(nn.Linear):
         self.lora_A = nn.Linear(in_features, rank, bias=False)
         self.lora_B = nn.Linear(rank, out_features, bias=False)
         self.scaling = scaling
-        self.is_audio: Tensor | None = None  # bool [batch, length]; None: no audio at all
+        # Of [batch * length]; None: no audio at all.
+        self.audio_rows: Tensor | None = None
 
     def forward(self, input: Tensor) -> Tensor:
         """[batch, length, in_features] -> [batch, length, out_features]."""
         result = super().forward(input)
-        if self.is_audio is None:
+        if self.audio_rows is None:
             return result
-        down = self.lora_A(input)
-        down = down * self.is_audio[:, :, None].to(down.dtype)
-        return result + self.lora_B(down) * self.scaling
+        heard = input.flatten(0, 1).index_select(0, self.audio_rows)
+        update = self.lora_B(self.lora_A(heard) * self.scaling)
+        # In place: the gradient of a linear map needs its input only.
+        result.flatten(0, 1).index_add_(0, self.audio_rows, update)
+        return result
 
 
 class AuraForConditionalGeneration(PreTrainedModel, GenerationMixin):
@@ -252,10 +255,11 @@ class AuraForConditionalGeneration(PreTrainedModel, GenerationMixin):
     @contextmanager
     def _gate(self, is_audio: Tensor) -> Iterator[None]:
         gated = [each for each in self.llm.modules() if isinstance(each, GatedLoraLinear)]
+        audio_rows = is_audio.flatten().nonzero()[:, 0]
         for module in gated:
-            module.is_audio = is_audio
+            module.audio_rows = audio_rows
         try:
             yield
         finally:
             for module in gated:
-                module.is_audio = None
+                module.audio_rows = None
