@@ -160,12 +160,14 @@ def local_file(uri: str) -> Iterator[Path]:
 
 
 def list_names(uri: str) -> list[str]:
-    """Sorted names of the entries directly below `uri`; empty if it does not exist."""
+    """Sorted names of what is published directly below `uri`; empty if it does not exist."""
     fs, path = filesystem(uri)
     fs.invalidate_cache()
     if not fs.exists(path):
         return []
-    return sorted(entry.rstrip("/").rsplit("/", 1)[-1] for entry in fs.ls(path, detail=False))
+    names = (entry.rstrip("/").rsplit("/", 1)[-1] for entry in fs.ls(path, detail=False))
+    # A killed writer leaves its half-written files behind.
+    return sorted(name for name in names if not name.startswith(TEMPORARY))
 
 
 class FileInfo(NamedTuple):

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,17 @@ def test_listing_shows_files_and_folders_and_follows_changes(root):
     assert store.list_names(store.join(root, "f")) == ["one"]
     store.write_text(store.join(root, "f", "two", "x"), "2")
     assert store.list_names(store.join(root, "f")) == ["one", "two"]
+
+
+def test_what_a_killed_writer_has_left_is_not_listed(tmp_path):
+    writer = (
+        "import os; from aura_core.artifacts import store\n"
+        f"with store.staged({str(tmp_path / 'parts' / 'one')!r}) as path:\n"
+        "    path.write_text('half'); os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", writer], check=False)
+    assert list((tmp_path / "parts").iterdir()), "there is something left"
+    assert store.list_names(str(tmp_path / "parts")) == []
 
 
 def test_folders_go_up_and_come_down_whole(root, tmp_path):
