@@ -1,7 +1,7 @@
 """Where the drivers of a run's stages run: as subprocesses here, or as jobs on a cluster."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 
 from aura_core.pipeline import StageSpec
@@ -23,7 +23,7 @@ def launcher(where: str, specs: Sequence[StageSpec]) -> Iterator[Launch]:
         specs: the stages of the run, which share one Ray here.
     """
     if where == "local":
-        with LocalRay(single_node(spec.runtime for spec in specs)) as local_ray:
+        with closing(LocalRay(single_node(spec.runtime for spec in specs))) as local_ray:
             yield partial(run_driver, local_ray)
     else:
         from tasks.submit import run_job

@@ -10,7 +10,7 @@ from tasks.cpu_time import CpuTime
 from tasks.local_ray import LocalRay
 from tasks.output import LineLog, OnProgress
 from tasks.parent_death import ending_with_parent
-from tasks.process_group import end_group, kill_group
+from tasks.process_group import end_group
 from tasks.stage_driver import JOBS, cluster_address, driver_command, raise_for_exit
 
 
@@ -44,14 +44,13 @@ def run_driver(local_ray: LocalRay, spec: StageSpec, on_progress: OnProgress | N
             exit_code = process.wait()
     except BaseException:
         process.terminate()
-        end_group(process)
         raise
     finally:
         output.close()
-        kill_group(process)
+        end_group(process)
         if exit_code != 0:
             # Workers that Ray has not ended yet would work beside the next driver's.
-            local_ray.stop()
+            local_ray.close()
     raise_for_exit(spec, exit_code, output.error_line)
     return cpu_time.total_s
 

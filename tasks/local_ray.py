@@ -1,19 +1,21 @@
 """The Ray of this machine that the drivers of one run share."""
 
+import json
 import os
-import secrets
 import subprocess
 import sys
 import tempfile
-from types import TracebackType
 
 from aura_core.stage_config import NodeSize
 from tasks.process_group import end_group
 from tasks.stage_driver import StageCrashError
 
+# Ray reads it when it is imported.
+_WITH_TOKEN = {"RAY_AUTH_MODE": "token"}
+
 
 class LocalRay:
-    """Starts with the first driver that needs it, again after a crash, and ends with the block.
+    """Starts with the first driver that needs it, and again after a crash.
 
     A process of its own holds it, which ends when its standard input does: so also where this
     process is killed.
@@ -29,17 +31,6 @@ class LocalRay:
         """The process that all of Ray descends from, if there is one."""
         return (self._holder.pid,) if self._holder else ()
 
-    def __enter__(self) -> "LocalRay":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
     def start(self) -> dict[str, str]:
         """Return the environment by which a driver finds it, and start it if it is not there.
 
@@ -48,10 +39,7 @@ class LocalRay:
         """
         if self._holder and self._holder.poll() is None:
             return self._environment
-        self.stop()
-        # Its ports listen on every address of the machine, whatever address it is given: without
-        # the token it answers nobody.
-        access = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        self.close()
         with tempfile.TemporaryFile() as errors:
             self._holder = subprocess.Popen(
                 [sys.executable, "-m", "tasks.jobs.private_ray", self._size.model_dump_json()],
@@ -59,20 +47,20 @@ class LocalRay:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 start_new_session=True,
-                env=os.environ | access,
+                env=os.environ | _WITH_TOKEN,
             )
             assert self._holder.stdout is not None
-            address = self._holder.stdout.readline().decode().strip()
-            if not address:
-                self.stop()
+            found = self._holder.stdout.readline()
+            if not found:
+                self.close()
                 errors.seek(0)
                 lines = errors.read().decode(errors="replace").splitlines()
                 raise StageCrashError(f"Ray did not start: {lines[-1] if lines else 'no reason'}")
-        self._environment = access | {"RAY_ADDRESS": address}
+        self._environment = _WITH_TOKEN | json.loads(found)
         return self._environment
 
-    def stop(self) -> None:
-        """End it and all of its workers."""
+    def close(self) -> None:
+        """End it and all of its workers, if it is there."""
         if self._holder is None:
             return
         assert self._holder.stdin is not None

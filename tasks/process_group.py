@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import subprocess
+from contextlib import suppress
 
 log = logging.getLogger("aura")
 
@@ -17,13 +18,6 @@ def end_group(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         log.warning("process %d did not end within %d s: killing it", process.pid, _GRACE_S)
     finally:
-        kill_group(process)
-
-
-def kill_group(process: "subprocess.Popen[bytes]") -> None:
-    """Kill what is there of it and its group."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

@@ -2,9 +2,10 @@
 
 python -m tasks.jobs.private_ray NODE_SIZE
 
-Prints its address, and ends when its standard input does.
+Prints the environment by which a driver finds it, as JSON, and ends when its standard input does.
 """
 
+import json
 import logging
 import os
 import secrets
@@ -22,7 +23,7 @@ def start(size: NodeSize) -> None:
     os.environ.setdefault("RAY_worker_niceness", "0")
     # Its ports listen on every address of the machine, whatever address it is given. A token of
     # its own, which Ray then asks of everyone: without one it writes a token file into the home.
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     ray.init(
         address="local",
@@ -39,6 +40,8 @@ def start(size: NodeSize) -> None:
 if __name__ == "__main__":
     set_quiet()
     start(NodeSize.model_validate_json(sys.argv[1]))
-    print(ray.get_runtime_context().gcs_address, flush=True)
+    address = ray.get_runtime_context().gcs_address
+    found_by = {"RAY_ADDRESS": address, "RAY_AUTH_TOKEN": os.environ["RAY_AUTH_TOKEN"]}
+    print(json.dumps(found_by), flush=True)
     sys.stdin.read()
     ray.shutdown()

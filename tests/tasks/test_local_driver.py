@@ -13,13 +13,13 @@ class NoRay:
     """Takes the place of a LocalRay that must not be started."""
 
     pids = ()
-    stops = 0
+    closed = 0
 
     def start(self):
         raise AssertionError("started")
 
-    def stop(self):
-        self.stops += 1
+    def close(self):
+        self.closed += 1
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_a_mistake_comes_back_in_the_drivers_own_words_and_a_report_needs_no_ray
     with pytest.raises(AuraError, match=r"first$") as caught:
         run_driver(local_ray, spec, None)
     assert "\n" not in str(caught.value)
-    assert local_ray.stops == 1, "what has failed may have left workers"
+    assert local_ray.closed == 1, "what has failed may have left workers"
 
 
 def test_a_ray_that_the_environment_names_takes_its_place(specs, monkeypatch):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import uuid
+from contextlib import closing
 
 import pytest
 
@@ -46,7 +47,7 @@ def attach(environment):
 
 
 def test_drivers_share_one_until_it_is_gone(mark, tools):
-    with LocalRay(SIZE) as local_ray:
+    with closing(LocalRay(SIZE)) as local_ray:
         assert local_ray.pids == ()
         environment = local_ray.start()
         assert local_ray.start() == environment
@@ -60,7 +61,7 @@ def test_drivers_share_one_until_it_is_gone(mark, tools):
 
 @pytest.mark.slow  # the client tries for 20 s
 def test_who_lacks_its_token_is_turned_away():
-    with LocalRay(SIZE) as local_ray:
+    with closing(LocalRay(SIZE)) as local_ray:
         result = attach(local_ray.start() | {"RAY_AUTH_TOKEN": "0" * 64})
     assert result.returncode != 0
     assert "Failed to connect to Ray cluster" in result.stderr
@@ -77,5 +78,5 @@ def test_one_that_does_not_start_says_why(monkeypatch, tmp_path):
     file = tmp_path / "file"
     file.touch()
     monkeypatch.setenv("RAY_TMPDIR", str(file))
-    with LocalRay(SIZE) as local_ray, pytest.raises(StageCrashError, match="Ray did not start"):
-        local_ray.start()
+    with pytest.raises(StageCrashError, match="Ray did not start"):
+        LocalRay(SIZE).start()

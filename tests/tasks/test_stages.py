@@ -3,8 +3,10 @@
 import pytest
 from prefect.states import Failed
 
+from aura_core.artifacts import store
 from aura_core.errors import AuraError
-from aura_core.pipeline import STAGE_INPUTS
+from aura_core.pipeline import STAGE_INPUTS, plan
+from aura_core.recipes import recipe
 from tasks import stages
 from tasks.stage_driver import StageCrashError
 
@@ -20,3 +22,16 @@ def test_only_crashes_are_tried_again(error, again):
 def test_every_stage_has_a_task_of_its_name():
     assert [task.name for task in stages.STAGE_TASKS.values()] == list(STAGE_INPUTS)
     assert list(stages.STAGE_TASKS) == list(STAGE_INPUTS)
+
+
+def test_the_spec_lies_beside_the_artifact_that_its_driver_makes(tmp_path):
+    spec = plan(recipe("smoke"), str(tmp_path))["report"]
+
+    def launch(given, _on_progress):
+        assert given == spec
+        text = store.read_text(f"{spec.root}/report/{spec.fingerprint[:12]}/spec.json")
+        assert type(spec).model_validate_json(text) == spec
+        raise AuraError("read it")
+
+    with pytest.raises(AuraError, match="read it"):
+        stages.make_artifact(spec, launch)

@@ -1,5 +1,6 @@
 """The process that holds a Ray; what drivers do with it is in test_local_ray.py."""
 
+import json
 import subprocess
 import sys
 
@@ -12,6 +13,6 @@ def test_it_ends_with_its_standard_input():
         input="", capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    host, port = result.stdout.strip().split(":")
+    host, port = json.loads(result.stdout)["RAY_ADDRESS"].split(":")
     assert host
     assert int(port)
