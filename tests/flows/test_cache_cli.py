@@ -3,21 +3,13 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-AURA = Path(sys.executable).with_name("aura")
+from tests.flows.aura_command import aura
+
 UNFINISHED = "0" * 12
-
-
-def aura(*arguments) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [AURA, *map(str, arguments)],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
 
 
 @pytest.fixture

@@ -10,20 +10,7 @@ import pytest
 from aura_core.artifacts.newest import newest_artifact
 from aura_core.pipeline import stage_inputs
 from aura_core.recipes import RECIPES, recipe
-
-AURA = Path(sys.executable).with_name("aura")
-
-
-def aura(*arguments: str, cwd=None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [AURA, *map(str, arguments)],
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+from tests.flows.aura_command import aura
 
 
 def both(assignment: str) -> tuple[str, ...]:

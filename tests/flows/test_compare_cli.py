@@ -1,24 +1,13 @@
 """`aura compare` as a user meets it."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 from aura_core.artifacts.manifest import Manifest, write_manifest
 from aura_core.evaluation.predictions import Prediction, write_predictions
 from aura_core.evaluation.table import Row, write_results
-
-
-def aura(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "flows.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+from tests.flows.aura_command import aura
 
 
 @pytest.fixture

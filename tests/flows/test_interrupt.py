@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import uuid
 from pathlib import Path
 
@@ -12,10 +11,9 @@ import pytest
 from aura_core.artifacts import store
 from aura_core.pipeline import plan
 from aura_core.recipes import recipe
+from tests.flows.aura_command import AURA
 
 pytestmark = pytest.mark.slow
-
-AURA = Path(sys.executable).with_name("aura")
 
 
 def finished(root):

@@ -2,24 +2,17 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.flows.aura_command import aura
 
 SECRET = "planted-8f1c2e-secret"
 NAMES = (
     "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "HF_TOKEN", "OPENAI_API_KEY",
     "PREFECT_SERVER_API_AUTH_STRING", "WANDB_API_KEY",
 )  # fmt: skip
-
-
-def aura(arguments, environment):
-    command = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
-    return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
 
 
 def files_with(secret, folder):
@@ -41,7 +34,7 @@ def test_a_planted_secret_is_in_no_spec_manifest_report_log_or_database(root, tm
     environment = os.environ | dict.fromkeys(NAMES, SECRET) | {"PREFECT_HOME": str(home)}
     said = ""
     for command in (["explain"], ["run", "--dry-run"], ["run"]):
-        result = aura([*command, "--recipe", "smoke", "--root", root], environment)
+        result = aura(*command, "--recipe", "smoke", "--root", root, environment=environment)
         assert result.returncode == 0, result.stderr
         said += result.stdout + result.stderr
     assert SECRET not in said

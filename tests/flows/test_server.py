@@ -3,14 +3,13 @@
 import json
 import os
 import socket
-import subprocess
-import sys
 
 import pytest
 
 from aura_core.errors import AuraError
 from flows import local_prefect, server
 from flows.server_state import ServerState, read_state, server_home, write_state
+from tests.flows.aura_command import aura
 
 
 @pytest.fixture(autouse=True)
@@ -19,11 +18,6 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("PREFECT_PROFILES_PATH", str(tmp_path / "profiles.toml"))
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.delenv("PREFECT_SERVER_API_AUTH_STRING", raising=False)
-
-
-def aura(*arguments):
-    command = [sys.executable, "-m", "flows.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def dead_state():
