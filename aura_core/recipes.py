@@ -23,7 +23,7 @@ SHORT_CHATML = (
 
 
 def demo() -> Config:
-    """The whole road on two CPU cores in twelve minutes; the assistant hears little yet."""
+    """The whole road on two CPU cores in 8 to 16 minutes; the assistant hears little yet."""
     return _assistant(text_steps=30, align_steps=240, learn_steps=34)
 
 
