@@ -23,6 +23,7 @@ import s3fs
 from filelock import FileLock
 
 from flows.local_prefect import OFFLINE
+from tests.aura_command import run_aura
 
 pytest_plugins = ["tests.tiny_students"]
 os.environ.update(OFFLINE)
@@ -33,7 +34,6 @@ S3_ACCESS_KEY = "an-access-key-to-be-kept"
 S3_SECRET_KEY = "a-secret-key-to-be-kept"
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
-AURA = BIN / "aura"
 QUIET = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -109,13 +109,7 @@ def smoke_root(tmp_path_factory, worker_id) -> str:
     root = (base if worker_id == "master" else base.parent) / "smoke"
     with FileLock(f"{root}.lock"):
         if not root.exists():
-            result = subprocess.run(
-                [AURA, "run", "--recipe", "smoke", "--root", root],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            result = run_aura("run", "--recipe", "smoke", "--root", root, timeout_s=None)
             assert result.returncode == 0, (
                 f"the smoke run failed:\n{result.stdout}\n{result.stderr}"
             )

@@ -3,12 +3,14 @@
 import json
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.flows.aura_command import aura
+from tests.aura_command import run_aura
 
+aura = partial(run_aura, timeout_s=300)
 UNFINISHED = "0" * 12
 
 

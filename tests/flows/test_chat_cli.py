@@ -3,7 +3,6 @@
 import io
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from aura_core.chat.reply import Reply, TooManyPositionsError
 from aura_core.chat.run_models import RunModels
 from aura_core.errors import AuraError
 from flows import chat_cli
+from tests.aura_command import AURA
 
 
 class Counter:
@@ -108,7 +108,7 @@ def test_another_models_name_is_refused(talk):
 @pytest.mark.slow
 def test_a_student_answers_through_a_pipe(artifact_of, wav):
     said = subprocess.run(
-        [Path(sys.executable).with_name("aura"), "chat", artifact_of(), "--max-new-tokens", "8"],
+        [AURA, "chat", artifact_of(), "--max-new-tokens", "8"],
         input=f'/audio "{wav}" Who?\n/audio nowhere.wav\nAnd?\n', text=True,
         capture_output=True, check=False, timeout=300,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from aura_core.artifacts.newest import newest_artifact
 from aura_core.pipeline import stage_inputs
 from aura_core.recipes import RECIPES, recipe
-from tests.flows.aura_command import aura
+from tests.aura_command import run_aura
+
+aura = partial(run_aura, timeout_s=300)
 
 
 def both(assignment: str) -> tuple[str, ...]:

@@ -1,13 +1,16 @@
 """`aura compare` as a user meets it."""
 
 import json
+from functools import partial
 
 import pytest
 
 from aura_core.artifacts.manifest import Manifest, write_manifest
 from aura_core.evaluation.predictions import Prediction, write_predictions
 from aura_core.evaluation.table import Row, write_results
-from tests.flows.aura_command import aura
+from tests.aura_command import run_aura
+
+aura = partial(run_aura, timeout_s=60)
 
 
 @pytest.fixture

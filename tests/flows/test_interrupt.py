@@ -11,7 +11,7 @@ import pytest
 from aura_core.artifacts import store
 from aura_core.pipeline import plan
 from aura_core.recipes import recipe
-from tests.flows.aura_command import AURA
+from tests.aura_command import AURA
 
 pytestmark = pytest.mark.slow
 

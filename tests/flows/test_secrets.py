@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.aura_command import aura
+from tests.aura_command import run_aura
 
 SECRET = "planted-8f1c2e-secret"
 NAMES = (
@@ -34,7 +34,8 @@ def test_a_planted_secret_is_in_no_spec_manifest_report_log_or_database(root, tm
     environment = os.environ | dict.fromkeys(NAMES, SECRET) | {"PREFECT_HOME": str(home)}
     said = ""
     for command in (["explain"], ["run", "--dry-run"], ["run"]):
-        result = aura(*command, "--recipe", "smoke", "--root", root, environment=environment)
+        arguments = (*command, "--recipe", "smoke", "--root", root)
+        result = run_aura(*arguments, timeout_s=120, environment=environment)
         assert result.returncode == 0, result.stderr
         said += result.stdout + result.stderr
     assert SECRET not in said

@@ -3,13 +3,16 @@
 import json
 import os
 import socket
+from functools import partial
 
 import pytest
 
 from aura_core.errors import AuraError
 from flows import local_prefect, server
 from flows.server_state import ServerState, read_state, server_home, write_state
-from tests.flows.aura_command import aura
+from tests.aura_command import run_aura
+
+aura = partial(run_aura, timeout_s=60)
 
 
 @pytest.fixture(autouse=True)

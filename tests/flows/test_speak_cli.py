@@ -1,8 +1,7 @@
 """`aura export`, `aura transcribe` and `aura ask` as a user meets them."""
 
 import json
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import soundfile
 from aura_core import listener
 from aura_core.errors import AuraError
 from flows import speak_cli
+from tests.aura_command import run_aura
 
 
 @pytest.fixture
@@ -104,13 +104,7 @@ def test_no_model_is_a_clear_error(tmp_path):
 
 @pytest.mark.slow
 def test_the_smoke_runs_student_is_exported_and_asked(smoke_root, recordings, tmp_path):
-    aura = Path(sys.executable).with_name("aura")
-
-    def run(*arguments):
-        return subprocess.run(
-            [aura, *map(str, arguments)], capture_output=True, text=True, check=False
-        )
-
+    run = partial(run_aura, timeout_s=None)
     made = run("export", "--recipe", "smoke", "--root", smoke_root, "--to", tmp_path / "model")
     assert made.returncode == 0, made.stderr
     assert "| model | task |" in (tmp_path / "model" / "README.md").read_text()

@@ -8,8 +8,11 @@ from pathlib import Path
 AURA = Path(sys.executable).with_name("aura")
 
 
-def aura(
-    *arguments: object, cwd: Path | None = None, environment: Mapping[str, str] | None = None
+def run_aura(
+    *arguments: object,
+    timeout_s: float | None,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run it to its end, without a terminal."""
     return subprocess.run(
@@ -19,6 +22,6 @@ def aura(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=timeout_s,
         check=False,
     )
