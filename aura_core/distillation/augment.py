@@ -13,8 +13,8 @@ import xxhash
 from torch import Tensor
 from transformers.audio_utils import mel_filter_bank
 
+from aura_core.augmentation_config import AugmentationConfig
 from aura_core.corpus.table import SAMPLE_RATE
-from aura_core.train_config import AugmentationConfig
 
 # Whisper's STFT, in samples; training never imports whisper itself.
 _N_FFT, _HOP = 400, 160

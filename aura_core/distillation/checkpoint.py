@@ -33,7 +33,7 @@ def save_checkpoint(run_uri: str, trainer: Trainer, records: Sequence[dict[str, 
             tensors[f"{moment}/{name}"] = value.contiguous()
     metadata = {
         "step": str(trainer.step),
-        "phase_steps": json.dumps(trainer.phase_steps),
+        "phase_steps": json.dumps(trainer.schedule.phase_steps),
         "validation_losses": json.dumps(trainer.validation_losses),
         "records": json.dumps(list(records)),
     }
@@ -104,7 +104,7 @@ def _apply(
             if f"{moment}/{name}" in tensors
         }
     trainer.step = int(metadata["step"])
-    trainer.phase_steps = json.loads(metadata["phase_steps"])
+    trainer.schedule.phase_steps = json.loads(metadata["phase_steps"])
     trainer.validation_losses = json.loads(metadata["validation_losses"])
     records: list[dict[str, Any]] = json.loads(metadata["records"])
     return records

@@ -5,7 +5,6 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -24,6 +23,7 @@ from aura_core.distillation.parallel import (
 )
 from aura_core.distillation.probe import Similarity, state_similarity
 from aura_core.distillation.sampler import endless_batches
+from aura_core.distillation.schedule import Position, Schedule, rate_share
 from aura_core.distillation.stopwatch import Stopwatch
 from aura_core.distillation.training_set import TrainBatch, TrainingSet
 from aura_core.distillation.validation import (
@@ -43,20 +43,6 @@ _CLIP_NORM = 1.0
 _BATCHES_AHEAD = 4
 # A loss so many times that of its phase's first step, or 1, will not come back.
 _EXPLODED = 20.0
-# Each phase's learning rate ends at this share of its peak.
-_FINAL_RATE = 0.05
-
-
-@dataclass(frozen=True)
-class Position:
-    """Where a step stands: its phase and its number inside the phase, from 0.
-
-    After the last step `phase_index` is the number of phases.
-    """
-
-    phase_index: int
-    phase: Phase
-    step_in_phase: int
 
 
 class Trainer:
@@ -68,8 +54,7 @@ class Trainer:
         self.step = 0
         self._first_loss: float | None = None
         self.data = data
-        # A phase that no longer helps may end early.
-        self.phase_steps = [phase.steps for phase in config.phases]
+        self.schedule = Schedule(config.phases)
         self.validation_losses: list[float] = []
         lengths, kept_out = data.lengths, config.validation.utterances
         if kept_out >= len(lengths):
@@ -106,11 +91,6 @@ class Trainer:
         return next(self.objective.parameters()).device
 
     @property
-    def total_steps(self) -> int:
-        """Steps of all phases."""
-        return sum(self.phase_steps)
-
-    @property
     def chat(self) -> ChatFormat:
         """The text around the audio."""
         return self.data.chat
@@ -140,19 +120,19 @@ class Trainer:
         Raises:
             AuraError: when the loss is not finite, naming the step and its utterances.
         """
-        while self.step < self.total_steps:
-            here = self._position()
+        while self.step < self.schedule.total_steps:
+            here = self.schedule.position(self.step)
             if here.step_in_phase == 0:
                 self.validation_losses = []
             wanted = islice(self._shares(here), here.phase.steps - here.step_in_phase)
             # One thread, which only waits for storage: what computes here has the cores.
             fetched = read_ahead(wanted, self._fetch, threads=1, depth=_BATCHES_AHEAD)
-            while self._position().phase_index == here.phase_index:
+            while (at := self.schedule.position(self.step)).phase_index == here.phase_index:
                 asked = time.perf_counter()
                 clips = next(fetched, None)
                 if clips is None:
                     break
-                record = self._train(self._position(), clips, time.perf_counter() - asked)
+                record = self._train(at, clips, time.perf_counter() - asked)
                 yield self._validated(record, here)
             fetched.close()
 
@@ -172,14 +152,14 @@ class Trainer:
         settings = self.config.validation
         if not self._kept_out or self.step % settings.every_steps:
             return record
-        step = self.step - sum(self.phase_steps[: here.phase_index])
+        step = self.step - self.schedule.first_step(here.phase_index)
         clean = self.data.clean()
         found = nested(validate(self.objective, clean, self._kept_out, here.phase, step - 1))
         if settings.wer and here.phase.answers:
             found["wer"] = word_error_rate(self.objective.student, clean, self._kept_out)
         self.validation_losses.append(found["loss"])
         if has_stalled(self.validation_losses, settings.patience):
-            self.phase_steps[here.phase_index] = step
+            self.schedule.phase_steps[here.phase_index] = step
         return {**record, "validation": found}
 
     def _fetch(self, share: Share) -> tuple[Share, list[Fetched]]:
@@ -312,21 +292,3 @@ class Trainer:
         for name, parameter in self.trainable.items():
             (upper if re.fullmatch(above, name) else lower).append(parameter)
         return lower, upper
-
-    def _position(self) -> Position:
-        remaining = self.step
-        for index, (phase, steps) in enumerate(
-            zip(self.config.phases, self.phase_steps, strict=True)
-        ):
-            if remaining < steps:
-                return Position(index, phase, remaining)
-            remaining -= steps
-        return Position(len(self.phase_steps), self.config.phases[-1], remaining)
-
-
-def rate_share(phase: Phase, step: int) -> float:
-    """Share of a phase's peak rate: linear warm-up, then half a cosine down to a small share."""
-    if step < phase.warmup_steps:
-        return (step + 1) / phase.warmup_steps
-    progress = (step - phase.warmup_steps) / max(1, phase.steps - phase.warmup_steps)
-    return _FINAL_RATE + (1 - _FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * progress))

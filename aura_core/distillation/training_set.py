@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from aura_core.augmentation_config import AugmentationConfig
 from aura_core.cache.index import Fetched, Sample, TeacherCache
 from aura_core.distillation.answers import Answer, Answers
 from aura_core.distillation.augment import augment
 from aura_core.student.audio_embedding import AudioEmbedding, EncoderFrames
 from aura_core.student.batch import Batch, Layout, collate
 from aura_core.student.prompts import ChatFormat
-from aura_core.train_config import AugmentationConfig
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import torch
 from piper import PiperVoice, SynthesisConfig
 from whisper.audio import mel_filters
 
+from aura_core.augmentation_config import AugmentationConfig
 from aura_core.distillation.augment import (
     _mel_filters,
     add_noise,
@@ -14,7 +15,6 @@ from aura_core.distillation.augment import (
 )
 from aura_core.models.pinned import locate
 from aura_core.models.whisper_encoder import log_mel
-from aura_core.train_config import AugmentationConfig
 
 EVERYTHING = AugmentationConfig(
     noise_probability=1, gain_db=(-10, 10), time_masks=2, freq_masks=2, noise_snr_db=(0, 20)

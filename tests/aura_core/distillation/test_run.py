@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from aura_core.artifacts import store
+from aura_core.augmentation_config import AugmentationConfig
 from aura_core.cache.index import open_cache
 from aura_core.corpus.table import decode_audio, read_table
 from aura_core.distillation.checkpoint import FOLDER
 from aura_core.distillation.new_trainer import new_trainer
 from aura_core.distillation.run import train
-from aura_core.distillation.trainer import rate_share
 from aura_core.distillation.training_set import TrainingSet
 from aura_core.errors import AuraError
 from aura_core.instructions import TRANSCRIBE
@@ -23,7 +23,7 @@ from aura_core.report.history import read_history
 from aura_core.student.file_names import SIMILARITY
 from aura_core.student.inference import load_responder
 from aura_core.student.prompts import Prompt
-from aura_core.train_config import AugmentationConfig, LoraConfig, Phase, TrainConfig
+from aura_core.train_config import LoraConfig, Phase, TrainConfig
 
 
 class Killed(BaseException):
@@ -190,15 +190,6 @@ def test_the_upper_blocks_learn_at_their_own_rate(train_config, cache_uri):
     # From zero, Adam's first step is the rate itself.
     assert moved[3] == pytest.approx(1e-4, rel=0.01)
     assert moved[4] == pytest.approx(1e-2, rel=0.01)
-
-
-def test_a_rate_rises_in_warm_up_and_ends_at_a_small_share():
-    phase = Phase(name="learn", steps=110, warmup_steps=10)
-    shares = [rate_share(phase, step) for step in range(110)]
-    assert shares[:10] == pytest.approx([0.1 * n for n in range(1, 11)])
-    assert shares[10] == pytest.approx(1)
-    assert shares[60] == pytest.approx(0.525)
-    assert shares[-1] == pytest.approx(0.05, abs=1e-3)
 
 
 def test_distillation_alone_brings_the_student_closer(train_config, cache_uri, tmp_path):

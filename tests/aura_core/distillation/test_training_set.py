@@ -3,13 +3,14 @@ from dataclasses import fields
 import pytest
 import torch
 
+from aura_core.augmentation_config import AugmentationConfig
 from aura_core.cache.index import open_cache
 from aura_core.distillation.answers import Answers
 from aura_core.distillation.training_set import TrainingSet
 from aura_core.models.llm import load_llm
 from aura_core.student.audio_embedding import AudioEmbedding, ConvStem
 from aura_core.student.prompts import ChatFormat
-from aura_core.train_config import AugmentationConfig, TargetWeights
+from aura_core.train_config import TargetWeights
 
 INDICES = [0, 3, 5]
 
