@@ -8,6 +8,8 @@ from pydantic import Field, field_validator, model_validator
 from aura_core.stage_config import Frozen
 
 _SnrDb = Annotated[float, Field(ge=-20, le=60)]
+# Beyond these no human speaks; the paper draws from 0.9 to 1.1.
+_VtlpFactor = Annotated[float, Field(ge=0.7, le=1.4)]
 _GainDb = Annotated[float, Field(ge=-60, le=60)]
 
 _ADD_AT_INGEST = (
@@ -21,7 +23,8 @@ _MOVES_TIME = (
 _REFUSED_AUGMENTATIONS = {
     "speed": _MOVES_TIME,
     "tempo": _MOVES_TIME,
-    "pitch": f"it needs the waveform, and the cache keeps a log-mel; {_ADD_AT_INGEST}",
+    "pitch": "it needs the waveform, and the cache keeps a log-mel; for other voices set "
+    f"vtlp_factor, or {_ADD_AT_INGEST}",
 }
 
 
@@ -36,6 +39,12 @@ class AugmentationConfig(Frozen):
         (5.0, 30.0), description="range of the SNR over the whole clip"
     )
     gain_db: tuple[_GainDb, _GainDb] = Field((0.0, 0.0), description="range of the level change")
+    vtlp_factor: tuple[_VtlpFactor, _VtlpFactor] = Field(
+        (1.0, 1.0),
+        # What came before this option had none: its artifacts stay what they are.
+        exclude_if=lambda value: value == (1.0, 1.0),
+        description="vocal tract length perturbation: range of the factor on the formants",
+    )
     time_masks: int = Field(0, ge=0, description="SpecAugment: masks per clip")
     max_time_mask_frames: int = Field(
         70, ge=1, description="frames of 10 ms; never more than a fifth of the clip"
@@ -51,7 +60,7 @@ class AugmentationConfig(Frozen):
                 raise ValueError(f"{name} is no augmentation of a training step: {reason}")
         return data
 
-    @field_validator("noise_snr_db", "gain_db")
+    @field_validator("noise_snr_db", "gain_db", "vtlp_factor")
     @classmethod
     def _is_a_range(cls, value: tuple[float, float]) -> tuple[float, float]:
         if value[0] > value[1]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import xxhash
 from torch import Tensor
-from transformers.audio_utils import mel_filter_bank
+from transformers.audio_utils import hertz_to_mel, mel_filter_bank, mel_to_hertz
 
 from aura_core.augmentation_config import AugmentationConfig
 from aura_core.corpus.table import SAMPLE_RATE
@@ -24,6 +24,8 @@ _LOWEST = (-10.0 + 4.0) / 4.0
 # From brown noise to white; the spectrum is flat below the corner.
 _TILT_DB_PER_OCTAVE = (-6.0, 0.0)
 _TILT_CORNER_HZ = 100.0
+# Formants lie below it; above it the warp bends so that Nyquist stays where it is.
+_VTLP_KNEE_HZ = 4800.0
 # SpecAugment's p, of its policies SM and SS: with p = 1 a mask could swallow a short command.
 _MAX_TIME_MASK_SHARE = 0.2
 
@@ -31,7 +33,7 @@ _MAX_TIME_MASK_SHARE = 0.2
 def augment(
     log_mel: Tensor, config: AugmentationConfig, *, seed: int, step: int, key: str
 ) -> Tensor:
-    """Apply noise, then gain, then masks, as they are drawn for this clip in this step.
+    """Apply another vocal tract, noise, gain and masks, as drawn for this clip in this step.
 
     The draws depend on seed, step and key alone: not on the batch, its order, or who loads it.
 
@@ -51,11 +53,35 @@ def augment(
     draw = np.random.Generator(np.random.PCG64(digest))
     # In float64 the order of sums, which depends on threads, is lost in the final rounding.
     mel = log_mel.double()
+    # Drawn only if it is on, so that what came before it is drawn as it was.
+    if config.vtlp_factor != (1.0, 1.0):
+        mel = perturb_vocal_tract(mel, draw.uniform(*config.vtlp_factor))
     if draw.random() < config.noise_probability:
         snr_db, tilt = draw.uniform(*config.noise_snr_db), draw.uniform(*_TILT_DB_PER_OCTAVE)
         mel = add_noise(mel, snr_db, draw, tilt_db_per_octave=tilt)
     mel = apply_gain(mel, draw.uniform(*config.gain_db))
     return spec_augment(mel, config, draw).to(log_mel.dtype)
+
+
+def perturb_vocal_tract(log_mel: Tensor, factor: float) -> Tensor:
+    """Return a clip as of a speaker with another vocal tract (VTLP).
+
+    Jaitly and Hinton 2013, "Vocal Tract Length Perturbation improves speech recognition", eq. 1:
+    frequencies below a knee are multiplied, those above go linearly to Nyquist. They move the
+    mel filters; here the bins are interpolated, in the log domain. Harmonics move with the
+    formants, so that the pitch changes as well.
+
+    Args:
+        log_mel: float [frames_100hz, n_mels].
+        factor: on the formants' frequencies; above 1 for a shorter vocal tract.
+
+    Returns:
+        A log-mel of the same shape and dtype.
+    """
+    place = _vtlp_source_bins(factor, log_mel.shape[1])
+    below = place.floor().long()
+    above = (below + 1).clamp(max=log_mel.shape[1] - 1)
+    return torch.lerp(log_mel[:, below], log_mel[:, above], (place - below).to(log_mel.dtype))
 
 
 def add_noise(
@@ -137,6 +163,18 @@ def _spans(count: int, longest: int, total: int, draw: np.random.Generator) -> I
         length = int(draw.integers(min(longest, total), endpoint=True))
         start = int(draw.integers(total - length, endpoint=True))
         yield slice(start, start + length)
+
+
+def _vtlp_source_bins(factor: float, n_mels: int) -> Tensor:
+    """The place, in mel bins, that each bin of a warped log-mel is read at, float64 [n_mels]."""
+    nyquist = SAMPLE_RATE / 2
+    knee = _VTLP_KNEE_HZ * min(factor, 1.0)
+    # Filter centres are evenly spaced in mel, with an edge at 0 and one at Nyquist.
+    step = hertz_to_mel(nyquist, mel_scale="slaney") / (n_mels + 1)
+    centres = mel_to_hertz(step * np.arange(1, n_mels + 1), mel_scale="slaney")
+    sources = np.interp(centres, [0.0, knee, nyquist], [0.0, knee / factor, nyquist])
+    bins = hertz_to_mel(sources, mel_scale="slaney") / step - 1
+    return torch.as_tensor(bins).clamp(0, n_mels - 1)
 
 
 def _noise_periodogram(frames: int, tilt_db_per_octave: float, draw: np.random.Generator) -> Tensor:

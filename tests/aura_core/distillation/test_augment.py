@@ -11,13 +11,19 @@ from aura_core.distillation.augment import (
     add_noise,
     apply_gain,
     augment,
+    perturb_vocal_tract,
     spec_augment,
 )
 from aura_core.models.pinned import locate
 from aura_core.models.whisper_encoder import log_mel
 
 EVERYTHING = AugmentationConfig(
-    noise_probability=1, gain_db=(-10, 10), time_masks=2, freq_masks=2, noise_snr_db=(0, 20)
+    vtlp_factor=(0.9, 1.1),
+    noise_probability=1,
+    gain_db=(-10, 10),
+    time_masks=2,
+    freq_masks=2,
+    noise_snr_db=(0, 20),
 )
 SAME = {"seed": 1, "step": 2, "key": "utt-3"}
 # A step of 1 in a log-mel, in dB.
@@ -125,6 +131,40 @@ def test_a_time_mask_is_never_more_than_a_fifth_of_the_clip(stored_mel):
         for n in range(100)
     ]
     assert max(sizes) == 10
+
+
+@pytest.mark.parametrize("n_mels", [80, 128])
+@pytest.mark.parametrize(
+    ("hz", "factor", "moved_hz"),
+    [
+        (1000, 1.1, 1100),
+        (3000, 0.9, 2700),
+        # Above the knee a frequency moves less: 6400 stands midway from 4800 to Nyquist.
+        (6400, 1.2, 8000 - 1600 * (8000 - 4800) / (8000 - 4000)),
+    ],
+)
+def test_a_tone_moves_by_the_factor_of_the_vocal_tract(n_mels, hz, factor, moved_hz):
+    def tone(frequency):
+        samples = np.sin(2 * np.pi * frequency * np.arange(16_000) / 16_000)
+        return log_mel(samples.astype(np.float32), n_mels)[10:-10].mean(dim=0)
+
+    moved = perturb_vocal_tract(tone(hz)[None], factor)[0]
+    assert abs(int(moved.argmax()) - int(tone(moved_hz).argmax())) <= 1
+
+
+def test_another_vocal_tract_has_the_spectrum_of_audio_played_faster(speech, stored_mel):
+    # Played 1.1 times as fast, all its frequencies are 1.1 times as high.
+    faster = log_mel(soxr.resample(speech, 1.1, 1.0).astype(np.float32), 80).mean(dim=0)
+    below_the_knee = slice(0, 60)
+    moved = perturb_vocal_tract(stored_mel.float(), 1.1).mean(dim=0)
+    apart = (moved - faster)[below_the_knee].abs().mean()
+    untouched = (stored_mel.float().mean(dim=0) - faster)[below_the_knee].abs().mean()
+    assert apart < 0.5 * untouched
+
+
+def test_the_same_vocal_tract_leaves_a_clip_as_it_is(stored_mel):
+    mel = stored_mel.double()
+    torch.testing.assert_close(perturb_vocal_tract(mel, 1.0), mel, atol=1e-9, rtol=0)
 
 
 def test_all_off_is_the_very_same_tensor(stored_mel):
