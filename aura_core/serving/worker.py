@@ -9,6 +9,8 @@ from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
 _DONE = object()
+# More than it takes to send a piece, and less than anyone would notice where nobody takes it.
+_FIRST_IS_SENT_S = 0.02
 
 
 class BusyError(Exception):
@@ -23,6 +25,7 @@ class Job(Generic[T]):
         self._loop = asyncio.get_running_loop()
         self._items: asyncio.Queue[Any] = asyncio.Queue()
         self._cancelled = Event()
+        self._first_is_sent = Event()
         self._future = executor.submit(self._run)
 
     @property
@@ -40,6 +43,7 @@ class Job(Generic[T]):
             if isinstance(item, BaseException):
                 raise item
             yield cast(T, item)
+            self._first_is_sent.set()
 
     def _run(self) -> None:
         try:
@@ -48,6 +52,8 @@ class Job(Generic[T]):
                     if self._cancelled.is_set():
                         break
                     self._tell(item)
+                    # The next item keeps all cores busy, those that send the first one too.
+                    self._first_is_sent.wait(_FIRST_IS_SENT_S)
         except BaseException as error:  # noqa: BLE001 - raised where it is waited for
             self._tell(error)
         self._tell(_DONE)
