@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from aura_core.stage_config import Frozen
 
 _SnrDb = Annotated[float, Field(ge=-20, le=60)]
-# Beyond these no human speaks; the paper draws from 0.9 to 1.1.
+# The paper draws from 0.9 to 1.1; this leaves room on both sides.
 _VtlpFactor = Annotated[float, Field(ge=0.7, le=1.4)]
 _GainDb = Annotated[float, Field(ge=-60, le=60)]
 

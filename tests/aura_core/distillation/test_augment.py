@@ -139,7 +139,7 @@ def test_a_time_mask_is_never_more_than_a_fifth_of_the_clip(stored_mel):
     [
         (1000, 1.1, 1100),
         (3000, 0.9, 2700),
-        # Above the knee a frequency moves less: 6400 stands midway from 4800 to Nyquist.
+        # Above the knee what is left to Nyquist shrinks, here from 4000 Hz to 3200.
         (6400, 1.2, 8000 - 1600 * (8000 - 4800) / (8000 - 4000)),
     ],
 )
