@@ -54,6 +54,8 @@ class Job(Generic[T]):
                     self._tell(item)
                     # The next item keeps all cores busy, those that send the first one too.
                     self._first_is_sent.wait(_FIRST_IS_SENT_S)
+                    # Once: a client that takes nothing holds up the others no further.
+                    self._first_is_sent.set()
         except BaseException as error:  # noqa: BLE001 - raised where it is waited for
             self._tell(error)
         self._tell(_DONE)
