@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from aura_core.benchmarks.benchmark import EMBEDDED
 from aura_core.benchmarks.catalogue import benchmark_mistake
+from aura_core.corpus.voice import PIPER, VOICES
 from aura_core.stage_config import (
     TEACHER_RATE_HZ,
     TOKEN_RATES_HZ,
@@ -27,12 +28,25 @@ class DemoCorpusConfig(Frozen):
     heldout_utterances: int = Field(80, ge=4, description="sentences never seen in training")
     phrasing_utterances: int = Field(60, ge=4, description="a family of phrasings never seen")
     voice_utterances: int = Field(60, ge=4, description="a second voice, sentences never seen")
+    train_voices: tuple[str, ...] = Field(
+        (PIPER,),
+        min_length=1,
+        # A corpus of piper alone came before this option: its artifacts stay what they are.
+        exclude_if=lambda value: value == (PIPER,),
+        description="who speaks all splits but `voice`, drawn for each sentence: "
+        + ", ".join(VOICES),
+    )
     length_scales: tuple[float, ...] = Field(
         (0.85, 0.95, 1.05), description="piper's length_scale: smaller is faster speech"
     )
     snr_db: tuple[float, float] = Field((25.0, 45.0), description="range of the white-noise SNR")
     gain_db: tuple[float, float] = Field((-10.0, 0.0), description="range of the level change")
     seed: int = 0
+
+    @field_validator("train_voices")
+    @classmethod
+    def _are_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(one_of(voice, VOICES) for voice in value)
 
 
 class IngestConfig(StageConfig):

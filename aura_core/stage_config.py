@@ -6,16 +6,18 @@ fingerprint; `runtime` says only where and how fast the work is done.
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+
+_T = TypeVar("_T")
 
 # Whisper's states, and two, four or eight of them together.
 TEACHER_RATE_HZ = 50.0
 TOKEN_RATES_HZ = (25.0, 12.5, 6.25)
 
 
-def one_of(value: float, choices: Sequence[float]) -> float:
+def one_of(value: _T, choices: Sequence[_T]) -> _T:
     """Return `value`. Raises ValueError, which names the choices, if it is none of them."""
     if value not in choices:
         raise ValueError(f"choose one of {', '.join(map(str, choices))}")

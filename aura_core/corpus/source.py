@@ -15,7 +15,7 @@ from aura_core.corpus.grammar import grammar_text
 from aura_core.corpus.readers import audiofolder, jsonl, librispeech, parquet
 from aura_core.corpus.source_digest import content_digests
 from aura_core.corpus.source_item import Rejection, SourceItem
-from aura_core.corpus.voice import VOICE, second_voice
+from aura_core.corpus.voice import VOICE, require_installed, second_voice
 from aura_core.errors import AuraError
 from aura_core.models.references import digest
 from aura_core.stage_config import StageConfig
@@ -55,15 +55,16 @@ def source_digests(config: StageConfig) -> dict[str, str]:
     """Return what pins the content a stage reads from outside; empty for all but ingest.
 
     Raises:
-        AuraError: as `read_items`.
+        AuraError: as `read_items`; or if a voice of the demo corpus is not installed.
     """
     if not isinstance(config, IngestConfig):
         return {}
     if config.manifest is None:
+        require_installed(config.demo.train_voices)
         return {
             "grammar": store.xxh3(grammar_text().encode()),
             "voice": digest(VOICE),
-            "second_voice": second_voice(),
+            "second_voice": second_voice(config.demo.train_voices),
         }
     return {"manifest": _manifest_digest(read_items(config))}
 

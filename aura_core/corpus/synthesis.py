@@ -1,4 +1,4 @@
-"""Speech for the demo corpus: piper's neural voice, and a second one training never hears.
+"""Speech for the demo corpus: its training voices, and a second one training never hears.
 
 Everything is a function of the config and the utterance: two runs, with any
 number of workers, give the same bytes on the same machine.
@@ -20,7 +20,7 @@ from piper.config import PiperConfig
 from aura_core.config import DemoCorpusConfig
 from aura_core.corpus.grammar import DEMO_INSTRUCTION, DemoUtterance
 from aura_core.corpus.table import SAMPLE_RATE, Utterance, encode_audio
-from aura_core.corpus.voice import COMMANDS
+from aura_core.corpus.voice import COMMANDS, SLOW_PIPER
 from aura_core.errors import AuraError
 
 KEPT_SILENCE_S = 0.08
@@ -65,11 +65,13 @@ class Synthesizer:
         """Synthesise one utterance as a row of the table."""
         draw = _generator(self._config.seed, utterance.id)
         text = utterance.sentence.text
-        second = utterance.split == "voice"
-        if second and self._second_voice in COMMANDS:
-            audio, rate = speak_with_command(self._second_voice, text)
+        voice = self._voice(utterance)
+        if voice in COMMANDS:
+            audio, rate = speak_with_command(voice, text)
+        elif voice == SLOW_PIPER:
+            audio, rate = self._piper.speak(text, SLOW_LENGTH_SCALE)
         else:
-            scale = SLOW_LENGTH_SCALE if second else float(draw.choice(self._config.length_scales))
+            scale = float(draw.choice(self._config.length_scales))
             audio, rate = self._piper.speak(text, scale)
         audio = add_noise(
             trimmed_clip(audio, rate), float(draw.uniform(*self._config.snr_db)), draw
@@ -81,7 +83,7 @@ class Synthesizer:
             text=text,
             instruction=DEMO_INSTRUCTION,
             response=utterance.sentence.meaning,
-            speaker=self._second_voice if second else "piper",
+            speaker=voice,
             split=utterance.split,
             family=utterance.sentence.family,
             duration_s=len(audio) / SAMPLE_RATE,
@@ -91,9 +93,16 @@ class Synthesizer:
             digest=digest,
         )
 
+    def _voice(self, utterance: DemoUtterance) -> str:
+        if utterance.split == "voice":
+            return self._second_voice
+        # Drawn apart, so that one voice alone draws all the rest as it would among others.
+        draw = _generator(self._config.seed, f"{utterance.id}:voice")
+        return str(draw.choice(self._config.train_voices))
+
 
 def speak_with_command(name: str, text: str) -> tuple[np.ndarray, int]:
-    """Let espeak-ng or flite speak; returns float32 [samples] and the rate."""
+    """Let a voice of `COMMANDS` speak; returns float32 [samples] and the rate."""
     result = subprocess.run([*COMMANDS[name], text], capture_output=True, check=False)
     if result.returncode:
         reason = result.stderr.decode(errors="replace").strip()

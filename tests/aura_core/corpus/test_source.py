@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from aura_core.config import EvaluateConfig, IngestConfig
+from aura_core.config import DemoCorpusConfig, EvaluateConfig, IngestConfig
 from aura_core.corpus import source
 from aura_core.corpus.source import read_items, source_digests
 from aura_core.corpus.source_item import Rejection
@@ -52,6 +52,13 @@ def test_the_second_voice_that_is_installed_counts(tmp_path, monkeypatch):
     (tmp_path / "flite").write_text("#!/bin/sh\n")
     (tmp_path / "flite").chmod(0o755)
     assert (without, source_digests(IngestConfig())["second_voice"]) == ("piper-slow", "flite")
+
+
+def test_a_training_voice_that_is_not_installed_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    voices = DemoCorpusConfig(train_voices=("piper", "flite:slt"))
+    with pytest.raises(AuraError, match="flite:slt needs flite, which"):
+        source_digests(IngestConfig(demo=voices))
 
 
 def test_the_same_content_has_the_same_digest(manifest):

@@ -1,4 +1,5 @@
 import dataclasses
+from collections import Counter
 
 import jiwer
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from whisper.normalizers import EnglishTextNormalizer
 
 from aura_core.config import DemoCorpusConfig
+from aura_core.corpus import synthesis
 from aura_core.corpus.grammar import grammar_text, parse_grammar, plan_corpus
 from aura_core.corpus.pseudo_label import transcribe
 from aura_core.corpus.synthesis import Synthesizer, add_noise, set_level, trim_silence
@@ -61,6 +63,21 @@ def test_second_voice_sounds_different(rows):
 def test_second_synthesiser_is_a_full_length_clip():
     row = synthesizer(second_voice()).speak(dataclasses.replace(SENTENCES[0], split="voice"))
     assert 0.5 < row["duration_s"] < 5
+
+
+def test_training_voices_share_the_sentences(monkeypatch):
+    monkeypatch.setattr(synthesis, "speak_with_command", lambda *_: (np.ones(8000, "f4"), 16_000))
+    config = CONFIG.model_copy(update={"train_voices": ("piper", "flite:slt", "flite:awb")})
+    voices = Synthesizer(locate(parse(VOICE).name), "espeak-ng", config, "0")
+    spoken = [
+        dataclasses.replace(SENTENCES[0], id=f"{split}-{number}", split=split)
+        for number in range(20)
+        for split in ("train", "heldout", "voice")
+    ]
+    speakers = Counter(voices.speak(utterance)["speaker"] for utterance in spoken)
+    assert speakers["espeak-ng"] == 20
+    assert min(speakers[name] for name in config.train_voices) >= 2
+    assert set(speakers) == {*config.train_voices, "espeak-ng"}
 
 
 def test_silence_is_trimmed_to_a_margin():
