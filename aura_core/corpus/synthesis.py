@@ -20,7 +20,7 @@ from piper.config import PiperConfig
 from aura_core.config import DemoCorpusConfig
 from aura_core.corpus.grammar import DEMO_INSTRUCTION, DemoUtterance
 from aura_core.corpus.table import SAMPLE_RATE, Utterance, encode_audio
-from aura_core.corpus.voice import COMMANDS, SLOW_PIPER
+from aura_core.corpus.voice import COMMANDS, SLOW_PIPER, require_installed
 from aura_core.errors import AuraError
 
 KEPT_SILENCE_S = 0.08
@@ -103,6 +103,8 @@ class Synthesizer:
 
 def speak_with_command(name: str, text: str) -> tuple[np.ndarray, int]:
     """Let a voice of `COMMANDS` speak; returns float32 [samples] and the rate."""
+    # A worker may be another machine than the one that planned.
+    require_installed([name])
     result = subprocess.run([*COMMANDS[name], text], capture_output=True, check=False)
     if result.returncode:
         reason = result.stderr.decode(errors="replace").strip()

@@ -39,7 +39,7 @@ def require_installed(voices: Collection[str]) -> None:
         if program != PIPER and not shutil.which(program):
             raise AuraError(
                 f"the voice {voice} needs {program}, which is not installed: "
-                f"apt-get install {program}, or take it out of ingest.demo.train_voices"
+                f"apt-get install {program}, or choose other ingest.demo.train_voices"
             )
 
 

@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 from collections import Counter
 
 import jiwer
@@ -10,9 +11,16 @@ from aura_core.config import DemoCorpusConfig
 from aura_core.corpus import synthesis
 from aura_core.corpus.grammar import grammar_text, parse_grammar, plan_corpus
 from aura_core.corpus.pseudo_label import transcribe
-from aura_core.corpus.synthesis import Synthesizer, add_noise, set_level, trim_silence
+from aura_core.corpus.synthesis import (
+    Synthesizer,
+    add_noise,
+    set_level,
+    speak_with_command,
+    trim_silence,
+)
 from aura_core.corpus.table import decode_audio
 from aura_core.corpus.voice import COMMANDS, SLOW_PIPER, VOICE, second_voice
+from aura_core.errors import AuraError
 from aura_core.models.pinned import locate
 from aura_core.models.references import parse
 from aura_core.models.whisper_encoder import load_whisper
@@ -63,6 +71,19 @@ def test_second_voice_sounds_different(rows):
 def test_second_synthesiser_is_a_full_length_clip():
     row = synthesizer(second_voice()).speak(dataclasses.replace(SENTENCES[0], split="voice"))
     assert 0.5 < row["duration_s"] < 5
+
+
+@pytest.mark.skipif(not shutil.which("flite"), reason="no flite on this machine")
+def test_flite_has_four_voices_of_its_own():
+    spoken = [speak_with_command(name, "open the door") for name in COMMANDS if ":" in name]
+    assert all(rate == 16_000 and 0.5 < len(audio) / rate < 3 for audio, rate in spoken)
+    assert len({audio.tobytes() for audio, _ in spoken}) == 4
+
+
+def test_a_worker_without_the_synthesiser_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(AuraError, match="flite:slt needs flite, which is not installed"):
+        speak_with_command("flite:slt", "open the door")
 
 
 def test_training_voices_share_the_sentences(monkeypatch):
