@@ -9,16 +9,16 @@ VOICE = "pinned:joe-medium"
 PIPER = "piper"
 SLOW_PIPER = "piper-slow"
 # flite takes an unknown voice for its default one, in silence: so they are listed here.
-COMMANDS = {
+_FLITE_VOICES = ("awb", "kal16", "rms", "slt")
+COMMANDS: dict[str, tuple[str, ...]] = {
     "espeak-ng": ("espeak-ng", "-v", "en-us", "-s", "170", "--stdout"),
     "flite": ("flite", "-o", "/dev/stdout", "-t"),
-    "flite:awb": ("flite", "-voice", "awb", "-o", "/dev/stdout", "-t"),
-    "flite:kal16": ("flite", "-voice", "kal16", "-o", "/dev/stdout", "-t"),
-    "flite:rms": ("flite", "-voice", "rms", "-o", "/dev/stdout", "-t"),
-    "flite:slt": ("flite", "-voice", "slt", "-o", "/dev/stdout", "-t"),
+    **{
+        f"flite:{voice}": ("flite", "-voice", voice, "-o", "/dev/stdout", "-t")
+        for voice in _FLITE_VOICES
+    },
 }
 VOICES = (PIPER, *COMMANDS)
-_SECOND_VOICES = ("espeak-ng", "flite")
 
 
 def second_voice(train_voices: Collection[str] = (PIPER,)) -> str:
@@ -27,9 +27,8 @@ def second_voice(train_voices: Collection[str] = (PIPER,)) -> str:
     Part of the corpus's identity, as it depends on the machine. Piper slowed, if there is none.
     """
     heard = {_program(voice) for voice in train_voices}
-    return next(
-        (name for name in _SECOND_VOICES if name not in heard and shutil.which(name)), SLOW_PIPER
-    )
+    unheard = (name for name in COMMANDS if _program(name) not in heard)
+    return next((name for name in unheard if shutil.which(_program(name))), SLOW_PIPER)
 
 
 def require_installed(voices: Collection[str]) -> None:

@@ -17,7 +17,7 @@ from aura_core.corpus.synthesis import (
     trimmed_clip,
 )
 from aura_core.corpus.table import encode_audio
-from aura_core.corpus.voice import COMMANDS, VOICE
+from aura_core.corpus.voice import COMMANDS, PIPER, VOICE
 from aura_core.models.pinned import locate
 from aura_core.models.references import parse
 
@@ -37,7 +37,7 @@ class Condition:
         """What a result can be cut by."""
         return {
             "condition": self.name,
-            "voice": second_voice if self.second_voice else "piper",
+            "voice": second_voice if self.second_voice else PIPER,
             "snr_db": "clean" if self.snr_db is None else str(self.snr_db),
             "speech_rate": f"{1 / self.length_scale:.2f}",
         }
