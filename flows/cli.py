@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import warnings
+from importlib import metadata
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -65,7 +66,8 @@ app = App(
     name="aura",
     help=HELP,
     help_format="plaintext",
-    version_flags=[],
+    version=lambda: metadata.version("aura"),
+    version_flags=["--version"],
 )
 app.command(cache_cli.app)
 app.command(bench_cli.app)

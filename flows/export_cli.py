@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from aura_core.ablation import MAIN
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
+from aura_core.artifacts.reach import require_reachable
 from aura_core.errors import AuraError
 from aura_core.student.file_names import TRAIN_CONFIG
 from flows.options import Selection
@@ -45,6 +46,7 @@ def export(
     if mode not in (None, "merged", "gated"):
         raise AuraError(f"no mode {mode!r}: merged or gated")
     uri = selection.plan()[MAIN].uri if artifact is None else artifact.rstrip("/")
+    require_reachable(uri)
     require_manifest(uri)
     # Imports torch, transformers and peft.
     from aura_core.export import card

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from aura_core.artifacts.reach import require_reachable
 from aura_core.config import Config
 from aura_core.pipeline import StageSpec, plan
 from flows.request import benchmark_overrides, load_config, manifest_overrides, resolve_root
@@ -56,5 +57,7 @@ class Selection:
         }
 
     def plan(self) -> dict[str, StageSpec]:
-        """Return every stage's spec."""
-        return plan(self.load(), resolve_root(self.root))
+        """Return every stage's spec. Raises AuraError if the root is out of reach."""
+        root = resolve_root(self.root)
+        require_reachable(root)
+        return plan(self.load(), root)

@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter, validators
 from rich.live import Live
 
+from aura_core.artifacts.reach import require_reachable
 from flows.options import AsJson
 from flows.request import resolve_root
 from flows.terminal import out
@@ -49,7 +50,9 @@ def up(
     """
     from flows import server
 
-    state = server.start(host, port, resolve_root(root), runs, out.print)
+    where = resolve_root(root)
+    require_reachable(where)
+    state = server.start(host, port, where, runs, out.print)
     out.print(f"UI: {state.ui_url}   artifacts: {state.root}")
     if os.environ.get("PREFECT_API_URL") not in (None, state.url):
         out.print(

@@ -2,6 +2,7 @@
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import read_manifest
+from aura_core.artifacts.reach import require_reachable
 from aura_core.errors import AuraError
 
 
@@ -9,8 +10,9 @@ def newest_artifact(root: str, stage: str) -> str:
     """Return the URI of the stage's newest complete artifact.
 
     Raises:
-        AuraError: if there is none.
+        AuraError: if there is none, or the root is out of reach.
     """
+    require_reachable(root)
     folder = store.join(root, stage)
     found: list[tuple[str, str]] = []
     for name in store.list_names(folder):

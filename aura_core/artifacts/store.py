@@ -35,17 +35,17 @@ def join(uri: str, *parts: str) -> str:
     return "/".join([uri.rstrip("/"), *parts])
 
 
-def filesystem(uri: str) -> tuple[AbstractFileSystem, str]:
+def filesystem(uri: str, s3_attempts: int = _S3_ATTEMPTS) -> tuple[AbstractFileSystem, str]:
     """Return the fsspec filesystem of `uri` and the path inside it."""
-    fs, path = fsspec.core.url_to_fs(uri, **_options(uri))
+    fs, path = fsspec.core.url_to_fs(uri, **_options(uri, s3_attempts))
     return fs, path
 
 
-def _options(uri: str) -> dict[str, Any]:
-    """Have S3 tried again for a minute or so, where nothing of the user's says otherwise."""
+def _options(uri: str, attempts: int) -> dict[str, Any]:
+    """Have S3 tried this often, where nothing of the user's says otherwise."""
     if not uri.startswith("s3://") or "config_kwargs" in fsspec.config.conf.get("s3", {}):
         return {}
-    attempts = int(os.environ.get("AWS_MAX_ATTEMPTS", _S3_ATTEMPTS))
+    attempts = int(os.environ.get("AWS_MAX_ATTEMPTS", attempts))
     mode = os.environ.get("AWS_RETRY_MODE", "standard")
     return {"config_kwargs": {"retries": {"mode": mode, "total_max_attempts": attempts}}}
 

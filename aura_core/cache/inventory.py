@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from aura_core.artifacts import manifest, store
 from aura_core.artifacts.manifest import Manifest, read_manifest
+from aura_core.artifacts.reach import require_reachable
 from aura_core.cache import plan as planning
 from aura_core.cache.catalogue import SHARDS, Catalogue
 from aura_core.cache.plan import Plan
@@ -43,7 +44,8 @@ class Garbage:
 
 
 def list_caches(root: str) -> list[CacheState]:
-    """Return all caches below `root`, by name."""
+    """Return all caches below `root`, by name. Raises AuraError if it is out of reach."""
+    require_reachable(root)
     folder = store.join(root, STAGE)
     return [_state(store.join(folder, name)) for name in store.list_names(folder)]
 

@@ -3,6 +3,7 @@
 import json
 
 from aura_core.artifacts import store
+from aura_core.artifacts.reach import require_reachable
 from aura_core.chat.reply import ChatModel
 from aura_core.config import EvaluateConfig
 from aura_core.errors import AuraError
@@ -11,7 +12,8 @@ from aura_core.train_config import TrainConfig
 
 
 def is_model(uri: str) -> bool:
-    """Whether `load_chat` takes it."""
+    """Whether `load_chat` takes it. Raises AuraError if it is out of reach."""
+    require_reachable(uri)
     if store.exists(store.join(uri, TRAIN_CONFIG)):
         return True
     config = store.join(uri, "config.json")

@@ -5,6 +5,7 @@ import re
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import read_manifest
 from aura_core.artifacts.newest import newest_artifact
+from aura_core.artifacts.reach import require_reachable
 from aura_core.errors import AuraError
 
 STAGE = "evaluate"
@@ -25,6 +26,7 @@ def find_evaluation(name: str, root: str) -> str:
         AuraError: if it is none of these, or the fingerprint begins several.
     """
     uri = name.rstrip("/")
+    require_reachable(uri)
     if found := _artifact(uri):
         return found
     if store.list_names(store.join(uri, STAGE)):
@@ -38,6 +40,7 @@ def find_evaluation(name: str, root: str) -> str:
 
 
 def _by_prefix(prefix: str, root: str) -> str:
+    require_reachable(root)
     found = {}
     for stage in (STAGE, "report"):
         folder = store.join(root, stage)

@@ -1,9 +1,11 @@
 """The `aura` command as a user meets it."""
 
 import json
+import os
 import subprocess
 import sys
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,26 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, tmp_path):
     assert last.startswith("error: ")
     assert message in last
     assert "Traceback" not in result.stderr
+
+
+def test_the_version_is_that_of_the_package():
+    result = aura("--version")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == metadata.version("aura")
+
+
+def test_an_s3_root_that_does_not_answer_is_told_at_once(tmp_path):
+    # Nobody listens on this port.
+    environment = {
+        **os.environ,
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+    }
+    for arguments in (("results",), ("run", "--dry-run"), ("cache", "ls")):
+        result = aura(*arguments, "--root", "s3://lab/x", cwd=tmp_path, environment=environment)
+        assert result.returncode == 2, result.stderr
+        assert result.stderr.startswith("error: s3://lab/x is out of reach: "), result.stderr
 
 
 def test_a_mistake_found_by_a_driver_is_told_in_its_own_words(tmp_path):
