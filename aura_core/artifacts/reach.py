@@ -26,7 +26,7 @@ def require_reachable(uri: str) -> None:
         raise AuraError(f"{uri}: there is no bucket {bucket!r}; make it or name another") from None
     except PermissionError as error:
         raise AuraError(f"{uri} may not be listed: {error}; check the AWS credentials") from None
-    except BotoCoreError as error:
+    except (BotoCoreError, OSError) as error:
         raise AuraError(
             f"{uri} is out of reach: {error}; check AWS_ENDPOINT_URL_S3 and the AWS credentials"
         ) from None

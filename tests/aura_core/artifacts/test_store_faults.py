@@ -133,10 +133,14 @@ def test_an_upload_cut_every_time_leaves_no_short_object(proxy, s3_folder):
 
 
 def test_an_outage_of_a_minute_is_ridden_out_unless_the_user_says_otherwise(monkeypatch):
+    def client_settings(*attempts: int) -> dict[str, object]:
+        return store.filesystem("s3://lab/x", *attempts)[0].config_kwargs
+
     retries = {"mode": "standard", "total_max_attempts": 12}
-    assert store._options("s3://lab/x") == {"config_kwargs": {"retries": retries}}
+    assert client_settings() == {"retries": retries}
+    assert client_settings(3) == {"retries": {**retries, "total_max_attempts": 3}}
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
-    options = store._options("s3://lab/x")["config_kwargs"]["retries"]
-    assert options["total_max_attempts"] == 2
+    assert client_settings() == client_settings(3)
+    assert client_settings() == {"retries": {**retries, "total_max_attempts": 2}}
     monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": {}})
-    assert store._options("s3://lab/x") == store._options("/runs/x") == {}
+    assert client_settings() == {}
