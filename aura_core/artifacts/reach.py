@@ -1,5 +1,7 @@
 """Whether an object store answers, asked before a command begins to rely on it."""
 
+from functools import cache
+
 from botocore.exceptions import BotoCoreError
 
 from aura_core.artifacts import store
@@ -9,8 +11,9 @@ from aura_core.errors import AuraError
 _ATTEMPTS = 2
 
 
+@cache
 def require_reachable(uri: str) -> None:
-    """List one object below an `s3://` URI; other URIs are not looked at.
+    """List one object below an `s3://` URI, once a process; other URIs are not looked at.
 
     Raises:
         AuraError: if the endpoint does not answer, the credentials are missing or refused, or

@@ -16,6 +16,7 @@ from aura_core.errors import AuraError
 def new_clients():
     """s3fs keeps its clients, and with them their endpoint and credentials."""
     s3fs.S3FileSystem.clear_instance_cache()
+    require_reachable.cache_clear()
     yield
     s3fs.S3FileSystem.clear_instance_cache()
 

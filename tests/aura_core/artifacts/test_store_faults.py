@@ -142,5 +142,7 @@ def test_an_outage_of_a_minute_is_ridden_out_unless_the_user_says_otherwise(monk
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     assert client_settings() == client_settings(3)
     assert client_settings() == {"retries": {**retries, "total_max_attempts": 2}}
-    monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": {}})
-    assert client_settings() == {}
+    own = {"connect_timeout": 7}
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": own})
+    assert client_settings() == own
+    assert store.filesystem("/runs/x")[0].storage_options == {}
