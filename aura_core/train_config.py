@@ -49,8 +49,20 @@ class AudioEmbeddingConfig(Frozen):
 
 
 class DistillationConfig(Frozen):
-    """How student states are pulled towards the teacher's."""
+    """How student states are pulled towards the teacher's, and given to the blocks above."""
 
+    handover: Literal["dense", "ctc"] = Field(
+        "dense",
+        description="dense: audio positions stay in the sequence through all blocks; ctc: they go "
+        "through the adapted blocks alone, and those of one CTC label become one slot above, in "
+        "the states the LLM itself has for that token",
+    )
+    ctc_tokens: int | None = Field(
+        4096,
+        ge=1,
+        description="tokens that CTC may spell: those of the transcripts and single characters "
+        "in any case, then the LLM's vocabulary in its order; none: all of it",
+    )
     layer_map: dict[int, int] | Literal["evenly_spaced", "most_similar"] = Field(
         "evenly_spaced",
         description="{student block: teacher layer}, 1-based; most_similar: by CKA of the "
@@ -256,6 +268,21 @@ class TrainConfig(StageConfig):
             raise ValueError(
                 f"distillation.layer_map ends at block {max(layer_map)}, but lora.blocks is "
                 f"{blocks}: the last adapted block must be mapped, and none above it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _hands_over_what_ctc_reads(self) -> "TrainConfig":
+        if self.distillation.handover == "dense":
+            return self
+        if self.input == "text":
+            raise ValueError("a text student hears nothing to hand over: leave it at dense")
+        if self.lora.blocks is None:
+            raise ValueError("handover=ctc needs blocks above the adapted ones: set lora.blocks")
+        if not self.phases[0].ctc:
+            raise ValueError(
+                f"phase {self.phases[0].name!r}: handover=ctc makes slots of what CTC reads, "
+                "which is to be learnt first: give the phase a ctc weight"
             )
         return self
 

@@ -25,6 +25,23 @@ def tiny_llm(tmp_path_factory):
     return folder
 
 
+def random_handover(width, prefix=(1, 4093, 198)):
+    """A hand-over after the first block, whose CTC finds words, repeats and blanks in noise."""
+    import torch
+
+    from aura_core.student.handover import CtcHandover, CtcHead, TokenStates
+
+    ids = [198, *range(500, 540)]
+    states = TokenStates(
+        ids, 2 * torch.randn(len(ids), width), 0.1 * torch.randn(width), 0.5 + torch.rand(width)
+    )
+    handover = CtcHandover(CtcHead(states), 1, prefix, ids[0])
+    torch.nn.init.constant_(handover.head.scale, 0.05)
+    torch.nn.init.constant_(handover.head.blank.bias, 0.5)
+    torch.nn.init.normal_(handover.residual.weight, std=0.1)
+    return handover
+
+
 @pytest.fixture(scope="session")
 def artifact_of(tmp_path_factory, tiny_llm):
     """Make a random student as a distil stage saves it: `artifact_of(positions=..., ...)`."""
@@ -47,7 +64,7 @@ def artifact_of(tmp_path_factory, tiny_llm):
                          "positions": positions},
                 "audio_embedding": {"stem": stem, "log_mel_floor": floor},
                 "distillation": distillation,
-                "phases": [{"name": "learn", "steps": 1}],
+                "phases": [{"name": "learn", "steps": 1, "ctc": 1}],
                 "precision": "fp32",
             }
         )  # fmt: skip
@@ -63,6 +80,8 @@ def artifact_of(tmp_path_factory, tiny_llm):
         for name, parameter in student.llm.named_parameters():
             if "lora_B" in name:
                 torch.nn.init.normal_(parameter, std=0.3)
+        if config.distillation.handover == "ctc":
+            student.handover = random_handover(student.decoder.config.hidden_size)
         folder = tmp_path_factory.mktemp("distil") / "student"
         save_student(student, config, folder)
         return folder

@@ -31,7 +31,7 @@ from aura_core.models.whisper_encoder import (
     log_mel,
 )
 from aura_core.precision import compute_dtype
-from aura_core.student.batch import IGNORE, audio_states
+from aura_core.student.batch import IGNORE
 from aura_core.train_config import Phase, TrainConfig
 
 Rows = Mapping[str, Mapping[str, Any]]
@@ -147,10 +147,9 @@ def _user_loop(trainer: Trainer, phase: Phase, states: States) -> Iterator[float
         data = replace(data, teacher=states(data)).to(trainer.device)
         hidden = objective.student(data.batch, blocks=tuple(objective.layer_map))
         logits = objective.student.logits(hidden.last).float()
-        labels = data.batch.labels
+        labels = hidden.read.labels
         ce = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORE)
-        audio = {block: audio_states(data.batch, each) for block, each in hidden.blocks.items()}
-        distil = torch.stack(list(objective.distillation(data, audio).values())).mean()
+        distil = torch.stack(list(objective.distillation(data, hidden.audio).values())).mean()
         torch.autograd.backward(phase.ce * ce + phase.distil * distil)
         torch.nn.utils.clip_grad_norm_(trainer.trainable.values(), 1.0)
         trainer.optimizer.step()

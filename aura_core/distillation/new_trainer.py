@@ -10,12 +10,12 @@ from aura_core.artifacts import store
 from aura_core.cache.codec import pooling
 from aura_core.cache.index import TeacherCache
 from aura_core.distillation.answers import Answers
-from aura_core.distillation.heads import CtcHead, distillation_heads
+from aura_core.distillation.heads import distillation_heads
 from aura_core.distillation.layer_map import resolve_layer_map
 from aura_core.distillation.losses import LOSSES
 from aura_core.distillation.objective import Objective
 from aura_core.distillation.probe import state_similarity
-from aura_core.distillation.token_states import TokenStates, token_states
+from aura_core.distillation.token_states import spelling_tokens, token_states
 from aura_core.distillation.trainer import Trainer
 from aura_core.distillation.training_set import TrainingSet
 from aura_core.errors import AuraError
@@ -24,6 +24,7 @@ from aura_core.precision import compute_dtype
 from aura_core.student.assembly import merge_adapter, new_student, num_adapted_blocks
 from aura_core.student.audio_embedding import EncoderFrames, Stem, new_stem
 from aura_core.student.file_names import ADAPTER
+from aura_core.student.handover import CtcHandover, CtcHead
 from aura_core.student.prompts import ChatFormat
 from aura_core.student.student import Student
 from aura_core.targets.table import Targets
@@ -53,8 +54,7 @@ def new_trainer(
     hears = config.input == "audio"
     stem = (lambda: _stem(config, cache)) if hears else None
     student = new_student(config, llm, stem).to(device)
-    if config.runtime.checkpoint_activations:
-        student.checkpoint_activations()
+    student.recomputes = config.runtime.checkpoint_activations
     data = TrainingSet(
         cache,
         chat,
@@ -76,14 +76,17 @@ def new_trainer(
         )
     data = data.only(layer_map.values())
     stacked = group if config.distillation.time_map == "stack" else 1
-    tokens = _token_states(config, data, student, layer_map)
+    head = _ctc_head(config, data, student, layer_map)
+    if config.distillation.handover == "ctc":
+        assert head is not None
+        [line_break, *_] = chat.text("\n")
+        student.handover = CtcHandover(head, max(layer_map), chat.prefix, line_break)
     objective = Objective(
         student,
         config.distillation,
         layer_map,
         _heads(config, layer_map, llm, cache.width * stacked),
-        _ctc_head(config, tokens),
-        tokens,
+        head,
         group,
     )
     return Trainer(config, objective.to(device), data)
@@ -121,15 +124,13 @@ def _heads(
     return distillation_heads(layer_map, int(llm.config.hidden_size), target_width)
 
 
-def _token_states(
+def _ctc_head(
     config: TrainConfig, data: TrainingSet, student: Student, layer_map: Mapping[int, int]
-) -> TokenStates | None:
+) -> CtcHead | None:
+    """What CTC and the moments compare audio with; None if no phase has either."""
     if all(phase.ctc == phase.moments == 0 for phase in config.phases):
         return None
-    return token_states(student, data.chat.prefix, data.transcripts(), max(layer_map))
-
-
-def _ctc_head(config: TrainConfig, tokens: TokenStates | None) -> CtcHead | None:
-    if tokens is None or all(phase.ctc == 0 for phase in config.phases):
-        return None
-    return CtcHead(tokens)
+    transcripts = data.transcripts()
+    counts = spelling_tokens(data.chat.tokenizer, transcripts, config.distillation.ctc_tokens)
+    states = token_states(student, data.chat.prefix, transcripts, max(layer_map), list(counts))
+    return CtcHead(states, list(counts.values()))

@@ -7,13 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aura_core.distillation.heads import CtcHead
 from aura_core.distillation.losses import LOSSES, cross_entropy, kl_to_top, moment_loss
-from aura_core.distillation.token_states import TokenStates
 from aura_core.distillation.training_set import TrainBatch
 from aura_core.padding import valid_positions
-from aura_core.student.batch import IGNORE, Batch, audio_states
-from aura_core.student.student import Student
+from aura_core.student.batch import IGNORE, Batch
+from aura_core.student.handover import CtcHead
+from aura_core.student.student import Hidden, Student
 from aura_core.time_map import group_frames
 from aura_core.train_config import DistillationConfig, Phase
 
@@ -42,9 +41,9 @@ class Losses:
 class Objective(nn.Module):
     """A student with its training-only heads.
 
-    `states_per_position`: the cache's teacher states that make one audio position.
-    `token_states` are the LLM's own, after the last adapted block, for what CTC and the
-    moments compare audio with.
+    `states_per_position`: the cache's teacher states that make one audio position. `ctc_head`
+    holds the LLM's own states of tokens after the last adapted block, which CTC and the moments
+    compare audio with; it is the hand-over's own where the student has one.
     """
 
     def __init__(
@@ -54,14 +53,12 @@ class Objective(nn.Module):
         layer_map: Mapping[int, int],
         heads: nn.ModuleDict,
         ctc_head: CtcHead | None,
-        token_states: TokenStates | None,
         states_per_position: int,
     ) -> None:
         super().__init__()
         self.student = student
         self.heads = heads
         self.ctc_head = ctc_head
-        self.token_states = token_states
         self.layer_map = dict(layer_map)
         self._config = config
         self._loss = LOSSES[config.loss]
@@ -100,8 +97,8 @@ class Objective(nn.Module):
             blocks=tuple(self.layer_map),
             stop_after=None if phase.answers else adapted,
         )
-        audio = {block: audio_states(data.batch, h) for block, h in hidden.blocks.items()}
-        ce, kl = self._answer_losses(data, hidden.last, phase)
+        audio = hidden.audio
+        ce, kl = self._answer_losses(data, hidden, phase)
         blocks = self.distillation(data, audio) if phase.distil else {}
         distil = self._weighted(blocks) if blocks else None
         ctc = self._ctc(data, audio) if phase.ctc else None
@@ -127,18 +124,20 @@ class Objective(nn.Module):
         """
         assert self.ctc_head is not None
         adapted = max(self.layer_map)
-        hidden = self.student(batch, blocks=(adapted,), stop_after=adapted).blocks[adapted]
-        return self.ctc_head.spell(audio_states(batch, hidden), batch.is_audio.sum(dim=1))
+        hidden = self.student(batch, blocks=(adapted,), stop_after=adapted)
+        return self.ctc_head.spell(hidden.audio[adapted], batch.is_audio.sum(dim=1))
 
     def _answer_losses(
-        self, data: TrainBatch, last: Tensor, phase: Phase
+        self, data: TrainBatch, hidden: Hidden, phase: Phase
     ) -> tuple[Tensor | None, Tensor | None]:
         """Cross-entropy and KL at the tokens to learn, each a mean by their weights."""
         if not phase.answers:
             return None, None
-        labelled = data.batch.labels != IGNORE
-        logits = self.student.logits(last[labelled]).float()
-        labels, weights = data.batch.labels[labelled], data.token_weights
+        assert hidden.last is not None
+        # Slots stand where audio was: the labels are those of what was read, in the same order.
+        labelled = hidden.read.labels != IGNORE
+        logits = self.student.logits(hidden.last[labelled]).float()
+        labels, weights = hidden.read.labels[labelled], data.token_weights
         ce = cross_entropy(logits, labels, weights) if phase.ce else None
         if not phase.kl:
             return ce, None
@@ -174,11 +173,11 @@ class Objective(nn.Module):
         return loss
 
     def _moments(self, data: TrainBatch, audio: Mapping[int, Tensor]) -> Tensor:
-        assert self.token_states is not None
+        assert self.ctc_head is not None
         states = audio[max(self.layer_map)]
         counts = data.batch.is_audio.sum(dim=1)
         valid = valid_positions(counts, states.shape[1])
-        return moment_loss(self.token_states.standardise(states), valid)
+        return moment_loss(self.ctc_head.tokens.standardise(states), valid)
 
 
 def nested(losses: Mapping[str, float]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from torch import Tensor
 from aura_core.distillation.similarity import linear_cka
 from aura_core.distillation.training_set import TrainingSet
 from aura_core.padding import valid_positions
-from aura_core.student.batch import audio_states
 from aura_core.student.student import Student
 from aura_core.time_map import group_frames
 
@@ -41,10 +40,10 @@ def state_similarity(
     device = next(student.parameters()).device
     batch = data.assemble(data.fetch(chosen), with_text=False, step=0).to(device)
     blocks = tuple(range(1, num_blocks + 1))
-    hidden = student(batch.batch, blocks=blocks, stop_after=num_blocks).blocks
+    hidden = student(batch.batch, blocks=blocks, stop_after=num_blocks).audio
     counts = batch.batch.is_audio.sum(dim=1)
     valid = valid_positions(counts, int(counts.max()))
-    heard = [audio_states(batch.batch, hidden[block])[valid] for block in blocks]
+    heard = [hidden[block][valid] for block in blocks]
     rows = []
     for layer in data.layers:
         target, _ = group_frames(

@@ -1,70 +1,105 @@
-"""The hidden states an LLM itself has for the tokens of the transcripts, after one block."""
+"""The hidden states an LLM itself has for tokens, after one block: what audio is drawn towards."""
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
+from aura_core.student.attention import attention_mask, positions
 from aura_core.student.batch import Layout, collate
+from aura_core.student.handover import TokenStates
 from aura_core.student.student import Student
 
 _BATCH = 64
 # Keeps the division finite where a channel hardly moves.
 _EPSILON = 1e-6
+# One character, or one byte as SentencePiece writes it, behind a mark for a space if there is one.
+_PIECE = re.compile(r"[\u0120\u2581]?.|<0x[0-9A-F]{2}>")
 
 
-class TokenStates(nn.Module):
-    """Mean state of each token, over all the transcripts it occurs in, and how states spread.
+def spelling_tokens(
+    tokenizer: PreTrainedTokenizerBase, transcripts: Sequence[Sequence[int]], limit: int | None
+) -> dict[int, int]:
+    """Choose the tokens that audio may be spelt with.
 
-    Attributes:
-        ids: sorted token ids, one a row.
-        rows: float32 [tokens, width], standardised.
-        mean, std: float32 [width], of all the states.
+    Those of the transcripts come first, then single characters and bytes, which spell any word,
+    then the vocabulary in its own order, in which frequent words stand early.
+
+    Args:
+        tokenizer: the LLM's.
+        transcripts: token ids.
+        limit: how many; None: all. Tokens of the transcripts and pieces are always kept.
+
+    Returns:
+        {token id: how often it stands in the transcripts}, the most frequent first.
     """
-
-    rows: Tensor
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, ids: list[int], means: Tensor, mean: Tensor, std: Tensor) -> None:
-        super().__init__()
-        self.ids = ids
-        self.register_buffer("mean", mean)
-        self.register_buffer("std", std)
-        self.register_buffer("rows", self.standardise(means))
-
-    def standardise(self, states: Tensor) -> Tensor:
-        """States [..., width] in units of `std` from `mean`, per channel."""
-        return (states - self.mean) / self.std
+    counts = Counter(token for transcript in transcripts for token in transcript)
+    ordinary = {
+        token: number
+        for token, number in tokenizer.get_vocab().items()
+        if number not in tokenizer.all_special_ids
+    }
+    pieces = sorted(number for token, number in ordinary.items() if _PIECE.fullmatch(token))
+    chosen = dict(counts.most_common())
+    chosen |= {number: 0 for number in pieces if number not in chosen}
+    for number in sorted(ordinary.values()):
+        if limit is not None and len(chosen) >= limit:
+            break
+        chosen.setdefault(number, 0)
+    return chosen
 
 
 @torch.no_grad()
 def token_states(
-    student: Student, prefix: list[int], transcripts: Sequence[list[int]], block: int
+    student: Student,
+    prefix: list[int],
+    transcripts: Sequence[Sequence[int]],
+    block: int,
+    tokens: Sequence[int],
 ) -> TokenStates:
     """Read `transcripts` (token ids) after the chat `prefix` and average block `block`'s outputs.
 
     Each state depends on the words before it; the mean over many sentences is what is left
-    of the token itself.
+    of the token itself. One of `tokens` that stands in no transcript is read alone.
     """
-    ids = sorted({token for transcript in transcripts for token in transcript})
-    row = {token: number for number, token in enumerate(ids)}
-    device = next(student.parameters()).device
-    width = int(student.decoder.config.hidden_size)
-    sums, counts = torch.zeros(len(ids), width, device=device), torch.zeros(len(ids), device=device)
+    said = {token for transcript in transcripts for token in transcript}
+    row = {token: number for number, token in enumerate(tokens)}
+    width, device = int(student.decoder.config.hidden_size), student.device
+    sums, counts = (torch.zeros(len(tokens), n, device=device) for n in (width, 1))
     squares = torch.zeros(width, device=device)
-    ordered = sorted(transcripts, key=len)
-    for start in range(0, len(ordered), _BATCH):
-        chunk = ordered[start : start + _BATCH]
-        batch = collate([Layout(prefix, 0, tokens, []) for tokens in chunk]).to(device)
-        hidden = student(batch, blocks=(block,), stop_after=block).blocks[block].float()
-        states = torch.cat(
-            [h[len(prefix) : len(prefix) + len(t)] for h, t in zip(hidden, chunk, strict=True)]
-        )
-        index = torch.tensor([row[t] for tokens in chunk for t in tokens], device=device)
-        sums.index_add_(0, index, states)
-        counts.index_add_(0, index, torch.ones_like(index, dtype=counts.dtype))
-        squares += states.square().sum(dim=0)
+
+    def read(texts: Sequence[Sequence[int]]) -> None:
+        for start in range(0, len(texts), _BATCH):
+            chunk = texts[start : start + _BATCH]
+            states = _states(student, prefix, chunk, block)
+            index = torch.tensor([row[t] for text in chunk for t in text], device=device)
+            sums.index_add_(0, index, states)
+            counts.index_add_(0, index, torch.ones(len(index), 1, device=device))
+            squares.add_(states.square().sum(dim=0))
+
+    read(sorted(transcripts, key=len))
+    # How states spread is that of sentences.
     mean = sums.sum(dim=0) / counts.sum()
     std = (squares / counts.sum() - mean.square()).clamp(min=_EPSILON).sqrt()
-    return TokenStates(ids, sums / counts[:, None], mean, std)
+    read([[token] for token in tokens if token not in said])
+    return TokenStates(tokens, sums / counts, mean, std)
+
+
+def _states(
+    student: Student, prefix: list[int], texts: Sequence[Sequence[int]], block: int
+) -> Tensor:
+    """The states after `block` of all texts' tokens, one after another: float32 [tokens, width]."""
+    batch = collate([Layout(prefix, 0, list(text), []) for text in texts]).to(student.device)
+    states, _ = student.run(
+        student.embed_tokens(batch.input_ids),
+        range(block),
+        is_audio=batch.is_audio,
+        mask=attention_mask(batch.branch, batch.is_audio, 1),
+        position_ids=positions(batch.branch),
+    )
+    return torch.cat(
+        [s[len(prefix) : len(prefix) + len(t)] for s, t in zip(states, texts, strict=True)]
+    ).float()

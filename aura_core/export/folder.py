@@ -29,6 +29,7 @@ from aura_core.student.file_names import (
     ADAPTER,
     AUDIO_EMBEDDING,
     ENCODER,
+    HANDOVER,
     TEXT_ADAPTER,
     TRAIN_CONFIG,
 )
@@ -105,12 +106,13 @@ def export_student(uri: str, folder: Path, mode: Mode | None = None) -> Mode:
         if (artifact / TEXT_ADAPTER).exists():
             llm = merge_adapter(llm, artifact / TEXT_ADAPTER)
         audio = load_file(artifact / AUDIO_EMBEDDING)
+        slots = load_file(artifact / HANDOVER) if (artifact / HANDOVER).exists() else {}
         lora: dict[str, LoraWeights] = {}
         if mode == "merged":
             llm = merge_adapter(llm, artifact / ADAPTER)
         else:
             llm, lora = _beside(llm, artifact / ADAPTER)
-    model = _model(config, llm, lora, audio, audio_token_id=_add_audio_token(tokenizer))
+    model = _model(config, llm, lora, audio, slots, audio_token_id=_add_audio_token(tokenizer))
     model.generation_config = GenerationConfig(
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -144,6 +146,7 @@ def _model(
     llm: PreTrainedModel,
     lora: Mapping[str, LoraWeights],
     audio: Mapping[str, Tensor],
+    handover: Mapping[str, Tensor],
     audio_token_id: int,
 ) -> AuraForConditionalGeneration:
     stem = stem_like(audio, config.audio_embedding.token_rate_hz)
@@ -160,6 +163,9 @@ def _model(
             chunk_positions=config.distillation.seen_positions,
             log_mel_floor=FIXED_FLOOR if config.audio_embedding.log_mel_floor == "fixed" else None,
             gated_lora={name: [len(a), scaling] for name, (a, _, scaling) in lora.items()},
+            handover_block=config.lora.blocks if handover else None,
+            handover_tokens=len(handover["head.tokens.ids"]) if handover else 0,
+            handover_prefix=handover["prefix"].tolist() if handover else None,
         )
     )
     state = {f"llm.{name}": tensor for name, tensor in llm.state_dict().items()}
@@ -167,6 +173,11 @@ def _model(
         state[f"llm.{name}.lora_A.weight"] = down
         state[f"llm.{name}.lora_B.weight"] = up
     state |= {f"audio_embedding.{name}": tensor for name, tensor in audio.items()}
+    for name, tensor in handover.items():
+        # Which tokens the rows are of, and the prefix, which the config has.
+        if name not in ("prefix", "head.tokens.ids"):
+            plain = name.removeprefix("head.").removeprefix("tokens.")
+            state[f"handover.{plain}"] = tensor
     model.load_state_dict(state)
     # The weights of the LLM are rounded once, after any merging in fp32.
     dtype = torch.float32 if config.precision == "fp32" else torch.bfloat16

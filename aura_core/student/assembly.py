@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from aura_core.errors import AuraError
 from aura_core.student.audio_embedding import AudioEmbedding, Stem
+from aura_core.student.handover import CtcHandover
 from aura_core.student.student import Student
 from aura_core.train_config import LoraConfig, TrainConfig
 
@@ -95,7 +96,10 @@ def new_student(
 
 
 def assemble_student(
-    config: TrainConfig, llm: nn.Module, audio_embedding: AudioEmbedding | None
+    config: TrainConfig,
+    llm: nn.Module,
+    audio_embedding: AudioEmbedding | None,
+    handover: CtcHandover | None = None,
 ) -> Student:
     """Put the parts together, with the attention and the gate that the config asks for."""
     return Student(
@@ -103,6 +107,7 @@ def assemble_student(
         audio_embedding,
         chunk_positions=config.distillation.seen_positions,
         gated=config.lora.positions == "audio",
+        handover=handover,
     )
 
 

@@ -30,11 +30,10 @@ def attention_mask(branch: Tensor, is_audio: Tensor, chunk_positions: int | None
     length = branch.shape[1]
     index = torch.arange(length, device=branch.device)
     order = index[:, None] >= index[None, :]
-    starts = is_audio & ~pad(is_audio, (1, 0))[:, :-1]
-    clip_start = torch.where(starts, index, 0).cummax(dim=1).values
+    _, place = clip_positions(is_audio)
     # Chunks are counted in each clip, and told apart by where they start.
     size = chunk_positions or length
-    chunk_start = clip_start + (index - clip_start) // size * size
+    chunk_start = index - place % size
     both = is_audio[:, :, None] & is_audio[:, None, :]
     # Text has a number as well, so that only audio may be of one chunk.
     order = order | (both & (chunk_start[:, :, None] == chunk_start[:, None, :]))
@@ -42,6 +41,19 @@ def attention_mask(branch: Tensor, is_audio: Tensor, chunk_positions: int | None
     visible = (key == SHARED) | (key == query)
     allowed = order & visible & (key != PADDING)
     return (allowed | torch.eye(length, dtype=torch.bool, device=branch.device))[:, None]
+
+
+def clip_positions(is_audio: Tensor) -> tuple[Tensor, Tensor]:
+    """Tell clips apart, between which there is text: `is_audio` is bool [batch, length].
+
+    Returns:
+        int64 [batch, length] each, of use at audio positions alone: the clip's number in the
+        batch, in the order of its positions, and the position's number in its clip.
+    """
+    index = torch.arange(is_audio.shape[1], device=is_audio.device)
+    starts = is_audio & ~pad(is_audio, (1, 0))[:, :-1]
+    clip = (starts.flatten().cumsum(dim=0) - 1).clamp(min=0).view_as(index.expand(is_audio.shape))
+    return clip, index - torch.where(starts, index, 0).cummax(dim=1).values
 
 
 def positions(branch: Tensor) -> Tensor:

@@ -55,6 +55,25 @@ class Batch:
         }
         return replace(self, **moved)
 
+    def keep(self, kept: Tensor) -> Self:
+        """The batch without the positions where `kept` (bool [batch, length]) is False."""
+        kept = kept & (self.branch != PADDING)
+        return replace(
+            self,
+            input_ids=self.picked(self.input_ids, kept, _FILLER_ID),
+            is_audio=self.picked(self.is_audio, kept, False),
+            branch=self.picked(self.branch, kept, PADDING),
+            labels=self.picked(self.labels, kept, IGNORE),
+        )
+
+    def picked(self, values: Tensor, kept: Tensor, filler: int = 0) -> Tensor:
+        """Values [batch, length] where `kept` is True, padded on the right to the longest row."""
+        kept = kept & (self.branch != PADDING)
+        counts = kept.sum(dim=1)
+        first = (~kept).int().argsort(dim=1, stable=True)[:, : int(counts.max())]
+        picked = values.gather(1, first)
+        return picked.masked_fill(~valid_positions(counts, first.shape[1]), filler)
+
 
 def collate(layouts: Sequence[Layout], features: Sequence[Tensor] | None = None) -> Batch:
     """Lay samples out and pad them.

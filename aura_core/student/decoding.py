@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from aura_core.student.attention import PADDING, attention_mask, positions
 from aura_core.student.batch import Batch
-from aura_core.student.student import Student
+from aura_core.student.student import Prefilled, Student
 
 
 @torch.inference_mode()
@@ -51,53 +50,24 @@ def stream_greedy(
     """
     if cache is None:
         cache = DynamicCache(config=student.causal_lm.config)
-    valid = batch.branch != PADDING
-    length = valid.sum(dim=1)
-    states = _prefill(student, batch, cache)
-    # Logits of the last positions alone: at all of them they would cost more than a block.
-    last = states[torch.arange(len(length)), length - 1]
-    yield from continue_greedy(student, last, valid, cache, max_new_tokens)
+    yield from continue_greedy(student, student.prefill(batch, cache), cache, max_new_tokens)
 
 
 @torch.inference_mode()
 def continue_greedy(
-    student: Student, last: Tensor, valid: Tensor, cache: DynamicCache, max_new_tokens: int
+    student: Student, prefilled: Prefilled, cache: DynamicCache, max_new_tokens: int
 ) -> Iterator[Tensor]:
     """Yield the tokens after prompts that are in the cache, int64 [batch].
 
     Args:
-        last: state of each prompt's last position, [batch, width].
-        valid: bool [batch, length], which positions of the cache are the prompt's.
-        cache: keys and values of `length` positions; those of the answer are added.
+        prefilled: what is in the cache; those of the answer are added to it.
+        cache: its keys and values.
         max_new_tokens: how many tokens, an end token or not.
     """
-    length = valid.sum(dim=1)
     for step in range(max_new_tokens):
-        token = student.logits(last).argmax(dim=-1)
+        # Logits of the last positions alone: at all of them they would cost more than a block.
+        token = student.logits(prefilled.last).argmax(dim=-1)
         yield token
         if step == max_new_tokens - 1:
             break
-        valid = torch.cat([valid, torch.ones_like(valid[:, :1])], dim=1)
-        output = student.decode(
-            student.decoder.embed_tokens(token[:, None]),
-            None,
-            attention_mask=valid[:, None, None],
-            position_ids=(length + step)[:, None],
-            past_key_values=cache,
-            use_cache=True,
-        )
-        last = output.last_hidden_state[:, -1]
-
-
-def _prefill(student: Student, batch: Batch, cache: DynamicCache) -> Tensor:
-    mask = attention_mask(batch.branch, batch.is_audio, student.chunk_positions)
-    output = student.decode(
-        student.embed(batch),
-        batch.is_audio,
-        attention_mask=mask,
-        position_ids=positions(batch.branch),
-        past_key_values=cache,
-        use_cache=True,
-    )
-    states: Tensor = output.last_hidden_state
-    return states
+        prefilled = student.go_on(prefilled, token, cache)

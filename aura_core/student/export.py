@@ -16,6 +16,7 @@ from aura_core.student.file_names import (
     AUDIO_EMBEDDING,
     ENCODER,
     ENCODER_CODEC,
+    HANDOVER,
     TEXT_ADAPTER,
     TRAIN_CONFIG,
 )
@@ -43,6 +44,8 @@ def save_student(
     _sort_targets(folder / ADAPTER / "adapter_config.json")
     if student.audio_embedding is not None:
         save_file(student.audio_embedding.state_dict(), folder / AUDIO_EMBEDDING)
+    if student.handover is not None:
+        save_file(student.handover.state_dict(), folder / HANDOVER)
     (folder / TRAIN_CONFIG).write_text(config.model_dump_json(indent=2) + "\n")
 
 

@@ -12,38 +12,31 @@ class AudioGate:
     """Computes every LoRA of an LLM where audio is, and nowhere else."""
 
     def __init__(self, llm: nn.Module) -> None:
-        # Of [batch * length]; None outside of `over`.
         self._audio_rows: Tensor | None = None
-        self._shut = False
+        self._used = False
         for module in llm.modules():
             if isinstance(module, LoraLayer):
                 # PEFT's own forward computes LoRA at every position.
                 module.forward = partial(self._forward, module)
 
     @contextmanager
-    def over(self, is_audio: Tensor) -> Iterator[None]:
-        """Open the gate where `is_audio` (bool [batch, length]) is true, while the block runs."""
-        self._audio_rows = is_audio.flatten().nonzero()[:, 0]
-        try:
-            yield
-        finally:
-            self._audio_rows = None
+    def over(self, audio_rows: Tensor | None) -> Iterator[None]:
+        """Open the gate at some rows of [batch * length] while the block runs.
 
-    @contextmanager
-    def shut(self) -> Iterator[None]:
-        """Close the gate everywhere while the block runs: no LoRA is computed at all."""
-        self._shut = True
+        `audio_rows` is int64 [rows]; None: no LoRA is computed at all.
+        """
+        self._audio_rows, self._used = audio_rows, True
         try:
             yield
         finally:
-            self._shut = False
+            self._audio_rows, self._used = None, False
 
     def _forward(self, module: LoraLayer, states: Tensor) -> Tensor:
         """The linear map of [batch, length, in] states, plus LoRA in the rows that are audio."""
+        assert self._used, "a gated LLM runs through Student.run only"
         result: Tensor = module.get_base_layer()(states)
-        if self._shut:
+        if self._audio_rows is None:
             return result
-        assert self._audio_rows is not None, "a gated LLM runs through Student.decode only"
         [(name, down)] = module.lora_A.items()
         heard = states.flatten(0, 1).index_select(0, self._audio_rows)
         # Scaled where it is narrow; in LoRA's own precision, as PEFT has it.

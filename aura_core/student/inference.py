@@ -20,7 +20,14 @@ from aura_core.student.audio_embedding import EncoderFrames, Stem, stem_like
 from aura_core.student.batch import Batch, Continuation, Layout, collate
 from aura_core.student.decoding import decode_greedy, stream_greedy
 from aura_core.student.ears import Ear, LogMelEar, load_encoder
-from aura_core.student.file_names import ADAPTER, AUDIO_EMBEDDING, TEXT_ADAPTER, TRAIN_CONFIG
+from aura_core.student.file_names import (
+    ADAPTER,
+    AUDIO_EMBEDDING,
+    HANDOVER,
+    TEXT_ADAPTER,
+    TRAIN_CONFIG,
+)
+from aura_core.student.handover import CtcHandover
 from aura_core.student.likelihood import log_likelihoods
 from aura_core.student.prompts import ChatFormat, Prompt
 from aura_core.student.streaming import StreamingPrefill
@@ -96,8 +103,7 @@ class Responder:
 
     def _collate(self, prompts: Sequence[Prompt], layouts: Sequence[Layout]) -> Batch:
         heard = [each for prompt in prompts if (each := prompt.input_features) is not None]
-        device = next(self._student.parameters()).device
-        return collate(layouts, heard or None).to(device)
+        return collate(layouts, heard or None).to(self._student.device)
 
     def _layout(self, prompt: Prompt) -> Layout:
         num_audio = 0
@@ -151,7 +157,11 @@ def load_student(uri: str) -> tuple[Student, ChatFormat, Ear | None]:
             ear, stem = _ear_and_stem(folder, config, weights, device)
             embedding = new_audio_embedding(config, llm, stem)
             embedding.load_state_dict(weights)
-    student = assemble_student(config, adapted, embedding)
+        handover = None
+        if (folder / HANDOVER).exists():
+            assert config.lora.blocks is not None
+            handover = CtcHandover.of_weights(load_file(folder / HANDOVER), config.lora.blocks)
+    student = assemble_student(config, adapted, embedding, handover)
     student.eval().to(device)
     return student, ChatFormat(tokenizer, config.chat_template), ear
 

@@ -18,8 +18,10 @@ def log_likelihoods(student: Student, batch: Batch) -> tuple[Tensor, Tensor]:
     Returns:
         float64 [batch], in nats, and int64 [batch], how many labels each has.
     """
-    kept = batch.labels != IGNORE
-    logits = student.logits(student(batch).last[kept]).float()
-    values = logits.log_softmax(dim=-1).gather(-1, batch.labels[kept][:, None])[:, 0]
+    hidden = student(batch)
+    assert hidden.last is not None
+    kept = hidden.read.labels != IGNORE
+    logits = student.logits(hidden.last[kept]).float()
+    values = logits.log_softmax(dim=-1).gather(-1, hidden.read.labels[kept][:, None])[:, 0]
     sums = torch.zeros(len(kept), dtype=torch.float64, device=values.device)
     return sums.index_add(0, kept.nonzero()[:, 0], values.double()), kept.sum(dim=1)

@@ -21,6 +21,10 @@ class AuraConfig(PreTrainedConfig):
         log_mel_floor: lowest value of the log-mel that is heard; None: the feature extractor's.
         gated_lora: {module of the LLM: [rank, scaling]} of LoRA that is on at audio positions
             only; empty if it is merged into the weights.
+        handover_block: the block, from 1, after which slots stand for audio; None: audio
+            positions stay in the sequence through all blocks.
+        handover_tokens: tokens whose states the slots are made of.
+        handover_prefix: token ids that each clip is heard after.
     """
 
     model_type = "aura"
@@ -38,6 +42,9 @@ class AuraConfig(PreTrainedConfig):
         chunk_positions: int | None = None,
         log_mel_floor: float | None = None,
         gated_lora: dict[str, list[float]] | None = None,
+        handover_block: int | None = None,
+        handover_tokens: int = 0,
+        handover_prefix: list[int] | None = None,
         **kwargs: Any,
     ) -> None:
         if text_config is None:
@@ -54,5 +61,8 @@ class AuraConfig(PreTrainedConfig):
         self.chunk_positions = chunk_positions
         self.log_mel_floor = log_mel_floor
         self.gated_lora = gated_lora or {}
+        self.handover_block = handover_block
+        self.handover_tokens = handover_tokens
+        self.handover_prefix = handover_prefix or []
         kwargs["tie_word_embeddings"] = text_config.tie_word_embeddings
         super().__init__(**kwargs)

@@ -1,5 +1,6 @@
-"""An LLM that hears: audio embedding, LLM, LoRA. Copied into the model folder: self-contained."""
+"""An LLM that hears: audio embedding, LLM, LoRA. Copied into the model folder."""
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,83 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers import AutoModelForCausalLM, DynamicCache, GenerationMixin, PreTrainedModel
+from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from .audio_aura import AudioEmbedding, Handover
 from .configuration_aura import AuraConfig
 
-
-class ConvStem(nn.Module):
-    """Whisper's two convolutions and positions: log-mel at 100 Hz in, 50 Hz out."""
-
-    def __init__(self, num_mels: int, width: int, max_frames: int) -> None:
-        super().__init__()
-        self.width = width
-        self.conv1 = nn.Conv1d(num_mels, width, kernel_size=3, padding=1)
-        self.conv2 = nn.Conv1d(width, width, kernel_size=3, stride=2, padding=1)
-        self.positional_embedding = nn.Parameter(torch.zeros(max_frames, width))
-
-    def forward(self, log_mel: Tensor, valid: Tensor) -> Tensor:
-        """[clips, frames, mels], bool [clips, frames] -> [clips, (frames + 1) // 2, width]."""
-        x = functional.gelu(self.conv1((log_mel * valid[:, :, None]).transpose(1, 2)))
-        x = functional.gelu(self.conv2(x * valid[:, None])).transpose(1, 2)
-        if x.shape[1] > len(self.positional_embedding):
-            raise ValueError(
-                f"a clip of {x.shape[1] / 50:.1f} s: at most "
-                f"{len(self.positional_embedding) / 50:g} s fit, cut it"
-            )
-        return x + self.positional_embedding[: x.shape[1]]
-
-
-class PatchStem(nn.Module):
-    """Two log-mel frames side by side."""
-
-    def __init__(self, num_mels: int) -> None:
-        super().__init__()
-        self.width = 2 * num_mels
-
-    def forward(self, log_mel: Tensor, _valid: Tensor) -> Tensor:
-        """[clips, frames, mels] -> [clips, (frames + 1) // 2, 2 * mels]."""
-        whole = functional.pad(log_mel, (0, 0, 0, log_mel.shape[1] % 2))
-        return whole.reshape(len(whole), -1, self.width)
-
-
-class AudioEmbedding(nn.Module):
-    """A stem, its frames stacked, LayerNorm, a linear map, RMSNorm."""
-
-    def __init__(self, config: AuraConfig) -> None:
-        super().__init__()
-        self.stride = config.stride
-        self.log_mel_floor = config.log_mel_floor
-        self.stem: ConvStem | PatchStem = (
-            PatchStem(config.num_mel_bins)
-            if config.stem == "patch"
-            else ConvStem(config.num_mel_bins, config.stem_width, config.max_stem_frames)
-        )
-        width = self.stem.width * config.stride
-        llm_width = config.text_config.hidden_size
-        self.norm = nn.LayerNorm(width)
-        self.project = nn.Linear(width, llm_width)
-        self.output_norm = nn.RMSNorm(llm_width)
-
-    def forward(self, log_mel: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """Embed clips.
-
-        Args:
-            log_mel: float [clips, frames, mels] at 100 Hz.
-            valid: bool [clips, frames], False where padded.
-
-        Returns:
-            float32 [clips, positions, llm_width], and int64 [clips]: valid positions of each.
-        """
-        if self.log_mel_floor is not None:
-            log_mel = log_mel.clamp(min=self.log_mel_floor)
-        num_frames = (valid.sum(dim=1) + 1) // 2
-        x = self.stem(log_mel, valid)
-        x = x * (torch.arange(x.shape[1], device=x.device) < num_frames[:, None])[:, :, None]
-        x = functional.pad(x, (0, 0, 0, -x.shape[1] % self.stride))
-        x = x.reshape(x.shape[0], x.shape[1] // self.stride, -1)
-        embedded = self.output_norm(self.project(self.norm(x)).float())
-        return embedded, (num_frames + self.stride - 1) // self.stride
+# An attribute of a cache: which of its keys are real, below the hand-over and above it.
+_KEPT = "aura_kept_keys"
 
 
 class GatedLoraLinear(nn.Linear):
@@ -121,7 +53,7 @@ class AuraForConditionalGeneration(PreTrainedModel, GenerationMixin):
     _supports_sdpa = True
     # A static cache's mask is causal; ours is not over audio.
     _can_compile_fullgraph = False
-    _keep_in_fp32_modules_strict = {"audio_embedding"}  # noqa: RUF012 - transformers' own
+    _keep_in_fp32_modules_strict = {"audio_embedding", "handover"}  # noqa: RUF012
 
     def __init__(self, config: AuraConfig) -> None:
         super().__init__(config)
@@ -135,6 +67,14 @@ class AuraForConditionalGeneration(PreTrainedModel, GenerationMixin):
             )
             setattr(module, child, gated.to(plain.weight.dtype))
         self.audio_embedding = AudioEmbedding(config)
+        self.handover: Handover | None = None
+        self._lower = range(config.handover_block or 0)
+        if config.handover_block is not None:
+            self.handover = Handover(config.text_config.hidden_size, config.handover_tokens)
+        # Newer transformers call `past_key_values` so.
+        block = self.llm.model.layers[0].forward
+        renamed = "cache" in inspect.signature(block).parameters
+        self._cache_name = "cache" if renamed else "past_key_values"
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -178,9 +118,15 @@ class AuraForConditionalGeneration(PreTrainedModel, GenerationMixin):
             ValueError: if the audio positions are not as many as the clips fill.
         """
         past = past_key_values if cache is None else cache
-        past = {} if past is None else {"past_key_values" if cache is None else "cache": past}
         is_audio = None if input_ids is None else input_ids == self.config.audio_token_id
-        if is_audio is None or not is_audio.any():
+        has_audio = is_audio is not None and bool(is_audio.any())
+        # A cache that slots were put into has keys that no mask of the caller's counts.
+        if self.handover is not None and (has_audio or hasattr(past, _KEPT)):
+            assert input_ids is not None
+            features = (input_features, feature_attention_mask) if has_audio else None
+            return self._hand_over(input_ids, attention_mask, features, past, **kwargs)
+        past = {} if past is None else {self._cache_name: past}
+        if not has_audio:
             return self.llm(
                 inputs_embeds=self.get_input_embeddings()(input_ids)
                 if inputs_embeds is None
@@ -191,6 +137,7 @@ class AuraForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 **kwargs,
             )
         assert input_ids is not None
+        assert is_audio is not None
         seen = 0 if not past else int(next(iter(past.values())).get_seq_length())
         if attention_mask is None:
             attention_mask = input_ids.new_ones(len(input_ids), seen + input_ids.shape[1])
@@ -202,19 +149,127 @@ class AuraForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 inputs_embeds=self._embed(
                     input_ids, is_audio, input_features, feature_attention_mask
                 ),
-                attention_mask=self._mask(attention_mask.bool(), is_audio),
+                attention_mask=self._attention(
+                    self._visible(attention_mask.bool(), is_audio, self.config.chunk_positions)
+                ),
                 position_ids=position_ids,
                 **past,
                 **kwargs,
             )
 
-    def _embed(
+    def _hand_over(
         self,
         input_ids: Tensor,
-        is_audio: Tensor,
-        features: Tensor | None,
-        feature_mask: Tensor | None,
+        attention_mask: Tensor | None,
+        features: tuple[Tensor | None, Tensor | None] | None,
+        cache: Any,
+        use_cache: bool | None = None,
+        labels: Tensor | None = None,
+        logits_to_keep: int | Tensor = 0,
+        **_kwargs: Any,
+    ) -> Any:
+        """Run text through all blocks, and a clip's slots through those above the hand-over.
+
+        The caches of the blocks below hold text only, those above text and slots; which of their
+        keys are real is kept with the cache.
+        """
+        if cache is None and use_cache:
+            cache = DynamicCache(config=self.config.text_config)
+        batch, length = input_ids.shape
+        if attention_mask is None:
+            attention_mask = input_ids.new_ones(batch, length)
+        past = attention_mask[:, :-length].bool()
+        below_seen, above_seen = getattr(cache, _KEPT, (past, past))
+        kept = attention_mask[:, -length:].bool()
+        is_audio = input_ids == self.config.audio_token_id
+        slots = None
+        if features is not None:
+            slots, counts = self._slots(is_audio, *features)
+            clip, place = _clips(is_audio)
+            kept = kept & (~is_audio | (place < counts[clip]))
+        is_text = kept & ~is_audio
+        position_ids = (kept.cumsum(dim=1) - 1).clamp(min=0) + above_seen.sum(dim=1)[:, None]
+        # The audio token is no row of the LLM's vocabulary.
+        ids, below = _packed(input_ids.masked_fill(is_audio, 0), is_text)
+        below_seen = torch.cat([below_seen, below], dim=1)
+        states = self._blocks(
+            self.get_input_embeddings()(ids),
+            self._lower,
+            self._visible(below_seen, torch.zeros_like(below), 1),
+            _packed(position_ids, is_text)[0],
+            cache,
+        )
+        heard, above = _packed(is_audio, kept)
+        above_seen = torch.cat([above_seen, above], dim=1)
+        mixed = states.new_zeros(*above.shape, states.shape[-1])
+        mixed = mixed.masked_scatter((above & ~heard)[:, :, None], states[below])
+        heard = heard & above
+        if slots is not None:
+            mixed = mixed.masked_scatter(heard[:, :, None], slots.to(mixed.dtype))
+        with self._gate(heard):
+            states = self._blocks(
+                mixed,
+                range(self._lower.stop, len(self.llm.model.layers)),
+                self._visible(above_seen, heard, 1),
+                _packed(position_ids, kept)[0],
+                cache,
+            )
+        if cache is not None:
+            setattr(cache, _KEPT, (below_seen, above_seen))
+        # As long as what was asked: positions without a slot have logits of zero.
+        last = states.new_zeros(batch, length, states.shape[-1])
+        last = last.masked_scatter(kept[:, :, None], self.llm.model.norm(states)[above])
+        picked = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        logits = self.llm.lm_head(last[:, picked])
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(logits, labels, vocab_size=logits.shape[-1])
+        return CausalLMOutputWithPast(loss=loss, logits=logits, **{self._cache_name: cache})
+
+    def _slots(
+        self, is_audio: Tensor, features: Tensor | None, feature_mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The slots of all clips, [slots, width], and how many each has: int64 [clips]."""
+        assert self.handover is not None
+        audio, counts = self._audio(is_audio, features, feature_mask)
+        prefix = torch.tensor(self.config.handover_prefix, device=audio.device)
+        prefix = self.get_input_embeddings()(prefix).expand(len(audio), -1, -1)
+        index = torch.arange(audio.shape[1], device=audio.device)
+        heard = functional.pad(index < counts[:, None], (prefix.shape[1], 0))
+        valid = functional.pad(index < counts[:, None], (prefix.shape[1], 0), value=True)
+        with self._gate(heard):
+            states = self._blocks(
+                torch.cat([prefix, audio.to(prefix.dtype)], dim=1),
+                self._lower,
+                self._visible(valid, heard, self.config.chunk_positions),
+                torch.arange(heard.shape[1], device=audio.device).expand(heard.shape),
+                None,
+            )
+        slots, counts = self.handover(states[:, prefix.shape[1] :].float(), counts)
+        index = torch.arange(slots.shape[1], device=slots.device)
+        return slots[index < counts[:, None]], counts
+
+    def _blocks(
+        self, states: Tensor, blocks: range, visible: Tensor, position_ids: Tensor, cache: Any
     ) -> Tensor:
+        """Run some of the LLM's blocks on [batch, length, width]."""
+        mask = self._attention(visible)
+        rotary = self.llm.model.rotary_emb(states, position_ids)
+        for index in blocks:
+            states = self.llm.model.layers[index](
+                states,
+                attention_mask=mask,
+                position_ids=position_ids,
+                position_embeddings=rotary,
+                use_cache=cache is not None,
+                **{self._cache_name: cache},
+            )
+        return states
+
+    def _audio(
+        self, is_audio: Tensor, features: Tensor | None, feature_mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Embedded clips, float32 [clips, positions, width], and int64 [clips] valid ones."""
         if features is None:
             raise ValueError("input_ids has audio positions, and there are no input_features")
         log_mel = features.transpose(1, 2).to(self.audio_embedding.project.weight.dtype)
@@ -226,31 +281,42 @@ class AuraForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 f"the clips fill {int(counts.sum())} audio positions, and input_ids has "
                 f"{int(is_audio.sum())}"
             )
+        return audio, counts
+
+    def _embed(
+        self,
+        input_ids: Tensor,
+        is_audio: Tensor,
+        features: Tensor | None,
+        feature_mask: Tensor | None,
+    ) -> Tensor:
+        audio, counts = self._audio(is_audio, features, feature_mask)
         picked = audio[torch.arange(audio.shape[1], device=audio.device) < counts[:, None]]
         # The audio token is no row of the LLM's vocabulary.
         embedded = self.get_input_embeddings()(input_ids.masked_fill(is_audio, 0))
         return embedded.masked_scatter(is_audio[:, :, None], picked.to(embedded.dtype))
 
-    def _mask(self, valid: Tensor, is_audio: Tensor) -> Tensor:
-        """Which keys each query sees: bool [batch, 1, length, past + length], or additive."""
+    def _visible(self, valid: Tensor, is_audio: Tensor, chunk_positions: int | None) -> Tensor:
+        """Which keys each query sees: bool [batch, 1, length, past + length]."""
         length = is_audio.shape[1]
         index = torch.arange(length, device=is_audio.device)
-        starts = is_audio & ~functional.pad(is_audio, (1, 0))[:, :-1]
-        clip = starts.cumsum(dim=1)
-        first = torch.where(starts, index, -1).cummax(dim=1).values
-        chunk = (index - first) // (self.config.chunk_positions or length)
+        clip, place = _clips(is_audio)
+        chunk = place // (chunk_positions or max(1, length))
         alike = (clip[:, :, None] == clip[:, None]) & (chunk[:, :, None] == chunk[:, None])
         both = is_audio[:, :, None] & is_audio[:, None] & alike
         seen = valid.shape[1] - length
         allowed = functional.pad((index[:, None] >= index) | both, (seen, 0), value=True)
         own = functional.pad(torch.eye(length, dtype=torch.bool, device=index.device), (seen, 0))
         # A padded query sees itself, so that no row of the softmax is empty.
-        allowed = ((allowed & valid[:, None]) | own)[:, None]
+        return ((allowed & valid[:, None]) | own)[:, None]
+
+    def _attention(self, visible: Tensor) -> Tensor:
+        """The mask as the LLM's attention takes it: bool, or additive."""
         if self.llm.config._attn_implementation == "sdpa":
-            return allowed
+            return visible
         dtype = self.llm.dtype
-        blocked = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
-        return blocked.masked_fill(~allowed, torch.finfo(dtype).min)
+        blocked = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+        return blocked.masked_fill(~visible, torch.finfo(dtype).min)
 
     @contextmanager
     def _gate(self, is_audio: Tensor) -> Iterator[None]:
@@ -263,3 +329,19 @@ class AuraForConditionalGeneration(PreTrainedModel, GenerationMixin):
         finally:
             for module in gated:
                 module.audio_rows = None
+
+
+def _clips(is_audio: Tensor) -> tuple[Tensor, Tensor]:
+    """Of audio positions, bool [batch, length]: the clip's number in the batch, and the place."""
+    index = torch.arange(is_audio.shape[1], device=is_audio.device)
+    starts = is_audio & ~functional.pad(is_audio, (1, 0))[:, :-1]
+    clip = (starts.flatten().cumsum(dim=0) - 1).clamp(min=0).view(is_audio.shape)
+    return clip, index - torch.where(starts, index, 0).cummax(dim=1).values
+
+
+def _packed(values: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
+    """Values [batch, length] where `kept`, padded on the left; and where they are no padding."""
+    counts = kept.sum(dim=1, keepdim=True)
+    most = int(counts.max())
+    order = kept.int().argsort(dim=1, stable=True)[:, kept.shape[1] - most :]
+    return values.gather(1, order), torch.arange(most, device=kept.device) >= most - counts

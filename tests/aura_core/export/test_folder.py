@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from transformers import AutoModelForCausalLM, AutoProcessor
+from transformers import AutoModelForCausalLM, AutoProcessor, DynamicCache
 
 from aura_core.errors import AuraError
 from aura_core.export.folder import export_mode, export_student
@@ -24,6 +24,11 @@ WAYS = {
     "gated_causal": {"positions": "audio", "attention": "causal"},
     "gated_patch": {"positions": "audio", "stem": "patch"},
     "merged": {"positions": "all"},
+    "gated_ctc": {"positions": "audio", "handover": "ctc"},
+    "gated_ctc_chunked": {
+        "positions": "audio", "handover": "ctc", "attention": "chunked", "chunk_positions": 3,
+    },
+    "merged_ctc": {"positions": "all", "handover": "ctc"},
 }  # fmt: skip
 
 
@@ -77,11 +82,18 @@ def test_logits_are_the_students(exported):
     student, chat, ear = load_student(str(artifact))
     [heard] = ear(CLIPS[:1])
     batch = collate(layouts(student, chat, [heard]), [heard])
-    expected = student.logits(student(batch).last)
+    hidden = student(batch)
+    expected = student.logits(hidden.last)
     inputs = processor(text=prompt(processor), audio=CLIPS[0], sampling_rate=16000)
-    torch.testing.assert_close(model(**inputs).logits, expected, atol=2e-3, rtol=1e-3)
+    logits = model(**inputs).logits
+    assert logits.shape[1] == batch.input_ids.shape[1]
+    # A hand-over drops positions, whose logits are zero.
+    dropped = (logits == 0).all(dim=-1)
+    torch.testing.assert_close(logits[~dropped][None], expected, atol=2e-3, rtol=1e-3)
+    assert dropped.sum() == batch.input_ids.shape[1] - hidden.read.input_ids.shape[1]
+    assert not dropped[~batch.is_audio].any()
     other = processor(text=prompt(processor), audio=clip(1.3, 9), sampling_rate=16000)
-    assert (model(**other).logits - expected).abs().max() > 0.1
+    assert (model(**other).logits - logits)[:, -1].abs().max() > 0.1
 
 
 def test_greedy_answers_are_the_students_alone_and_in_a_batch(exported):
@@ -133,6 +145,21 @@ def test_two_clips_in_a_chat_hear_the_first_as_if_it_were_alone(exported):
     torch.testing.assert_close(
         model(**both).logits[:, :length], model(**first).logits, atol=1e-3, rtol=1e-3
     )
+
+
+def test_a_conversation_goes_on_from_its_cache(exported):
+    _, processor, model = exported
+    first = processor(text=prompt(processor), audio=CLIPS[0], sampling_rate=16000)
+    cache = DynamicCache(config=model.config.text_config)
+    with torch.no_grad():
+        model(**first, cache=cache, use_cache=True)
+    more = torch.tensor([[5, 6, 7]])
+    mask = torch.cat([first["attention_mask"], torch.ones_like(more)], dim=1)
+    ids = torch.cat([first["input_ids"], more], dim=1)
+    with torch.no_grad():
+        cached = model(input_ids=more, attention_mask=mask, cache=cache).logits
+        whole = model(**{**first, "input_ids": ids, "attention_mask": mask}).logits
+    torch.testing.assert_close(cached, whole[:, -3:], atol=1e-3, rtol=1e-3)
 
 
 @torch.no_grad()

@@ -80,14 +80,20 @@ def test_nothing_heard_and_no_lora_computed_are_one_bit_for_bit(stem):
     for name, module in made.llm.named_modules():
         if name.endswith("lora_B.default"):
             module.register_forward_hook(lambda *_: computed.append(1))
-    closed = made.decode(embeddings, torch.zeros(1, 3, dtype=torch.bool)).last_hidden_state
+    given = {
+        "mask": torch.ones(1, 1, 3, 3, dtype=torch.bool).tril(),
+        "position_ids": torch.arange(3)[None],
+    }
+    nowhere = torch.zeros(1, 3, dtype=torch.bool)
+    closed, _ = made.run(embeddings, range(made.num_blocks), is_audio=nowhere, **given)
     assert computed
     computed.clear()
-    assert torch.equal(made.decode(embeddings, None).last_hidden_state, closed)
+    open_nowhere, _ = made.run(embeddings, range(made.num_blocks), is_audio=None, **given)
+    assert torch.equal(open_nowhere, closed)
     assert not computed
 
 
 def test_an_adapter_used_past_the_gate_is_an_error(stem):
     made = student(stem, "audio", scrambled=True)
-    with pytest.raises(AssertionError, match=r"Student\.decode"):
+    with pytest.raises(AssertionError, match=r"Student\.run"):
         made.llm(input_ids=torch.tensor([[1, 2, 3]]))

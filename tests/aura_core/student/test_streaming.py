@@ -17,6 +17,7 @@ from aura_core.student.ears import LogMelEar
 from aura_core.student.inference import Responder
 from aura_core.student.prompts import ChatFormat, Prompt
 from aura_core.train_config import TrainConfig
+from tests.tiny_students import random_handover
 
 SAMPLE_RATE = 16_000
 ASKED = "Transcribe."
@@ -31,7 +32,7 @@ def responder_of(positions="audio", stem="teacher", floor="fixed", **distillatio
             "lora": {"rank": 4, "alpha": 8, "blocks": 1, "upper_rank": 2, "positions": positions},
             "audio_embedding": {"log_mel_floor": floor},
             "distillation": distillation,
-            "phases": [{"name": "learn", "steps": 1}],
+            "phases": [{"name": "learn", "steps": 1, "ctc": 1}],
         }
     )
     tokenizer = AutoTokenizer.from_pretrained(source_of(config.llm)[0])
@@ -51,8 +52,10 @@ def responder_of(positions="audio", stem="teacher", floor="fixed", **distillatio
     for name, parameter in student.llm.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.3)
-    student.eval().requires_grad_(False)
     chat = ChatFormat(tokenizer, config.chat_template)
+    if config.distillation.handover == "ctc":
+        student.handover = random_handover(32, chat.prefix)
+    student.eval().requires_grad_(False)
     return Responder(student, chat, LogMelEar(80)), student
 
 
@@ -62,6 +65,8 @@ RESPONDERS = {
     "merged": responder_of("all", **CHUNKED),
     "patch": responder_of(stem="patch", **CHUNKED),
     "causal": responder_of(attention="causal"),
+    "ctc": responder_of(handover="ctc", **CHUNKED),
+    "ctc_causal": responder_of("all", handover="ctc", attention="causal"),
 }
 NOISE = np.random.default_rng(0).uniform(-1, 1, 3 * SAMPLE_RATE)
 # It fades: a floor that follows the clip's loudest moment would lie elsewhere in every piece.
@@ -109,6 +114,20 @@ def test_chunks_are_in_the_cache_before_the_clip_is_over():
     assert filled[-1] == 12
 
 
+def test_slots_are_read_before_the_clip_is_over():
+    responder, student = RESPONDERS["ctc"]
+    stream = responder.streaming()
+    below, above = (stream.cache.layers[block].get_seq_length() for block in (0, 1))
+    assert below == above == len(responder._chat.prefix)
+    stream.push(CLIP)
+    assert stream.cache.layers[0].get_seq_length() == below
+    slots = stream.cache.layers[1].get_seq_length() - above
+    prompt = Prompt(ASKED, input_features=responder.listen([CLIP])[0])
+    batch = responder.batch([prompt])
+    in_all = student(batch).read.is_audio.sum()
+    assert 0.5 * in_all < slots < in_all < batch.is_audio.sum()
+
+
 def test_an_answer_is_what_the_whole_clip_is_answered():
     responder, _ = RESPONDERS["merged"]
     prompt = Prompt(ASKED, input_features=responder.listen([CLIP])[0])
@@ -124,7 +143,7 @@ def test_the_gate_is_shut_at_every_text_position():
     base = RESPONDERS["gated"][1].llm.get_base_model()
     ids = torch.tensor([RESPONDERS["gated"][0]._chat.prefix])
     plain = DynamicCache(config=base.config)
-    with RESPONDERS["gated"][1]._gate.shut():
+    with RESPONDERS["gated"][1]._gate.over(None):
         base.model(input_ids=ids, past_key_values=plain, use_cache=True)
     assert torch.equal(gated.layers[1].keys, plain.layers[1].keys)
     assert not torch.equal(everywhere.layers[1].keys, plain.layers[1].keys)
