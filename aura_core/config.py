@@ -36,6 +36,19 @@ class DemoCorpusConfig(Frozen):
         description="who speaks all splits but `voice`, drawn for each sentence: "
         + ", ".join(VOICES),
     )
+    random_words_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        exclude_if=lambda value: value == 0.0,
+        description="so many of the training sentences are 3 to 7 words drawn at random, with no "
+        "response: they teach hearing alone",
+    )
+    random_words: Literal["grammar", "english"] = Field(
+        "grammar",
+        exclude_if=lambda value: value == "grammar",
+        description="which words: the grammar's own, or 1,600 common English ones as well",
+    )
     length_scales: tuple[float, ...] = Field(
         (0.85, 0.95, 1.05), description="piper's length_scale: smaller is faster speech"
     )

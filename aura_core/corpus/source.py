@@ -10,8 +10,9 @@ from pathlib import Path
 import xxhash
 
 from aura_core.artifacts import store
-from aura_core.config import IngestConfig
+from aura_core.config import DemoCorpusConfig, IngestConfig
 from aura_core.corpus.grammar import grammar_text
+from aura_core.corpus.random_words import english_words_text
 from aura_core.corpus.readers import audiofolder, jsonl, librispeech, parquet
 from aura_core.corpus.source_digest import content_digests
 from aura_core.corpus.source_item import Rejection, SourceItem
@@ -60,13 +61,20 @@ def source_digests(config: StageConfig) -> dict[str, str]:
     if not isinstance(config, IngestConfig):
         return {}
     if config.manifest is None:
-        require_installed(config.demo.train_voices)
-        return {
-            "grammar": store.xxh3(grammar_text().encode()),
-            "voice": digest(VOICE),
-            "second_voice": second_voice(config.demo.train_voices),
-        }
+        return _demo_digests(config.demo)
     return {"manifest": _manifest_digest(read_items(config))}
+
+
+def _demo_digests(config: DemoCorpusConfig) -> dict[str, str]:
+    require_installed(config.train_voices)
+    digests = {
+        "grammar": store.xxh3(grammar_text().encode()),
+        "voice": digest(VOICE),
+        "second_voice": second_voice(config.train_voices),
+    }
+    if config.random_words_share and config.random_words == "english":
+        digests["english_words"] = store.xxh3(english_words_text().encode())
+    return digests
 
 
 def _checked(item: SourceItem | Rejection) -> SourceItem | Rejection:

@@ -78,11 +78,12 @@ class Synthesizer:
         )
         audio = set_level(audio, float(draw.uniform(*self._config.gain_db)))
         flac, digest = encode_audio(audio)
+        meaning = utterance.sentence.meaning
         return Utterance(
             id=utterance.id,
             text=text,
-            instruction=DEMO_INSTRUCTION,
-            response=utterance.sentence.meaning,
+            instruction=None if meaning is None else DEMO_INSTRUCTION,
+            response=meaning,
             speaker=voice,
             split=utterance.split,
             family=utterance.sentence.family,

@@ -46,6 +46,18 @@ def test_the_demo_is_pinned_by_grammar_and_voices(monkeypatch):
     assert {key for key in before if before[key] != after[key]} == {"grammar"}
 
 
+def test_the_list_of_words_counts_where_it_is_drawn_from(monkeypatch):
+    def digests(**settings):
+        return source_digests(IngestConfig(demo=DemoCorpusConfig(**settings)))
+
+    drawn = {"random_words_share": 0.5, "random_words": "english"}
+    before = digests(**drawn)
+    monkeypatch.setattr(source, "english_words_text", lambda: "animals: cat dog")
+    after = digests(**drawn)
+    assert {key for key in before if before[key] != after[key]} == {"english_words"}
+    assert "english_words" not in digests(random_words_share=0.5) | digests(random_words="english")
+
+
 def test_the_second_voice_that_is_installed_counts(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     without = source_digests(IngestConfig())["second_voice"]

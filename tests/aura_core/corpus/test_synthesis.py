@@ -9,7 +9,7 @@ from whisper.normalizers import EnglishTextNormalizer
 
 from aura_core.config import DemoCorpusConfig
 from aura_core.corpus import synthesis
-from aura_core.corpus.grammar import grammar_text, parse_grammar, plan_corpus
+from aura_core.corpus.grammar import Sentence, grammar_text, parse_grammar, plan_corpus
 from aura_core.corpus.pseudo_label import transcribe
 from aura_core.corpus.synthesis import (
     Synthesizer,
@@ -57,6 +57,13 @@ def test_speech_is_short_and_understood_by_whisper(rows):
     assert all(-1 < label.avg_logprob < 0 for label in labels)
     assert all(0.8 < row["duration_s"] < 3.5 for row in rows)
     assert rows[0]["response"] == SENTENCES[0].sentence.meaning
+
+
+def test_random_words_ask_nothing_of_the_assistant():
+    sentence = Sentence(None, "", (), "bell oven nine")
+    row = synthesizer().speak(dataclasses.replace(SENTENCES[0], sentence=sentence))
+    assert row["text"] == "bell oven nine"
+    assert [row[name] for name in ("instruction", "response", "family")] == [None] * 3
 
 
 def test_second_voice_sounds_different(rows):
