@@ -40,8 +40,8 @@ class DemoCorpusConfig(Frozen):
         min_length=1,
         # A corpus of piper alone came before this option: its artifacts stay what they are.
         exclude_if=lambda value: value == (PIPER,),
-        description="who speaks all splits but `voice` and `human`, drawn for each sentence; one "
-        "named twice is drawn twice as often: " + ", ".join(VOICES),
+        description="who speaks `train`, drawn for each sentence, one named twice twice as often; "
+        "the first speaks `heldout` and `phrasing`: " + ", ".join(VOICES),
     )
     random_words_share: float = Field(
         0.0,

@@ -98,6 +98,8 @@ class Synthesizer:
     def _voice(self, utterance: DemoUtterance) -> str:
         if utterance.split == "voice":
             return self._second_voice
+        if utterance.split != "train":
+            return self._config.train_voices[0]
         # Drawn apart, so that one voice alone draws all the rest as it would among others.
         draw = _generator(self._config.seed, f"{utterance.id}:voice")
         return str(draw.choice(self._config.train_voices))

@@ -17,10 +17,12 @@ ESPEAK_VOICES: dict[str, str] = {
     _ESPEAK: "en-us",
     **{
         f"{_ESPEAK}:{variant}": f"en-us+{variant}"
-        for variant in ("f1", "f2", "f3", "f4", "f5", "m1", "m2", "m3", "m4", "m7", "m8")
+        for variant in ("f1", "f2", "f3", "f4", "f5", "m1", "m2", "m3", "m4", "m5", "m7", "m8")
     },
-    f"{_ESPEAK}:scotland": "en-gb-scotland",
-    f"{_ESPEAK}:scotland-f2": "en-gb-scotland+f2",
+    f"{_ESPEAK}:gb": "en",
+    f"{_ESPEAK}:gb-f2": "en+f2",
+    f"{_ESPEAK}:nyc": "en-us-nyc",
+    f"{_ESPEAK}:nyc-f2": "en-us-nyc+f2",
 }
 # flite takes an unknown voice for its default one, in silence: so they are listed here.
 FLITE_COMMANDS: dict[str, tuple[str, ...]] = {
