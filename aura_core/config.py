@@ -28,16 +28,37 @@ class DemoCorpusConfig(Frozen):
     heldout_utterances: int = Field(80, ge=4, description="sentences never seen in training")
     phrasing_utterances: int = Field(60, ge=4, description="a family of phrasings never seen")
     voice_utterances: int = Field(60, ge=4, description="a second voice, sentences never seen")
+    human_utterances: int = Field(
+        60,
+        ge=0,
+        exclude_if=lambda value: value == 60,
+        description="prompts of a human voice, where Debian's asterisk-core-sounds-en and "
+        "-en-wav are installed",
+    )
     train_voices: tuple[str, ...] = Field(
         (PIPER,),
         min_length=1,
         # A corpus of piper alone came before this option: its artifacts stay what they are.
         exclude_if=lambda value: value == (PIPER,),
-        description="who speaks all splits but `voice`, drawn for each sentence: "
-        + ", ".join(VOICES),
+        description="who speaks `train`, drawn for each sentence, one named twice twice as often; "
+        "the first speaks `heldout` and `phrasing`: " + ", ".join(VOICES),
+    )
+    random_words_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        exclude_if=lambda value: value == 0.0,
+        description="so many of the training sentences are 3 to 7 words drawn at random, with no "
+        "response: they teach hearing alone",
+    )
+    random_words: Literal["grammar", "english"] = Field(
+        "grammar",
+        exclude_if=lambda value: value == "grammar",
+        description="which words: the grammar's own, or 1,600 common English ones as well",
     )
     length_scales: tuple[float, ...] = Field(
-        (0.85, 0.95, 1.05), description="piper's length_scale: smaller is faster speech"
+        (0.85, 0.95, 1.05),
+        description="piper's length_scale, espeak-ng's likewise: smaller is faster speech",
     )
     snr_db: tuple[float, float] = Field((25.0, 45.0), description="range of the white-noise SNR")
     gain_db: tuple[float, float] = Field((-10.0, 0.0), description="range of the level change")

@@ -234,6 +234,7 @@ def smoke() -> Config:
                     heldout_utterances=4,
                     phrasing_utterances=4,
                     voice_utterances=4,
+                    human_utterances=4,
                 )
             ),
             "text_lora": base.text_lora.model_copy(

@@ -8,6 +8,7 @@ from prefect import flow, tags
 from prefect.runtime import flow_run
 from pydantic import WithJsonSchema
 
+from aura_core.corpus.source import installable
 from aura_core.errors import AuraError
 from aura_core.pipeline import STAGE_INPUTS, StageSpec, is_complete, plan
 from aura_core.recipes import RECIPES
@@ -78,6 +79,9 @@ def aura(
     if not todo:
         raise AuraError(f"{', '.join(wanted)}: this config makes none (see {wanted[0]} in --help)")
 
+    makes_corpus = specs["ingest"] in todo and not is_complete(specs["ingest"])
+    if makes_corpus and (more := installable(config.ingest)) is not None:
+        log.info("%s", more)
     ui_artifacts.publish_explanation({spec.name: spec for spec in todo})
     runs: list[StageRun] = []
     with tags(f"recipe:{recipe}"), launcher(launch, todo) as launch_driver:

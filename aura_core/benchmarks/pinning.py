@@ -8,7 +8,7 @@ from aura_core.benchmarks.catalogue import BENCHMARKS, is_read
 from aura_core.benchmarks.embedded.texts import source_text
 from aura_core.config import BenchmarkConfig
 from aura_core.corpus.source_digest import content_digests
-from aura_core.corpus.voice import VOICE, second_voice
+from aura_core.corpus.voice import VOICE, espeak_digest, second_voice
 from aura_core.errors import AuraError
 from aura_core.models.references import digest
 
@@ -27,6 +27,7 @@ def pinned_benchmark(config: BenchmarkConfig) -> dict[str, str]:
         return version
     return version | {
         "voice": digest(VOICE),
+        "espeak": espeak_digest(),
         "second_voice": second_voice(),
     }
 

@@ -6,7 +6,7 @@ random generator, so a word added to the grammar moves few other sentences.
 
 import itertools
 import string
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -15,6 +15,7 @@ import yaml
 from pydantic import ValidationError, model_validator
 
 from aura_core.config import DemoCorpusConfig
+from aura_core.corpus.random_words import distinct_words, english_words, is_random, random_words
 from aura_core.errors import AuraError
 from aura_core.stage_config import Frozen
 
@@ -65,16 +66,18 @@ class Grammar(Frozen):
 
 @dataclass(frozen=True)
 class Sentence:
-    """A request in words and its meaning, `intent; slot=value; ...`."""
+    """A request in words and its meaning; random words are of no family and mean nothing."""
 
-    family: str
+    family: str | None
     phrasing: str
     slots: tuple[tuple[str, str], ...]
     text: str
 
     @property
-    def meaning(self) -> str:
-        """What the assistant should answer."""
+    def meaning(self) -> str | None:
+        """What the assistant should answer, `intent; slot=value; ...`; None: nothing."""
+        if self.family is None:
+            return None
         return "; ".join([self.family, *(f"{name}={value}" for name, value in self.slots)])
 
 
@@ -100,6 +103,15 @@ def parse_grammar(text: str) -> Grammar:
         raise AuraError(f"grammar: {error}") from error
 
 
+def words_of(grammar: Grammar) -> set[str]:
+    """Every word that its sentences can hold."""
+    said = [text for values in grammar.values.values() for text in values]
+    for family in grammar.families.values():
+        for phrasing in family.phrasings + family.held_out:
+            said += [text for text, *_ in string.Formatter().parse(phrasing)]
+    return {word for text in said for word in text.split()}
+
+
 def slot_names(phrasing: str) -> list[str]:
     """Names in braces, in order."""
     return [name for _, name, _, _ in string.Formatter().parse(phrasing) if name is not None]
@@ -119,7 +131,8 @@ def plan_corpus(grammar: Grammar, config: DemoCorpusConfig) -> list[DemoUtteranc
 
     No sentence of a test split is in train, and those of `phrasing` come from held-out
     phrasings only. Train covers every phrasing and slot value before it takes anything
-    else (as far as its size allows), and repeats sentences only when all are used.
+    else (as far as its size allows), and repeats sentences only when all are used. Between them
+    stand its sentences of random words, if any are asked for.
 
     Raises:
         AuraError: if the grammar cannot make that many different test sentences.
@@ -141,10 +154,12 @@ def plan_corpus(grammar: Grammar, config: DemoCorpusConfig) -> list[DemoUtteranc
     tested = {sentence.text for sentence in heldout_and_voice}
     train_pool = {name: cover[name] + [s for s in spare[name] if s.text not in tested]
                   for name in grammar.families}  # fmt: skip
+    phrasing = _take(phrasing_pool, config.phrasing_utterances)
+    test_texts = tested | {sentence.text for sentence in phrasing}
     splits = {
-        "train": list(itertools.islice(_endless(train_pool), config.train_utterances)),
+        "train": _train(grammar, _endless(train_pool), config, test_texts),
         "heldout": heldout_and_voice[: config.heldout_utterances],
-        "phrasing": _take(phrasing_pool, config.phrasing_utterances),
+        "phrasing": phrasing,
         "voice": heldout_and_voice[config.heldout_utterances :],
     }
     return [
@@ -152,6 +167,24 @@ def plan_corpus(grammar: Grammar, config: DemoCorpusConfig) -> list[DemoUtteranc
         for split, part in splits.items()
         for number, sentence in enumerate(part)
     ]
+
+
+def _train(
+    grammar: Grammar, requests: Iterator[Sentence], config: DemoCorpusConfig, tested: Set[str]
+) -> list[Sentence]:
+    """The next of `requests`, or random words: by the number of the sentence alone."""
+    words = words_of(grammar)
+    if config.random_words == "english":
+        words |= set(english_words())
+    pool = distinct_words(words)
+
+    def sentence(number: int) -> Sentence:
+        if not is_random(number, config.random_words_share):
+            return next(requests)
+        text = random_words(pool, f"{config.seed}:{number}", tested)
+        return Sentence(None, "", (), text)
+
+    return [sentence(number) for number in range(config.train_utterances)]
 
 
 def _ordered(grammar: Grammar, intent: str, phrasings: Iterable[str], seed: int) -> list[Sentence]:

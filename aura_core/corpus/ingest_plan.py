@@ -13,6 +13,7 @@ import xxhash
 
 from aura_core.config import IngestConfig
 from aura_core.corpus.grammar import DemoUtterance, grammar_text, parse_grammar, plan_corpus
+from aura_core.corpus.human_speech import human_items
 from aura_core.corpus.source import read_items
 from aura_core.corpus.source_item import Rejection, SourceItem
 from aura_core.errors import AuraError
@@ -52,22 +53,37 @@ class IngestPlan:
         return sum(len(part) for part in self.parts) + len(self.rejections)
 
 
-def plan_ingest(config: IngestConfig) -> IngestPlan:
+def plan_ingest(config: IngestConfig, human: bool = False) -> IngestPlan:
     """List and divide what is to be ingested.
 
+    Args:
+        config: the stage's settings.
+        human: whether the demo corpus has human speech, which depends on the machine.
+
     Raises:
-        AuraError: if the manifest cannot be read or names no utterance.
+        AuraError: if the manifest cannot be read or names no utterance, or human speech is not
+            installed.
     """
     if config.manifest is None:
-        utterances = plan_corpus(parse_grammar(grammar_text()), config.demo)
-        spoken = enumerate(_batches(utterances[: config.limit]))
-        return IngestPlan(tuple(Part(number, sentences=batch) for number, batch in spoken))
+        return _plan_demo(config, human)
     items, rejections = _sift(read_items(config), config)
     if not items and not rejections:
         raise AuraError(f"manifest {config.manifest} names no utterance")
     listed = enumerate(_batches(_with_splits(items, config.heldout_share)))
     parts = tuple(Part(number, items=batch) for number, batch in listed)
     return IngestPlan(parts, tuple(rejections))
+
+
+def _plan_demo(config: IngestConfig, human: bool) -> IngestPlan:
+    utterances = plan_corpus(parse_grammar(grammar_text()), config.demo)[: config.limit]
+    parts = [Part(number, sentences=each) for number, each in enumerate(_batches(utterances))]
+    if human:
+        room = config.demo.human_utterances
+        if config.limit is not None:
+            room = min(room, config.limit - len(utterances))
+        heard = enumerate(_batches(human_items(room)), len(parts))
+        parts += [Part(number, items=each) for number, each in heard]
+    return IngestPlan(tuple(parts))
 
 
 def _sift(

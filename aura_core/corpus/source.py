@@ -10,12 +10,14 @@ from pathlib import Path
 import xxhash
 
 from aura_core.artifacts import store
-from aura_core.config import IngestConfig
+from aura_core.config import DemoCorpusConfig, IngestConfig
+from aura_core.corpus import human_speech
 from aura_core.corpus.grammar import grammar_text
+from aura_core.corpus.random_words import english_words_text
 from aura_core.corpus.readers import audiofolder, jsonl, librispeech, parquet
 from aura_core.corpus.source_digest import content_digests
 from aura_core.corpus.source_item import Rejection, SourceItem
-from aura_core.corpus.voice import VOICE, require_installed, second_voice
+from aura_core.corpus.voice import VOICE, espeak_digest, require_installed, second_voice
 from aura_core.errors import AuraError
 from aura_core.models.references import digest
 from aura_core.stage_config import StageConfig
@@ -60,13 +62,35 @@ def source_digests(config: StageConfig) -> dict[str, str]:
     if not isinstance(config, IngestConfig):
         return {}
     if config.manifest is None:
-        require_installed(config.demo.train_voices)
-        return {
-            "grammar": store.xxh3(grammar_text().encode()),
-            "voice": digest(VOICE),
-            "second_voice": second_voice(config.demo.train_voices),
-        }
+        return _demo_digests(config.demo)
     return {"manifest": _manifest_digest(read_items(config))}
+
+
+def installable(config: IngestConfig) -> str | None:
+    """One line on what Debian's packages would add to the demo corpus; None: nothing."""
+    if config.manifest is not None:
+        return None
+    more = []
+    if config.demo.human_utterances and not human_speech.is_installed():
+        more.append(f"apt-get install {human_speech.PACKAGES} adds human speech to test on")
+    if second_voice(config.demo.train_voices).startswith("espeak-ng:"):
+        more.append("apt-get install flite adds a test voice that is not espeak-ng's")
+    return "; ".join(more) or None
+
+
+def _demo_digests(config: DemoCorpusConfig) -> dict[str, str]:
+    require_installed(config.train_voices)
+    digests = {
+        "grammar": store.xxh3(grammar_text().encode()),
+        "voice": digest(VOICE),
+        "espeak": espeak_digest(),
+        "second_voice": second_voice(config.train_voices),
+    }
+    if config.random_words_share and config.random_words == "english":
+        digests["english_words"] = store.xxh3(english_words_text().encode())
+    if (human := human_speech.human_digest(config.human_utterances)) is not None:
+        digests["human"] = human
+    return digests
 
 
 def _checked(item: SourceItem | Rejection) -> SourceItem | Rejection:

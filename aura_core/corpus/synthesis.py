@@ -18,13 +18,14 @@ from piper import PiperVoice, SynthesisConfig
 from piper.config import PiperConfig
 
 from aura_core.config import DemoCorpusConfig
+from aura_core.corpus import espeak
 from aura_core.corpus.grammar import DEMO_INSTRUCTION, DemoUtterance
 from aura_core.corpus.table import SAMPLE_RATE, Utterance, encode_audio
-from aura_core.corpus.voice import COMMANDS, SLOW_PIPER, require_installed
+from aura_core.corpus.voice import ESPEAK_VOICES, FLITE_COMMANDS, PIPER, require_installed
 from aura_core.errors import AuraError
 
 KEPT_SILENCE_S = 0.08
-SLOW_LENGTH_SCALE = 1.3
+_ESPEAK_WORDS_PER_MINUTE = 170
 
 
 class Piper:
@@ -66,23 +67,24 @@ class Synthesizer:
         draw = _generator(self._config.seed, utterance.id)
         text = utterance.sentence.text
         voice = self._voice(utterance)
-        if voice in COMMANDS:
-            audio, rate = speak_with_command(voice, text)
-        elif voice == SLOW_PIPER:
-            audio, rate = self._piper.speak(text, SLOW_LENGTH_SCALE)
-        else:
+        scale = 1.0
+        if utterance.split != "voice" and voice not in FLITE_COMMANDS:
             scale = float(draw.choice(self._config.length_scales))
+        if voice == PIPER:
             audio, rate = self._piper.speak(text, scale)
+        else:
+            audio, rate = speak_as(voice, text, scale)
         audio = add_noise(
             trimmed_clip(audio, rate), float(draw.uniform(*self._config.snr_db)), draw
         )
         audio = set_level(audio, float(draw.uniform(*self._config.gain_db)))
         flac, digest = encode_audio(audio)
+        meaning = utterance.sentence.meaning
         return Utterance(
             id=utterance.id,
             text=text,
-            instruction=DEMO_INSTRUCTION,
-            response=utterance.sentence.meaning,
+            instruction=None if meaning is None else DEMO_INSTRUCTION,
+            response=meaning,
             speaker=voice,
             split=utterance.split,
             family=utterance.sentence.family,
@@ -96,19 +98,27 @@ class Synthesizer:
     def _voice(self, utterance: DemoUtterance) -> str:
         if utterance.split == "voice":
             return self._second_voice
+        if utterance.split != "train":
+            return self._config.train_voices[0]
         # Drawn apart, so that one voice alone draws all the rest as it would among others.
         draw = _generator(self._config.seed, f"{utterance.id}:voice")
         return str(draw.choice(self._config.train_voices))
 
 
-def speak_with_command(name: str, text: str) -> tuple[np.ndarray, int]:
-    """Let a voice of `COMMANDS` speak; returns float32 [samples] and the rate."""
+def speak_as(voice: str, text: str, length_scale: float = 1.0) -> tuple[np.ndarray, int]:
+    """Let a voice of espeak-ng or flite speak; returns float32 [samples] and their rate.
+
+    A larger `length_scale` is slower speech; flite takes no notice of it.
+    """
+    if voice in ESPEAK_VOICES:
+        words_per_minute = round(_ESPEAK_WORDS_PER_MINUTE / length_scale)
+        return espeak.speak(text, ESPEAK_VOICES[voice], words_per_minute)
     # A worker may be another machine than the one that planned.
-    require_installed([name])
-    result = subprocess.run([*COMMANDS[name], text], capture_output=True, check=False)
+    require_installed([voice])
+    result = subprocess.run([*FLITE_COMMANDS[voice], text], capture_output=True, check=False)
     if result.returncode:
         reason = result.stderr.decode(errors="replace").strip()
-        raise AuraError(f"{name} cannot speak {text!r}: {reason}")
+        raise AuraError(f"{voice} cannot speak {text!r}: {reason}")
     return _parse_streamed_wav(result.stdout)
 
 

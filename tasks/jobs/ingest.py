@@ -40,7 +40,7 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
         AuraError: if too much is rejected or a split has lost every utterance.
     """
     config = driver.spec_config(spec, IngestConfig)
-    plan = plan_ingest(config)
+    plan = plan_ingest(config, human="human" in spec.identity["pinned"])
     # Too much is wrong before any audio is read: say so at once.
     _report(spec, config, plan, plan.rejections)
     _make_missing_parts(spec, config, plan)
@@ -48,6 +48,8 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     _report(spec, config, plan, rejections)
     files = [REPORT, *(part_path(number) for number in range(len(plan.parts)))]
     counts, metrics = _summary(spec.uri, rejections)
+    if config.manifest is None:
+        metrics["voices"] = _voices(spec.uri)
     _check_splits(plan, counts)
     return files, counts, metrics
 
@@ -102,6 +104,14 @@ def _summary(uri: str, rejections: list[Rejection]) -> tuple[dict[str, int], dic
     counts |= {f"rejected: {kind}": count for kind, count in count_kinds(rejections).items()}
     hours = {name: round(seconds / 3600, 4) for name, seconds in sorted(duration_s.items())}
     return counts, {"hours": hours}
+
+
+def _voices(uri: str) -> dict[str, list[str]]:
+    """Who speaks each split of the demo corpus."""
+    voices: dict[str, set[str]] = {}
+    for row in read_table(uri, columns=["split", "speaker"]).to_pylist():
+        voices.setdefault(row["split"], set()).add(row["speaker"])
+    return {split: sorted(names) for split, names in sorted(voices.items())}
 
 
 def _check_splits(plan: IngestPlan, counts: dict[str, int]) -> None:

@@ -57,7 +57,7 @@ def test_the_page_of_the_smoke_run_has_its_models_and_samples(smoke_root):
         names = [each["id"] for each in httpx.get(f"{url}v1/models").json()["data"]]
         assert {"aura", "cascade"} <= set(names)
         samples = httpx.get(f"{url}samples").json()
-        assert {each["split"] for each in samples} == {"heldout", "phrasing", "voice"}
+        assert {each["split"] for each in samples} >= {"heldout", "phrasing", "voice"}
         for name in names:
             body = {"model": name, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2}
             answer = httpx.post(f"{url}v1/chat/completions", json=body, timeout=60)

@@ -13,11 +13,11 @@ from aura_core.corpus.synthesis import (
     Piper,
     add_noise,
     set_level,
-    speak_with_command,
+    speak_as,
     trimmed_clip,
 )
 from aura_core.corpus.table import encode_audio
-from aura_core.corpus.voice import COMMANDS, PIPER, VOICE
+from aura_core.corpus.voice import PIPER, VOICE
 from aura_core.models.pinned import locate
 from aura_core.models.references import parse
 
@@ -26,7 +26,7 @@ _PEAK_DB = -3.0
 
 @dataclass(frozen=True)
 class Condition:
-    """How a text is spoken and heard; `second_voice` is another synthesiser, if there is one."""
+    """How a text is spoken and heard; `second_voice` is another synthesiser."""
 
     name: str
     second_voice: bool = False
@@ -67,16 +67,13 @@ def speak_items(name: str, second_voice: str) -> Iterator[BenchmarkItem]:
 
     Args:
         name: of the benchmark.
-        second_voice: who speaks the condition `second voice`; one of COMMANDS, else that
-            condition is left out.
+        second_voice: who speaks the condition `second voice`, a voice of espeak-ng or flite.
     """
     piper = Piper(locate(parse(VOICE).name), seed=name)
     for text in texts_of(name):
         # Noise is laid over the same clip, so that noise is all that differs.
         spoken: dict[tuple[bool, float], np.ndarray] = {}
         for condition in CONDITIONS[name]:
-            if condition.second_voice and second_voice not in COMMANDS:
-                continue
             way = (condition.second_voice, condition.length_scale)
             if way not in spoken:
                 spoken[way] = _speak(piper, second_voice, text.text, condition)
@@ -86,7 +83,7 @@ def speak_items(name: str, second_voice: str) -> Iterator[BenchmarkItem]:
 
 def _speak(piper: Piper, second_voice: str, text: str, condition: Condition) -> np.ndarray:
     if condition.second_voice:
-        audio, rate = speak_with_command(second_voice, text)
+        audio, rate = speak_as(second_voice, text)
     else:
         audio, rate = piper.speak(text, condition.length_scale)
     return trimmed_clip(audio, rate)

@@ -57,10 +57,11 @@ def _requests() -> list[EmbeddedText]:
             f"request-{number:03d}",
             each.sentence.text,
             DEMO_INSTRUCTION,
-            (each.sentence.meaning,),
+            (meaning,),
             extra={"family": each.sentence.family},
         )
         for number, each in enumerate(heldout)
+        if (meaning := each.sentence.meaning) is not None
     ]
 
 

@@ -7,7 +7,7 @@ from aura_core.config import DemoCorpusConfig
 from aura_core.corpus.grammar import grammar_text, parse_grammar, plan_corpus
 from aura_core.corpus.synthesis import Synthesizer
 from aura_core.corpus.table import write_table
-from aura_core.corpus.voice import SLOW_PIPER
+from aura_core.corpus.voice import second_voice
 from aura_core.models.llm import source_of
 from aura_core.models.pinned import locate
 from aura_core.recipes import recipe
@@ -21,7 +21,7 @@ def ingest_uri(tmp_path_factory) -> str:
     config = DemoCorpusConfig(
         train_utterances=24, heldout_utterances=4, phrasing_utterances=4, voice_utterances=4
     )
-    voice = Synthesizer(Path(locate("joe-medium")), SLOW_PIPER, config, "bench")
+    voice = Synthesizer(Path(locate("joe-medium")), second_voice(), config, "bench")
     planned = plan_corpus(parse_grammar(grammar_text()), config)
     train = [each for each in planned if each.split == "train"][:3]
     uri = str(tmp_path_factory.mktemp("ingest"))

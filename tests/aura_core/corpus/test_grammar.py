@@ -1,7 +1,7 @@
 import pytest
 
 from aura_core.config import DemoCorpusConfig
-from aura_core.corpus.grammar import grammar_text, parse_grammar, plan_corpus, sentences
+from aura_core.corpus.grammar import grammar_text, parse_grammar, plan_corpus, sentences, words_of
 from aura_core.errors import AuraError
 
 GRAMMAR = parse_grammar(grammar_text())
@@ -63,6 +63,46 @@ def test_meaning_names_slots_in_order():
     [sentence, *_] = sentences(GRAMMAR, "switch", "please turn the {room} {item} {state}")
     assert sentence.text == "please turn the kitchen lamp on"
     assert sentence.meaning == "switch; state=on; room=kitchen; item=lamp"
+
+
+def mixed(**settings):
+    corpus = plan_corpus(GRAMMAR, DemoCorpusConfig(**settings))
+    return [u for u in corpus if u.split == "train"], [u for u in corpus if u.split != "train"]
+
+
+def test_random_words_take_the_share_of_training_they_are_given():
+    train, tests = mixed(random_words_share=0.25)
+    drawn = [u.sentence for u in train if u.sentence.family is None]
+    assert (len(train), len(drawn)) == (2000, 500)
+    assert tests == [u for u in CORPUS if u.split != "train"]
+    assert all(s.meaning is None and 3 <= len(s.text.split()) <= 7 for s in drawn)
+    assert {word for s in drawn for word in s.text.split()} <= words_of(GRAMMAR)
+    # The requests are the first of those that would be there without them.
+    requests = [u.sentence for u in train if u.sentence.family is not None]
+    assert requests == [u.sentence for u in CORPUS if u.split == "train"][:1500]
+    assert mixed(random_words_share=0.25)[0] == train
+    assert mixed(random_words_share=0.25, seed=1)[0] != train
+
+
+def test_english_words_come_beside_those_of_the_grammar():
+    train, _ = mixed(random_words_share=1.0, random_words="english")
+    words = {word for u in train for word in u.sentence.text.split()}
+    assert {"kitchen", "elephant"} <= words
+    assert len(words) > 1500
+
+
+def test_random_words_never_make_a_test_sentence():
+    tiny = parse_grammar(
+        "values: {n: [one, two, three]}\nfamilies: {count: {slots: {a: n, b: n, c: n}, "
+        "phrasings: ['{a} {b} {c}'], held_out: ['{a} {b} {c} two']}}"
+    )
+    config = DemoCorpusConfig(
+        train_utterances=3000, heldout_utterances=4, phrasing_utterances=20, voice_utterances=4,
+        random_words_share=0.9,
+    )  # fmt: skip
+    corpus = plan_corpus(tiny, config)
+    train = {u.sentence.text for u in corpus if u.split == "train"}
+    assert len(train & {u.sentence.text for u in corpus if u.split != "train"}) == 0
 
 
 def test_small_corpus_repeats_no_test_sentence():

@@ -11,7 +11,7 @@ from aura_core.corpus.ingest_plan import plan_ingest
 from aura_core.corpus.rejections import read_rejections
 from aura_core.corpus.synthesis import Synthesizer
 from aura_core.corpus.table import read_table
-from aura_core.corpus.voice import SLOW_PIPER, VOICE
+from aura_core.corpus.voice import VOICE, second_voice
 from aura_core.models.pinned import locate
 from aura_core.models.references import parse
 
@@ -23,7 +23,7 @@ def speech(tmp_path_factory):
     """A folder with one spoken sentence and no transcript."""
     folder = tmp_path_factory.mktemp("speech")
     config = IngestConfig().demo
-    synthesizer = Synthesizer(locate(parse(VOICE).name), SLOW_PIPER, config, seed="0")
+    synthesizer = Synthesizer(locate(parse(VOICE).name), second_voice(), config, seed="0")
     row = synthesizer.speak(DemoUtterance("a", "train", Sentence("say", TEXT, (), TEXT)))
     (folder / "a.flac").write_bytes(row["audio"]["bytes"])
     return folder

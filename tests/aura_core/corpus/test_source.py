@@ -9,14 +9,22 @@ import soundfile
 
 from aura_core.config import DemoCorpusConfig, EvaluateConfig, IngestConfig
 from aura_core.corpus import source
-from aura_core.corpus.source import read_items, source_digests
+from aura_core.corpus.source import installable, read_items, source_digests
 from aura_core.corpus.source_item import Rejection
+from aura_core.corpus.voice import ESPEAK_VOICES
 from aura_core.errors import AuraError
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("AURA_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(autouse=True)
+def no_human_speech(monkeypatch):
+    """Most of this must hold the same with and without the packages."""
+    monkeypatch.setattr(source.human_speech, "human_digest", lambda count: None)
+    monkeypatch.setattr(source.human_speech, "is_installed", lambda: True)
 
 
 @pytest.fixture
@@ -40,18 +48,47 @@ def test_only_ingest_reads_sources():
 
 def test_the_demo_is_pinned_by_grammar_and_voices(monkeypatch):
     before = source_digests(IngestConfig())
-    assert set(before) == {"grammar", "voice", "second_voice"}
+    assert set(before) == {"grammar", "voice", "espeak", "second_voice"}
     monkeypatch.setattr(source, "grammar_text", lambda: "values: {}")
     after = source_digests(IngestConfig())
     assert {key for key in before if before[key] != after[key]} == {"grammar"}
 
 
+def test_the_list_of_words_counts_where_it_is_drawn_from(monkeypatch):
+    def digests(**settings):
+        return source_digests(IngestConfig(demo=DemoCorpusConfig(**settings)))
+
+    drawn = {"random_words_share": 0.5, "random_words": "english"}
+    before = digests(**drawn)
+    monkeypatch.setattr(source, "english_words_text", lambda: "animals: cat dog")
+    after = digests(**drawn)
+    assert {key for key in before if before[key] != after[key]} == {"english_words"}
+    assert "english_words" not in digests(random_words_share=0.5) | digests(random_words="english")
+
+
 def test_the_second_voice_that_is_installed_counts(tmp_path, monkeypatch):
+    config = IngestConfig(demo=DemoCorpusConfig(train_voices=("piper", "espeak-ng:f2")))
     monkeypatch.setenv("PATH", str(tmp_path))
-    without = source_digests(IngestConfig())["second_voice"]
+    without = source_digests(config)["second_voice"]
+    assert "apt-get install flite" in installable(config)
     (tmp_path / "flite").write_text("#!/bin/sh\n")
     (tmp_path / "flite").chmod(0o755)
-    assert (without, source_digests(IngestConfig())["second_voice"]) == ("piper-slow", "flite")
+    assert without in ESPEAK_VOICES
+    assert source_digests(config)["second_voice"] == "flite"
+    assert installable(config) is None
+
+
+def test_human_speech_counts_where_it_is_installed(monkeypatch):
+    monkeypatch.setattr(source.human_speech, "human_digest", lambda count: f"xxh3:{count}")
+    assert source_digests(IngestConfig())["human"] == "xxh3:60"
+
+
+def test_a_run_says_what_human_speech_would_take(monkeypatch):
+    monkeypatch.setattr(source.human_speech, "is_installed", lambda: False)
+    assert "human" not in source_digests(IngestConfig())
+    assert "apt-get install asterisk-core-sounds-en" in installable(IngestConfig())
+    assert installable(IngestConfig(demo=DemoCorpusConfig(human_utterances=0))) is None
+    assert installable(IngestConfig(manifest="calls.jsonl")) is None
 
 
 def test_a_training_voice_that_is_not_installed_is_named(tmp_path, monkeypatch):

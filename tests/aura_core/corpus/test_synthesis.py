@@ -9,17 +9,17 @@ from whisper.normalizers import EnglishTextNormalizer
 
 from aura_core.config import DemoCorpusConfig
 from aura_core.corpus import synthesis
-from aura_core.corpus.grammar import grammar_text, parse_grammar, plan_corpus
+from aura_core.corpus.grammar import Sentence, grammar_text, parse_grammar, plan_corpus
 from aura_core.corpus.pseudo_label import transcribe
 from aura_core.corpus.synthesis import (
     Synthesizer,
     add_noise,
     set_level,
-    speak_with_command,
+    speak_as,
     trim_silence,
 )
 from aura_core.corpus.table import decode_audio
-from aura_core.corpus.voice import COMMANDS, SLOW_PIPER, VOICE, second_voice
+from aura_core.corpus.voice import ESPEAK_VOICES, FLITE_COMMANDS, VOICE
 from aura_core.errors import AuraError
 from aura_core.models.pinned import locate
 from aura_core.models.references import parse
@@ -29,7 +29,7 @@ CONFIG = DemoCorpusConfig()
 SENTENCES = plan_corpus(parse_grammar(grammar_text()), CONFIG)[:3]
 
 
-def synthesizer(second=SLOW_PIPER, seed="0"):
+def synthesizer(second="espeak-ng", seed="0"):
     return Synthesizer(locate(parse(VOICE).name), second, CONFIG, seed)
 
 
@@ -59,23 +59,40 @@ def test_speech_is_short_and_understood_by_whisper(rows):
     assert rows[0]["response"] == SENTENCES[0].sentence.meaning
 
 
+def test_random_words_ask_nothing_of_the_assistant():
+    sentence = Sentence(None, "", (), "bell oven nine")
+    row = synthesizer().speak(dataclasses.replace(SENTENCES[0], sentence=sentence))
+    assert row["text"] == "bell oven nine"
+    assert [row[name] for name in ("instruction", "response", "family")] == [None] * 3
+
+
 def test_second_voice_sounds_different(rows):
     utterance = dataclasses.replace(SENTENCES[0], split="voice")
-    row = synthesizer(second_voice()).speak(utterance)
-    assert row["speaker"] == second_voice()
+    row = synthesizer().speak(utterance)
+    assert row["speaker"] == "espeak-ng"
     assert row["text"] == rows[0]["text"]
     assert row["digest"] != rows[0]["digest"]
 
 
-@pytest.mark.skipif(second_voice() not in COMMANDS, reason="no espeak-ng or flite on this machine")
-def test_second_synthesiser_is_a_full_length_clip():
-    row = synthesizer(second_voice()).speak(dataclasses.replace(SENTENCES[0], split="voice"))
-    assert 0.5 < row["duration_s"] < 5
+def test_espeak_clips_do_not_depend_on_what_was_spoken_before():
+    first = dataclasses.replace(SENTENCES[0], split="voice")
+    second = dataclasses.replace(SENTENCES[1], split="voice")
+    voice = synthesizer(seed="1")
+    voice.speak(second)
+    assert voice.speak(first) == synthesizer().speak(first)
+
+
+def test_espeak_has_voices_of_its_own_and_keeps_the_pace_it_is_given():
+    spoken = [speak_as(name, "open the door")[0] for name in ESPEAK_VOICES]
+    assert all(0.5 < len(audio) / 22_050 < 3 for audio in spoken)
+    assert len({audio.tobytes() for audio in spoken}) == len(ESPEAK_VOICES)
+    slow = speak_as("espeak-ng", "open the door", length_scale=1.3)[0]
+    assert len(slow) > 1.15 * len(spoken[0])
 
 
 @pytest.mark.skipif(not shutil.which("flite"), reason="no flite on this machine")
 def test_flite_has_four_voices_of_its_own():
-    spoken = [speak_with_command(name, "open the door") for name in COMMANDS if ":" in name]
+    spoken = [speak_as(name, "open the door") for name in FLITE_COMMANDS if ":" in name]
     assert all(rate == 16_000 and 0.5 < len(audio) / rate < 3 for audio, rate in spoken)
     assert len({audio.tobytes() for audio, _ in spoken}) == 4
 
@@ -83,11 +100,11 @@ def test_flite_has_four_voices_of_its_own():
 def test_a_worker_without_the_synthesiser_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(AuraError, match="flite:slt needs flite, which is not installed"):
-        speak_with_command("flite:slt", "open the door")
+        speak_as("flite:slt", "open the door")
 
 
 def test_training_voices_share_the_sentences(monkeypatch):
-    monkeypatch.setattr(synthesis, "speak_with_command", lambda *_: (np.ones(8000, "f4"), 16_000))
+    monkeypatch.setattr(synthesis, "speak_as", lambda *_: (np.ones(8000, "f4"), 16_000))
     config = CONFIG.model_copy(update={"train_voices": ("piper", "flite:slt", "flite:awb")})
     voices = Synthesizer(locate(parse(VOICE).name), "espeak-ng", config, "0")
     spoken = [
@@ -95,10 +112,12 @@ def test_training_voices_share_the_sentences(monkeypatch):
         for number in range(20)
         for split in ("train", "heldout", "voice")
     ]
-    speakers = Counter(voices.speak(utterance)["speaker"] for utterance in spoken)
-    assert speakers["espeak-ng"] == 20
-    assert min(speakers[name] for name in config.train_voices) >= 2
-    assert set(speakers) == {*config.train_voices, "espeak-ng"}
+    speakers = Counter((each.split, voices.speak(each)["speaker"]) for each in spoken)
+    assert speakers["voice", "espeak-ng"] == 20
+    # The sentences are what is new there, not the voice.
+    assert speakers["heldout", "piper"] == 20
+    assert min(speakers["train", name] for name in config.train_voices) >= 2
+    assert len(speakers) == 5
 
 
 def test_silence_is_trimmed_to_a_margin():

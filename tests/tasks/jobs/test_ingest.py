@@ -1,5 +1,6 @@
 """The stage `ingest` on real Ray: parts, what is left out, going on after a kill."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import ray
 import soundfile
 
 from aura_core.artifacts import store
-from aura_core.config import IngestConfig
+from aura_core.config import DemoCorpusConfig, IngestConfig
+from aura_core.corpus import human_speech
 from aura_core.corpus.ingest_plan import PART_ITEMS
 from aura_core.corpus.table import read_table
 from aura_core.errors import AuraError
@@ -127,3 +129,37 @@ def test_too_many_rejections_stop_the_driver_with_one_line(corpus, tmp_path):
     assert not Path(spec.uri, "manifest.json").exists()
     # Why is on disk already.
     assert len(Path(spec.uri, "rejected.jsonl").read_text().splitlines()) == 5
+
+
+def test_the_demo_corpus_says_who_speaks_and_has_human_speech_where_it_is(
+    local_ray, tmp_path, monkeypatch
+):
+    sounds, transcripts = tmp_path / "sounds", tmp_path / "list.txt.gz"
+    sounds.mkdir()
+    soundfile.write(sounds / "open.wav", np.full(16_000, 0.1), 8000)
+    transcripts.write_bytes(gzip.compress(b"open: The door is open.\n"))
+    monkeypatch.setattr(human_speech, "SOUNDS", sounds)
+    monkeypatch.setattr(human_speech, "TRANSCRIPTS", transcripts)
+    demo = DemoCorpusConfig(
+        train_utterances=8, heldout_utterances=4, phrasing_utterances=4, voice_utterances=4
+    )
+    spec = make_spec(tmp_path, None, demo=demo)
+    _, counts, metrics = ingest.run(spec)
+    assert counts["utterances"] == 21
+    assert counts["split human"] == 1
+    assert metrics["voices"] == {
+        "heldout": ["piper"],
+        "human": ["allison"],
+        "phrasing": ["piper"],
+        "train": ["piper"],
+        "voice": ["espeak-ng"],
+    }
+    [row] = read_table(spec.uri, splits=["human"]).to_pylist()
+    assert (row["text"], row["instruction"], row["response"]) == ("The door is open.", None, None)
+    assert (row["source_sample_rate"], row["duration_s"]) == (8000, 2.0)
+
+    monkeypatch.setattr(human_speech, "SOUNDS", tmp_path / "gone")
+    assert make_spec(tmp_path, None, demo=demo).fingerprint != spec.fingerprint
+    # Planned on one machine, driven on another that lacks the packages.
+    with pytest.raises(AuraError, match="apt-get install asterisk-core-sounds-en"):
+        ingest.run(spec)
