@@ -6,6 +6,7 @@ python -m tasks.jobs.precompute --spec URI
 import logging
 import math
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -17,6 +18,8 @@ from tqdm import tqdm
 from aura_core.cache import build
 from aura_core.cache.plan import Plan, ShardPlan
 from aura_core.config import TeacherCacheConfig
+from aura_core.device import device_for
+from aura_core.models.teacher import Teacher
 from aura_core.models.teachers import load_teacher
 from aura_core.pipeline import StageSpec
 from tasks.jobs import driver
@@ -37,8 +40,12 @@ class Encoder:
         self._ingest_uri, self._uri = spec.inputs["ingest"], spec.uri
         self._builder: build.Builder | None = None
         self._config = driver.spec_config(spec, TeacherCacheConfig)
-        device = "cuda" if spec.runtime.gpus_per_worker > 0 else "cpu"
-        self._teacher = load_teacher(self._config.teacher, device)
+        self._runtime = spec.runtime
+
+    # Not in __init__: of an error there Ray keeps the text alone.
+    @cached_property
+    def _teacher(self) -> Teacher:
+        return load_teacher(self._config.teacher, device_for(self._runtime))
 
     def publish_teacher_parts(self, plan: Plan) -> None:
         """Publish what training needs of the teacher."""
