@@ -6,7 +6,8 @@ Ray does not hide them. Each worker does its real work here, in this process.
 from types import SimpleNamespace
 
 import pytest
-import ray.train
+import ray.train.torch
+import torch
 
 from aura_core.artifacts import store
 from aura_core.cache import build
@@ -61,6 +62,8 @@ def test_training(stage, spec_of, smoke_root, monkeypatch):
     spec, steps = spec_of(stage), []
     monkeypatch.setattr(ray.train, "get_context", lambda: SimpleNamespace(get_world_rank=lambda: 0))
     monkeypatch.setattr(ray.train, "report", lambda _: None)
+    # What Ray says to a worker without a GPU.
+    monkeypatch.setattr(ray.train.torch, "get_device", lambda: torch.device("cpu"))
     progress = SimpleNamespace(put=SimpleNamespace(remote=steps.append))
     distill._train({"spec": spec.model_dump_json(), "progress": progress})
     expected = read_history(plan(recipe("smoke"), smoke_root)[stage].uri).records
