@@ -39,8 +39,6 @@ def teacher(
         Audio seconds per second of each, ratio_vs_naive, ratio_vs_limit.
     """
     ingest = made(selection, "ingest")["ingest"]
-    import torch
-
     from aura_core.bench.teacher import bench_teacher
 
     result = bench_teacher(
@@ -49,7 +47,6 @@ def teacher(
         clips=clips,
         rounds=rounds,
         workers=len(os.sched_getaffinity(0)),
-        device="cuda" if torch.cuda.is_available() else "cpu",
         tell=tell,
     )
     show(result, as_json)

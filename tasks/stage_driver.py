@@ -27,6 +27,9 @@ JOBS: Mapping[str, Job] = {
     "report": Job("report", uses_ray=False),
 }
 MISTAKE_EXIT_CODE = 2
+# By itself Ray leaves those of others in sight of a worker that is given none. A worker without
+# one touches none all the same: `aura_core.device` sees to that.
+HIDE_GPUS: Mapping[str, str] = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
 
 # Runs a stage's driver to its end; returns the CPU seconds it took, if they can be known.
 Launch = Callable[[StageSpec, OnProgress | None], float | None]

@@ -16,7 +16,7 @@ import aura_core
 from aura_core.errors import AuraError
 from aura_core.pipeline import StageSpec
 from tasks.output import LineLog, OnProgress
-from tasks.stage_driver import StageCrashError, driver_command, raise_for_exit
+from tasks.stage_driver import HIDE_GPUS, StageCrashError, driver_command, raise_for_exit
 
 log = logging.getLogger("aura")
 
@@ -141,6 +141,7 @@ def _runtime_env() -> dict[str, Any]:
         log.warning("%s=1: whoever reaches the job server can read them", SEND_CREDENTIALS)
         names += CREDENTIALS
     env_vars = {name: os.environ[name] for name in names if name in os.environ}
+    env_vars |= HIDE_GPUS
     # Ray leaves out what .gitignore names: the virtual environment and the runs.
     return {"working_dir": str(Path(aura_core.__file__).parents[1]), "env_vars": env_vars}
 

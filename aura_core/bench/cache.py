@@ -15,6 +15,7 @@ from aura_core.cache import build
 from aura_core.cache.index import TeacherCache, open_cache
 from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import write_table
+from aura_core.device import device_for
 from aura_core.evaluation import bootstrap
 from aura_core.evaluation.statistic import Floats, ratio
 from aura_core.models.teachers import load_teacher
@@ -101,7 +102,7 @@ def _measure(
     heldout: Sequence[Mapping[str, Any]],
     seeds: int,
 ) -> dict[str, Any]:
-    teacher = load_teacher(config.teacher)
+    teacher = load_teacher(config.teacher, device_for(None))
     outcome = _, counts, metrics = build.make_cache(teacher, ingest, uri, config)
     publish_manifest(
         uri, outcome, stage="teacher_cache", stage_version=0, fingerprint="",

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 from tqdm import tqdm
 from transformers import DynamicCache
@@ -19,8 +20,8 @@ from aura_core.bench.prefill_cost import cache_bytes, count_flops, peak_bytes, w
 from aura_core.bench.rounds import in_turns, median_ratio
 from aura_core.bench.speech import Speech
 from aura_core.config import Config
+from aura_core.device import synchronise
 from aura_core.errors import AuraError
-from aura_core.evaluation.latency import synchronise
 from aura_core.evaluation.transcriber import Spelling
 
 NEW_TOKENS = 32
@@ -165,7 +166,10 @@ class _Rounds:
         starts = self._starts(number)
         for name in in_turns(list(starts), number):
             answers = number < _ANSWER_ROUNDS and name != TEXT_PREFILL
-            first_s, all_s = _timed(starts[name], self._new_cache(), NEW_TOKENS if answers else 1)
+            num_tokens = NEW_TOKENS if answers else 1
+            first_s, all_s = _timed(
+                starts[name], self._new_cache(), num_tokens, self._workshop.device
+            )
             self._ttft_s.setdefault(name, []).append(first_s)
             if answers:
                 self._answer_s.setdefault(name, []).append(all_s)
@@ -221,7 +225,7 @@ class _Rounds:
             prefill_gflop=round(flops / 1e9, 3),
             kv_cache_bytes=cache_bytes(cache),
             peak_memory_bytes=weight_bytes(modules)
-            + peak_bytes(lambda: next(start(1, self._new_cache()))),
+            + peak_bytes(lambda: next(start(1, self._new_cache())), self._workshop.device),
         )
 
     def _new_cache(self) -> DynamicCache:
@@ -232,14 +236,16 @@ def _per(amount: int | None, of: float) -> float | None:
     return None if amount is None else round(amount / of, 2)
 
 
-def _timed(start: Start, cache: DynamicCache, num_tokens: int) -> tuple[float, float]:
+def _timed(
+    start: Start, cache: DynamicCache, num_tokens: int, device: torch.device
+) -> tuple[float, float]:
     """Seconds to the first token, and to the last."""
-    synchronise()
+    synchronise(device)
     began = perf_counter()
     tokens = start(num_tokens, cache)
     next(tokens)
-    synchronise()
+    synchronise(device)
     first_s = perf_counter() - began
     deque(tokens, maxlen=0)
-    synchronise()
+    synchronise(device)
     return first_s, perf_counter() - began

@@ -14,6 +14,7 @@ from aura_core.bench.speech import Clips
 from aura_core.cache.codec import Codec, LayerCodec
 from aura_core.chat.students import HearingChat
 from aura_core.config import TeacherCacheConfig
+from aura_core.device import device_for
 from aura_core.errors import AuraError
 from aura_core.evaluation.transcriber import Spelling, Transcriber
 from aura_core.instructions import TRANSCRIBE
@@ -73,8 +74,8 @@ class Workshop:
         self._teacher_cache = teacher_cache.model_copy(update=changes)
         self._asr = asr
         self._spelling = spelling
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._teacher = load_whisper_teacher(teacher_cache.teacher, str(self._device))
+        self.device = device_for(None)
+        self._teacher = load_whisper_teacher(teacher_cache.teacher, self.device)
         student = self._new_student(self._config)
         self._llm: PreTrainedModel = student.llm.merge_and_unload()  # type: ignore[operator]
         self._merged = self._around_llm(student.audio_embedding)
@@ -87,7 +88,7 @@ class Workshop:
     @property
     def dtype(self) -> torch.dtype:
         """In which the LLM multiplies."""
-        return compute_dtype(self._config.precision, self._device)
+        return compute_dtype(self._config.precision, self.device)
 
     @property
     def measured_on(self) -> dict[str, Any]:
@@ -95,7 +96,7 @@ class Workshop:
         return {
             "llm": self._config.llm,
             "precision": str(self.dtype).removeprefix("torch."),
-            "device": self._device.type,
+            "device": self.device.type,
             "threads": torch.get_num_threads(),
         }
 
@@ -133,7 +134,7 @@ class Workshop:
 
     def _ready(self, student: Student) -> Student:
         student.llm.to(dtype=self.dtype)
-        student.eval().requires_grad_(False).to(self._device)
+        student.eval().requires_grad_(False).to(self.device)
         return student
 
     def _chat(self) -> ChatFormat:
@@ -152,19 +153,19 @@ class Workshop:
 
     def _bridge(self) -> TimedModel:
         config = self._teacher_cache
-        teacher = self._teacher.in_precision(compute_dtype(config.precision, self._device))
+        teacher = self._teacher.in_precision(compute_dtype(config.precision, self.device))
         width, last = teacher.width, teacher.num_layers
         statistics = LayerCodec(torch.zeros(width), torch.ones(width))
         codec = Codec({last: statistics}, config.rate_hz, 1, getattr(torch, config.dtype))
         ear = EncoderEar(
-            teacher, config.model_copy(update={"layers": (last,)}), codec.to(self._device)
+            teacher, config.model_copy(update={"layers": (last,)}), codec.to(self.device)
         )
         stem = EncoderFrames(width, config.rate_hz)
         embedding = new_audio_embedding(self._config, self._llm, stem)
         return self._hearing(self._around_llm(embedding), ear, teacher.model.encoder)
 
     def _cascade(self) -> TimedModel:
-        whisper: Whisper = load_whisper(self._asr)
+        whisper: Whisper = load_whisper(self._asr, self.device)
         transcriber = Transcriber(whisper, self._spelling)
         return self._reading(lambda clips: transcriber.transcribe(clips.audios), whisper)
 
@@ -180,7 +181,7 @@ class Workshop:
         """Token ids of what is said, over and over: int64 [batch, num_positions]."""
         chat = self._chat()
         rows = [list(islice(cycle(chat.text(text)), num_positions)) for text in clips.texts]
-        return torch.tensor(rows, device=self._device)
+        return torch.tensor(rows, device=self.device)
 
 
 def _with_lora_at(config: TrainConfig, positions: str) -> TrainConfig:

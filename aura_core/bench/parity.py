@@ -10,6 +10,7 @@ from torch.nn import functional
 from aura_core.cache.build import as_configured
 from aura_core.cache.encode import prepare, teacher_states
 from aura_core.config import TeacherCacheConfig
+from aura_core.device import device_for
 from aura_core.models.teachers import load_teacher
 
 # Whisper as it was trained, and what differs from it.
@@ -54,7 +55,7 @@ def _states(
 ) -> tuple[dict[int, Tensor], int]:
     """All clips' own states, one after the other, and the mel frames they took."""
     config = config.model_copy(update={**changes, "layers": None})
-    teacher = as_configured(load_teacher(config.teacher), config)
+    teacher = as_configured(load_teacher(config.teacher, device_for(None)), config)
     clips = [prepare(row, teacher, config) for row in rows]
     states = [dict(teacher_states(teacher, [clip], config)) for clip in clips]
     together = {layer: torch.cat([each[layer][0] for each in states]) for layer in states[0]}

@@ -31,18 +31,18 @@ def _attention_flops(
     return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
 
 
-def peak_bytes(work: Callable[[], object]) -> int:
-    """The most that tensors take at once while `work` runs, on top of what was there.
+def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
+    """The most that tensors take at once while `work` runs on `device`, on top of what was there.
 
     On CUDA by the allocator's own statistics. On a CPU by watching every operation's results
     until they are freed: buffers inside an operation are not seen. A resident set would say
     less, as it keeps what an earlier model has freed.
     """
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
         work()
-        return int(torch.cuda.max_memory_allocated() - before)
+        return int(torch.cuda.max_memory_allocated(device) - before)
     with _LiveStorages() as live:
         work()
     return int(live.most_bytes)

@@ -7,6 +7,7 @@ import torch
 
 from aura_core.cache.index import TeacherCache
 from aura_core.corpus.table import decode_audio
+from aura_core.device import device_for
 from aura_core.distillation.new_trainer import new_trainer
 from aura_core.distillation.trainer import Trainer
 from aura_core.evaluation import wer
@@ -31,7 +32,7 @@ def train_and_spell(
     Returns:
         Word errors and reference words, float64 [rows] each.
     """
-    trainer = new_trainer(config, cache)
+    trainer = new_trainer(config, cache, device_for(None))
     for _ in trainer.run():
         pass
     spelt: list[str] = []

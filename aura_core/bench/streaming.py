@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -16,8 +17,8 @@ from aura_core.bench.rounds import in_turns, median_ratio
 from aura_core.bench.speech import Speech
 from aura_core.config import Config
 from aura_core.corpus.table import SAMPLE_RATE
+from aura_core.device import synchronise
 from aura_core.errors import AuraError
-from aura_core.evaluation.latency import synchronise
 from aura_core.evaluation.transcriber import Spelling
 from aura_core.instructions import TRANSCRIBE
 from aura_core.student.inference import Responder
@@ -91,10 +92,11 @@ def bench_streaming(
     responder = workshop.build(name).responder
     found: dict[tuple[Mode, float], list[Heard]] = {}
     with tqdm(total=repeats + 1, desc="streaming", unit="round") as progress:
-        _round(responder, speech, distil, seconds, (0, repeats))  # warms up
+        _round(responder, workshop.device, speech, distil, seconds, (0, repeats))  # warms up
         progress.update()
         for number in range(repeats):
-            heard = _round(responder, speech, distil, seconds, (number, repeats))
+            turn = (number, repeats)
+            heard = _round(responder, workshop.device, speech, distil, seconds, turn)
             for key, each in heard.items():
                 found.setdefault(key, []).append(each)
             progress.update()
@@ -156,6 +158,7 @@ def _chunk_s(config: TrainConfig) -> float:
 
 def _round(
     responder: Responder,
+    device: torch.device,
     speech: Speech,
     config: TrainConfig,
     seconds: Sequence[float],
@@ -167,24 +170,25 @@ def _round(
     for mode, each in in_turns(list(product(MODES, seconds)), number):
         length_s = clip_s(config, each, number / repeats)
         [audio] = speech.clips(length_s, 1, number).audios
-        heard[mode, each] = (time_stream if mode == "streaming" else time_whole)(responder, audio)
+        timed = time_stream if mode == "streaming" else time_whole
+        heard[mode, each] = timed(responder, audio, device)
     return heard
 
 
-def time_whole(responder: Responder, audio: NDArray[np.float32]) -> Heard:
+def time_whole(responder: Responder, audio: NDArray[np.float32], device: torch.device) -> Heard:
     """Time a clip, samples at 16 kHz, that is given at once when it is over."""
-    synchronise()
+    synchronise(device)
     began = perf_counter()
     prompt = Prompt(TRANSCRIBE, responder.listen([audio])[0])
     next(responder.stream([prompt], 1))
-    synchronise()
+    synchronise(device)
     return Heard(perf_counter() - began, 0.0)
 
 
-def time_stream(responder: Responder, audio: NDArray[np.float32]) -> Heard:
+def time_stream(responder: Responder, audio: NDArray[np.float32], device: torch.device) -> Heard:
     """Time a clip, samples at 16 kHz, that arrives piece by piece."""
     stream = responder.streaming()
-    synchronise()
+    synchronise(device)
     piece = round(PIECE_S * SAMPLE_RATE)
     duration_s = len(audio) / SAMPLE_RATE
     free_s = busy_s = 0.0  # since speech began: when all that has arrived is worked through
@@ -192,13 +196,13 @@ def time_stream(responder: Responder, audio: NDArray[np.float32]) -> Heard:
         samples = audio[start : start + piece]
         began = perf_counter()
         stream.push(samples)
-        synchronise()
+        synchronise(device)
         took_s = perf_counter() - began
         free_s = max(free_s, (start + len(samples)) / SAMPLE_RATE) + took_s
         busy_s += took_s
     began = perf_counter()
     next(stream.stream(TRANSCRIBE, 1))
-    synchronise()
+    synchronise(device)
     return Heard(free_s + perf_counter() - began - duration_s, busy_s / duration_s)
 
 

@@ -25,6 +25,7 @@ from aura_core.cache.plan import Plan, ShardPlan
 from aura_core.cache.utterances import read_utterances
 from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import decode_audio, write_table
+from aura_core.device import device_for
 from aura_core.models.teachers import load_teacher
 from aura_core.models.whisper_encoder import load_whisper
 from aura_core.precision import compute_dtype
@@ -41,7 +42,6 @@ def bench_teacher(
     clips: int,
     rounds: int,
     workers: int,
-    device: str,
     tell: Callable[[str], None],
 ) -> dict[str, Any]:
     """Time the three on the same clips, in turns, and return medians and ratios.
@@ -58,7 +58,6 @@ def bench_teacher(
         clips: how many of its training utterances.
         rounds: of all three.
         workers: processes.
-        device: "cpu" or "cuda".
         tell: gets a line of progress.
 
     Returns:
@@ -67,6 +66,7 @@ def bench_teacher(
     """
     rows = sample_rows(ingest_uri, "train", clips)
     audio_s = sum(row["duration_s"] for row in rows)
+    device = device_for(None)
     plain = load_whisper(config.teacher, device)
     size = max(1, len(rows) // (_SHARDS_PER_WORKER * workers))
     config = config.model_copy(update={"shard_utterances": size})
@@ -101,7 +101,7 @@ def bench_teacher(
         "rounds": rounds,
         "teacher": config.teacher,
         "precision": str(compute_dtype(config.precision, plain.device)).removeprefix("torch."),
-        "device": device,
+        "device": device.type,
         "workers": workers,
     }
 
@@ -114,7 +114,7 @@ def _naive(model: Whisper, rows: Rows) -> None:
         model.encoder(mel[None]).cpu()
 
 
-def _fit(folder: str, plan: Plan, config: TeacherCacheConfig, device: str) -> None:
+def _fit(folder: str, plan: Plan, config: TeacherCacheConfig, device: torch.device) -> None:
     teacher = build.as_configured(load_teacher(config.teacher, device), config)
     codec = build.fit_sample(teacher, f"{folder}/ingest", plan, config)
     store.write_bytes(f"{folder}/{codecs.NAME}", codecs.to_bytes(codec))
@@ -123,7 +123,9 @@ def _fit(folder: str, plan: Plan, config: TeacherCacheConfig, device: str) -> No
 class _Worker:
     """What a process of the pool keeps: a builder, and every shard's batches made ready."""
 
-    def __init__(self, folder: str, plan: Plan, config: TeacherCacheConfig, device: str) -> None:
+    def __init__(
+        self, folder: str, plan: Plan, config: TeacherCacheConfig, device: torch.device
+    ) -> None:
         torch.set_num_threads(1)
         ingest_uri, plain = f"{folder}/ingest", load_teacher(config.teacher, device)
         self.builder = build.open_builder(plain, ingest_uri, folder, config)
@@ -147,7 +149,9 @@ class _Worker:
 _worker: _Worker
 
 
-def _start_worker(folder: str, plan: Plan, config: TeacherCacheConfig, device: str) -> None:
+def _start_worker(
+    folder: str, plan: Plan, config: TeacherCacheConfig, device: torch.device
+) -> None:
     global _worker  # noqa: PLW0603 - a process of the pool has no other place to keep it
     _worker = _Worker(folder, plan, config, device)
 

@@ -20,6 +20,7 @@ from aura_core.cache.index import TeacherCache, open_cache
 from aura_core.cache.plan import safe_key
 from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import decode_audio
+from aura_core.device import device_for
 from aura_core.distillation.new_trainer import new_trainer
 from aura_core.distillation.sampler import endless_batches
 from aura_core.distillation.trainer import Trainer
@@ -75,16 +76,19 @@ def bench_train(
     config = config.model_copy(update={"phases": (phase,)})
     cache = open_cache(cache_uri)
     rows = {safe_key(row["id"]): row for row in sample_rows(ingest_uri, "train", None)}
-    whisper = load_whisper(teacher.teacher)
-    fast = in_precision(whisper, compute_dtype(teacher.precision, whisper.device))
+    device = device_for(None)
+    whisper = load_whisper(teacher.teacher, device)
+    fast = in_precision(whisper, compute_dtype(teacher.precision, device))
     everywhere = config.lora.model_copy(update={"positions": "all"})
     exact = config.model_copy(update={"precision": "fp32", "lora": everywhere})
     waited_s: list[float] = []
     loops = {
-        "user_loop": _user_loop(new_trainer(exact, cache), phase, _padded(whisper, cache, rows)),
-        "cached": _cached(new_trainer(config, cache), waited_s),
-        "online": _online(new_trainer(config, cache), phase, _trimmed(fast, cache, rows)),
-        "limit": _limit(new_trainer(config, cache), phase),
+        "user_loop": _user_loop(
+            new_trainer(exact, cache, device), phase, _padded(whisper, cache, rows)
+        ),
+        "cached": _cached(new_trainer(config, cache, device), waited_s),
+        "online": _online(new_trainer(config, cache, device), phase, _trimmed(fast, cache, rows)),
+        "limit": _limit(new_trainer(config, cache, device), phase),
     }
     seconds: dict[str, list[float]] = {name: [] for name in loops}
     for number in range(phase.steps):
@@ -107,7 +111,7 @@ def bench_train(
         "batch_utterances": phase.batch_utterances,
         "llm": config.llm,
         "teacher": teacher.teacher,
-        "precision": str(compute_dtype(config.precision, whisper.device)).removeprefix("torch."),
+        "precision": str(compute_dtype(config.precision, device)).removeprefix("torch."),
     }
 
 
@@ -185,8 +189,8 @@ def _trimmed(whisper: Whisper, cache: TeacherCache, rows: Rows) -> States:
 
     def states(data: TrainBatch) -> dict[int, Tensor]:
         mels = [log_mel(_audio(rows, key), whisper.dims.n_mels) for key in data.keys]
-        lengths = torch.tensor([len(mel) for mel in mels])
-        mel = pad_sequence(mels, batch_first=True)
+        lengths = torch.tensor([len(mel) for mel in mels], device=whisper.device)
+        mel = pad_sequence(mels, batch_first=True).to(whisper.device)
         found = encoder_states(whisper, mel, lengths, cache.layers)
         return {layer: _as_cached(cache, layer, each, lengths) for layer, each in found}
 
@@ -199,14 +203,15 @@ def _padded(whisper: Whisper, cache: TeacherCache, rows: Rows) -> States:
     @torch.no_grad()
     def states(data: TrainBatch) -> dict[int, Tensor]:
         audio = [torch.from_numpy(_audio(rows, key)) for key in data.keys]
-        lengths = torch.tensor([len(each) // HOP_LENGTH for each in audio])
+        lengths = torch.tensor([len(each) // HOP_LENGTH for each in audio], device=whisper.device)
         found: dict[int, Tensor] = {}
         hooks = [
             block.register_forward_hook(lambda _m, _a, out, n=number: found.update({n: out}))
             for number, block in enumerate(whisper.encoder.blocks, start=1)
         ]
         padded = torch.stack([pad_or_trim(each) for each in audio])
-        last = whisper.encoder(log_mel_spectrogram(padded, whisper.dims.n_mels))
+        mel = log_mel_spectrogram(padded, whisper.dims.n_mels)
+        last = whisper.encoder(mel.to(whisper.device))
         for hook in hooks:
             hook.remove()
         found[len(found)] = last
@@ -217,10 +222,10 @@ def _padded(whisper: Whisper, cache: TeacherCache, rows: Rows) -> States:
 
 def _as_cached(cache: TeacherCache, layer: int, states: Tensor, lengths: Tensor) -> Tensor:
     """Average, standardise and pad a batch's states, [batch, positions, width]."""
-    num_frames = (lengths + 1) // 2
-    rows, _ = cache.codec.rows(states[:, : int(num_frames.max())], num_frames)
-    counts = cache.codec.num_rows(num_frames).tolist()
-    standardised = cache.codec.layers[layer].standardise(rows.flatten(0, 1))
+    num_frames, codec = (lengths + 1) // 2, cache.codec.to(states.device)
+    rows, _ = codec.rows(states[:, : int(num_frames.max())], num_frames)
+    counts = codec.num_rows(num_frames).tolist()
+    standardised = codec.layers[layer].standardise(rows.flatten(0, 1))
     return pad_sequence(list(torch.split(standardised, counts)), batch_first=True)
 
 

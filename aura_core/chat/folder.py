@@ -10,6 +10,7 @@ from transformers import AutoConfig, DynamicCache
 
 from aura_core.chat.reply import Reply, room_for
 from aura_core.corpus.table import SAMPLE_RATE
+from aura_core.device import device_for
 from aura_core.errors import AuraError
 from aura_core.export.remote.configuration_aura import AuraConfig
 from aura_core.export.remote.modeling_aura import AuraForConditionalGeneration
@@ -22,7 +23,7 @@ class FolderChat:
 
     def __init__(self, folder: Path) -> None:
         AutoConfig.register("aura", AuraConfig, exist_ok=True)
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = device_for(None)
         model: Any = AuraForConditionalGeneration.from_pretrained(folder)
         self._model = model.to(self._device)
         self._processor = AuraProcessor.from_pretrained(folder)

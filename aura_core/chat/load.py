@@ -37,9 +37,10 @@ def load_chat(uri: str) -> ChatModel:
     if config.input != "audio":
         raise AuraError(f"{uri} is a text LoRA, which hears nothing: name a distil artifact")
     from aura_core.chat.students import HearingChat
+    from aura_core.device import device_for
     from aura_core.student.inference import load_student
 
-    student, chat, ear = load_student(uri)
+    student, chat, ear = load_student(uri, device_for(None))
     assert ear is not None
     return HearingChat(student, chat, ear)
 
@@ -47,12 +48,14 @@ def load_chat(uri: str) -> ChatModel:
 def load_cascade(text_lora_uri: str, ingest_uri: str, config: EvaluateConfig) -> ChatModel:
     """Load the cascade of an evaluation: its ASR, in the spelling of the corpus, and text LLM."""
     from aura_core.chat.students import CascadeChat
+    from aura_core.device import device_for
     from aura_core.evaluation.items import texts
     from aura_core.evaluation.question_sets import CORPUS
     from aura_core.evaluation.transcriber import Spelling, Transcriber
     from aura_core.models.whisper_encoder import load_whisper
     from aura_core.student.inference import load_student
 
-    student, chat, _ = load_student(text_lora_uri)
+    device = device_for(None)
+    student, chat, _ = load_student(text_lora_uri, device)
     spelling = Spelling.of(texts(ingest_uri, CORPUS))
-    return CascadeChat(student, chat, Transcriber(load_whisper(config.asr), spelling))
+    return CascadeChat(student, chat, Transcriber(load_whisper(config.asr, device), spelling))

@@ -20,6 +20,7 @@ from aura_core.models.pinned import locate
 from aura_core.models.references import parse
 
 if TYPE_CHECKING:
+    import torch
     from whisper.model import Whisper
 
 # Durations in manifests are rounded.
@@ -122,8 +123,9 @@ def _open(item: SourceItem) -> Iterator[BinaryIO]:
 
 def _transcribe(clip: Clip, config: IngestConfig) -> tuple[str, float]:
     from aura_core.corpus.pseudo_label import transcribe
+    from aura_core.device import device_for
 
-    label = transcribe(_asr(config.asr), clip.audio)
+    label = transcribe(_asr(config.asr, device_for(config.runtime)), clip.audio)
     if not label.text or label.no_speech_prob > _MAX_NO_SPEECH_PROB:
         raise BadAudioError(
             "empty pseudo-label", f"the ASR hears no speech ({label.no_speech_prob:.0%} sure)"
@@ -139,7 +141,7 @@ def _transcribe(clip: Clip, config: IngestConfig) -> tuple[str, float]:
 
 # A worker makes many parts and loads the model once.
 @cache
-def _asr(reference: str) -> "Whisper":
+def _asr(reference: str, device: "torch.device") -> "Whisper":
     from aura_core.models.whisper_encoder import load_whisper
 
-    return load_whisper(reference)
+    return load_whisper(reference, device)

@@ -34,15 +34,15 @@ from aura_core.train_config import TrainConfig
 def new_trainer(
     config: TrainConfig,
     cache: TeacherCache,
+    device: torch.device,
     text_lora_uri: str | None = None,
     targets: Targets | None = None,
 ) -> Trainer:
     """Build an untrained run from a config and a teacher cache; the teacher is not loaded.
 
     With `text_lora_uri` the LLM is the one that text LoRA has taught the language of the task;
-    `targets` are what that LLM has said to the transcripts.
+    `targets` are what that LLM has said to the transcripts. It trains on `device`.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(config.seed)
     dtype = compute_dtype(config.precision, device)
     llm, tokenizer = load_llm(config.llm, None)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from aura_core.artifacts import store
 from aura_core.cache.index import open_cache
 from aura_core.distillation.checkpoint import (
@@ -24,6 +26,7 @@ from aura_core.train_config import TrainConfig
 def train(
     config: TrainConfig,
     *,
+    device: torch.device,
     cache_uri: str,
     output_uri: str,
     text_lora_uri: str | None = None,
@@ -32,10 +35,10 @@ def train(
 ) -> None:
     """Train a student and publish it at `output_uri`, going on from its newest checkpoint.
 
-    Only the teacher cache is read: the teacher itself is never loaded. With `text_lora_uri`
-    the LLM starts with that text LoRA merged; `targets_uri` holds what it has said to the
-    transcripts. `on_step` gets each step's record, the same
-    that ends up in `metrics.jsonl`. In a `torch.distributed` process group every process calls
+    It trains on `device`. Only the teacher cache is read: the teacher itself is never loaded.
+    With `text_lora_uri` the LLM starts with that text LoRA merged; `targets_uri` holds what it
+    has said to the transcripts. `on_step` gets each step's record, the same that ends up in
+    `metrics.jsonl`. In a `torch.distributed` process group every process calls
     this and does its part of each step; the first one writes.
 
     Raises:
@@ -43,7 +46,7 @@ def train(
     """
     cache = open_cache(cache_uri)
     targets = open_targets(targets_uri) if targets_uri else None
-    trainer = new_trainer(config, cache, text_lora_uri, targets)
+    trainer = new_trainer(config, cache, device, text_lora_uri, targets)
     # Before a checkpoint is restored: a resumed run measures the same.
     before = trainer.similarity()
     records = restore_checkpoint(output_uri, trainer)

@@ -44,14 +44,13 @@ class AudioLlm:
         return str(self._processor.decode(answer, skip_special_tokens=True)).strip()
 
 
-def load_audio_llm(reference: str, *, trust_remote_code: bool) -> AudioLlm:
-    """Load an audio LLM of the hub or a folder, on the accelerator if there is one.
+def load_audio_llm(reference: str, device: torch.device, *, trust_remote_code: bool) -> AudioLlm:
+    """Load an audio LLM of the hub or a folder.
 
     Raises:
         AuraError: if it cannot be loaded, or its processor takes no audio or has no chat template.
     """
     source, revision = source_of(reference)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     named: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     try:
         processor = AutoProcessor.from_pretrained(source, **named)  # type: ignore[no-untyped-call]

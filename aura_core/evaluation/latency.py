@@ -13,6 +13,8 @@ from aura_core.artifacts import store
 from aura_core.evaluation.items import Item
 
 if TYPE_CHECKING:
+    import torch
+
     from aura_core.evaluation.models import Model
 
 
@@ -26,8 +28,10 @@ class Timing(BaseModel):
     ttft_ms: float
 
 
-def measure(models: Mapping[str, Model], items: Sequence[Item]) -> list[Timing]:
-    """Time every model on the same clips, models taking turns clip by clip.
+def measure(
+    models: Mapping[str, Model], items: Sequence[Item], device: torch.device
+) -> list[Timing]:
+    """Time every model, all on `device`, on the same clips, models taking turns clip by clip.
 
     Decoding the audio file is not counted; log-mel, the cascade's transcription
     and everything after are. One clip warms each model up first.
@@ -37,7 +41,12 @@ def measure(models: Mapping[str, Model], items: Sequence[Item]) -> list[Timing]:
     for model in models.values():
         model.first_token(items[0])
     return [
-        Timing(model=name, id=item.id, duration_s=item.duration_s, ttft_ms=_time_ms(model, item))
+        Timing(
+            model=name,
+            id=item.id,
+            duration_s=item.duration_s,
+            ttft_ms=_time_ms(model, item, device),
+        )
         for item in tqdm(items, desc="latency", unit="clip")
         for name, model in models.items()
     ]
@@ -53,17 +62,12 @@ def read_timings(uri: str) -> list[Timing]:
     return [Timing.model_validate_json(line) for line in store.read_bytes(uri).splitlines()]
 
 
-def _time_ms(model: Model, item: Item) -> float:
-    synchronise()
+def _time_ms(model: Model, item: Item, device: torch.device) -> float:
+    # The driver, which reads timings, does without torch.
+    from aura_core.device import synchronise
+
+    synchronise(device)
     start = time.perf_counter()
     model.first_token(item)
-    synchronise()
+    synchronise(device)
     return (time.perf_counter() - start) * 1000
-
-
-def synchronise() -> None:
-    """Wait for what the accelerator has still to do, if there is one."""
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
+import torch
 from whisper.model import Whisper
 
 from aura_core.evaluation.items import Item
@@ -18,11 +19,12 @@ BATCH_ITEMS = 32
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the models come from."""
+    """Where the models come from, and where they run."""
 
     text_lora_uri: str
     asr: str
     spelling: Spelling
+    device: torch.device
 
 
 class Model(Protocol):
@@ -71,9 +73,9 @@ def load_model(name: str, sources: Sources) -> Model:
     return MODELS[name](sources)
 
 
-def load_hearing(distil_uri: str) -> Model:
+def load_hearing(distil_uri: str, device: torch.device) -> Model:
     """Load a student: speech into its LLM, no transcript between."""
-    student = load_responder(distil_uri)
+    student = load_responder(distil_uri, device)
 
     def prompt(item: Item) -> Prompt:
         return Prompt(item.instruction, input_features=student.listen([item.audio])[0])
@@ -94,7 +96,7 @@ def predict(model: Model, items: Sequence[Item], max_new_tokens: int) -> list[st
 
 
 def _asr(sources: Sources) -> Model:
-    return Asr(_transcriber(sources.asr, sources.spelling))
+    return Asr(_transcriber(sources.asr, sources.spelling, sources.device))
 
 
 def _cascade(sources: Sources) -> Model:
@@ -103,21 +105,21 @@ def _cascade(sources: Sources) -> Model:
     def prompt(item: Item) -> Prompt:
         transcript = item.transcript
         if transcript is None:
-            asr = _transcriber(sources.asr, sources.spelling)
+            asr = _transcriber(sources.asr, sources.spelling, sources.device)
             transcript = asr.transcribe([item.audio])[0]
         return Prompt(item.instruction, text=transcript)
 
-    return PromptedLlm(_text_llm(sources.text_lora_uri), prompt)
+    return PromptedLlm(_text_llm(sources.text_lora_uri, sources.device), prompt)
 
 
 def _text(sources: Sources) -> Model:
     """The reference transcript into the text LLM: the upper bound."""
-    return PromptedLlm(_text_llm(sources.text_lora_uri), _read_prompt)
+    return PromptedLlm(_text_llm(sources.text_lora_uri, sources.device), _read_prompt)
 
 
 def _base(sources: Sources) -> Model:
     """The LLM as it came, before the text LoRA, on the reference transcript."""
-    return PromptedLlm(load_base(sources.text_lora_uri), _read_prompt)
+    return PromptedLlm(load_base(sources.text_lora_uri, sources.device), _read_prompt)
 
 
 def _read_prompt(item: Item) -> Prompt:
@@ -134,15 +136,15 @@ MODELS: dict[str, Callable[[Sources], Model]] = {
 
 # Several models share each of these; a process loads it once.
 @lru_cache(maxsize=8)
-def _transcriber(reference: str, spelling: Spelling) -> Transcriber:
-    return Transcriber(_whisper(reference), spelling)
+def _transcriber(reference: str, spelling: Spelling, device: torch.device) -> Transcriber:
+    return Transcriber(_whisper(reference, device), spelling)
 
 
 @lru_cache(maxsize=1)
-def _whisper(reference: str) -> Whisper:
-    return load_whisper(reference)
+def _whisper(reference: str, device: torch.device) -> Whisper:
+    return load_whisper(reference, device)
 
 
 @lru_cache(maxsize=1)
-def _text_llm(uri: str) -> Responder:
-    return load_responder(uri)
+def _text_llm(uri: str, device: torch.device) -> Responder:
+    return load_responder(uri, device)

@@ -1,10 +1,11 @@
 """What a worker of the evaluation does: makes cells and times models, each loaded once."""
 
-from functools import cache
+from functools import cache, cached_property
 
 import torch
 
 from aura_core.config import EvaluateConfig
+from aura_core.device import device_for
 from aura_core.evaluation.cells import (
     Cell,
     compared,
@@ -48,6 +49,11 @@ class Predictor:
         self._models: dict[tuple[str, str | None], Model] = {}
         self._spelling = cache(self._read_spelling)
 
+    @cached_property
+    def device(self) -> torch.device:
+        """Where the models are."""
+        return device_for(self.config.runtime)
+
     def make_cell(self, cell: Cell) -> int:
         """Predict and publish a cell, going on from what an earlier run has answered.
 
@@ -77,7 +83,7 @@ class Predictor:
             model: self._model(names[0], source)
             for model, names in compared(self.config, self.spec.inputs).items()
         }
-        return measure(timed, self._clips(sets))
+        return measure(timed, self._clips(sets), self.device)
 
     def _answer(self, cell: Cell, items: list[Item]) -> dict[str, str]:
         model = self._model(cell.student or cell.model, cell.questions.source)
@@ -123,14 +129,15 @@ class Predictor:
 
     def _load(self, name: str, source: str) -> Model:
         if name in self.spec.inputs:
-            return load_hearing(self.spec.inputs[name])
+            return load_hearing(self.spec.inputs[name], self.device)
         if name in self.config.audio_llms:
             from aura_core.evaluation.audio_llm import load_audio_llm
 
             reference, trusted = self.config.audio_llms[name], self.config.trust_remote_code
-            return load_audio_llm(reference, trust_remote_code=trusted)
+            return load_audio_llm(reference, self.device, trust_remote_code=trusted)
         text_lora = self.spec.inputs["text_lora"]
-        return load_model(name, Sources(text_lora, self.config.asr, self._spelling(source)))
+        spelling = self._spelling(source)
+        return load_model(name, Sources(text_lora, self.config.asr, spelling, self.device))
 
     def _transcripts(self, questions: QuestionSet) -> dict[str, str]:
         cell = plan_cell(self.spec, self.config, "asr", questions.transcription())

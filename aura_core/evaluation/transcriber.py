@@ -47,11 +47,10 @@ class Spelling:
 
 
 class Transcriber:
-    """A Whisper model on the accelerator, if there is one, that keeps to a spelling."""
+    """A Whisper model, on the device where it is, that keeps to a spelling."""
 
     def __init__(self, model: Whisper, spelling: Spelling) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model = model.to(self.device)
+        self.model = model
         self.spelling = spelling
 
     def transcribe(self, audios: Sequence[NDArray[np.float32]]) -> list[str]:
@@ -61,7 +60,7 @@ class Transcriber:
             batch = audios[start : start + BATCH_WINDOWS]
             # One by one: Whisper scales a log-mel by the loudest frame of all it is given.
             mels = [log_mel_spectrogram(pad_or_trim(a), self.model.dims.n_mels) for a in batch]
-            results = decode(self.model, torch.stack(mels).to(self.device), self._options)
+            results = decode(self.model, torch.stack(mels).to(self.model.device), self._options)
             texts += [self.spelling.apply(result.text) for result in results]
         return texts
 

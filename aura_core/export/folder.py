@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 from torch import Tensor
@@ -23,7 +22,7 @@ from aura_core.export.remote.configuration_aura import AuraConfig
 from aura_core.export.remote.modeling_aura import AuraForConditionalGeneration
 from aura_core.export.remote.processing_aura import AuraProcessor
 from aura_core.models.llm import load_llm
-from aura_core.student.assembly import merge_adapter
+from aura_core.student.assembly import load_adapter, merge_adapter
 from aura_core.student.audio_embedding import FIXED_FLOOR, MelPairs, stem_like
 from aura_core.student.file_names import (
     ADAPTER,
@@ -127,7 +126,7 @@ def export_student(uri: str, folder: Path, mode: Mode | None = None) -> Mode:
 
 def _beside(llm: PreTrainedModel, adapter: Path) -> tuple[PreTrainedModel, dict[str, LoraWeights]]:
     """The LLM as it was, and {module: (A, B, scaling)} of its LoRA."""
-    adapted = PeftModel.from_pretrained(llm, adapter)
+    adapted = load_adapter(llm, adapter)
     base: Any = adapted.get_base_model()
     lora = {
         name: (

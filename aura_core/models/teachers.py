@@ -3,23 +3,25 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from aura_core.errors import AuraError
 from aura_core.models.references import hub_commit, parse
 from aura_core.models.teacher import Teacher
 from aura_core.models.whisper_teacher import load_whisper_teacher
 
 # By the `model_type` of transformers: from (reference, device) to a teacher.
-TEACHERS: dict[str, Callable[[str, str], Teacher]] = {
+TEACHERS: dict[str, Callable[[str, torch.device], Teacher]] = {
     "whisper": load_whisper_teacher,
 }
 
 
-def load_teacher(reference: str, device: str = "cpu") -> Teacher:
+def load_teacher(reference: str, device: torch.device) -> Teacher:
     """Return a frozen teacher in float32.
 
     Args:
         reference: as in `aura_core.models.references`.
-        device: "cpu" or "cuda".
+        device: where it runs.
 
     Raises:
         AuraError: if it is not there, cannot be loaded, or is of a kind that is not in TEACHERS.

@@ -23,8 +23,8 @@ from aura_core.models.references import Reference, hub_commit, local_path, parse
 from aura_core.padding import valid_positions
 
 
-def load_whisper(reference: str, device: str = "cpu") -> Whisper:
-    """Return the model in float32 and evaluation mode.
+def load_whisper(reference: str, device: torch.device) -> Whisper:
+    """Return the model on `device`, in float32 and evaluation mode.
 
     A local path is a checkpoint of openai-whisper (`.pt`), a CTranslate2
     `model.bin`, or a folder saved by transformers.

@@ -39,6 +39,6 @@ class WhisperTeacher:
         return encoder_states(self.model, inputs, lengths, layers)
 
 
-def load_whisper_teacher(reference: str, device: str) -> WhisperTeacher:
+def load_whisper_teacher(reference: str, device: torch.device) -> WhisperTeacher:
     """Load a Whisper as a teacher. Raises AuraError if it is not there or is none."""
     return WhisperTeacher(load_whisper(reference, device))

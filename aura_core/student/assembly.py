@@ -57,6 +57,12 @@ def peft_config(llm: PreTrainedModel, lora: LoraConfig) -> PeftLoraConfig:
     )
 
 
+def load_adapter(llm: PreTrainedModel, adapter: Path) -> PeftModel:
+    """Put a saved LoRA, a folder of PEFT's, beside the weights of `llm`, which is on the CPU."""
+    # By itself PEFT reads onto a GPU that it sees, whosever it is.
+    return PeftModel.from_pretrained(llm, adapter, torch_device="cpu")
+
+
 def merge_adapter(
     llm: PreTrainedModel, adapter: Path, dtype: torch.dtype = torch.float32
 ) -> PreTrainedModel:
@@ -67,7 +73,7 @@ def merge_adapter(
         adapter: a folder of PEFT's.
         dtype: of the weights with LoRA afterwards, rounded once.
     """
-    adapted = PeftModel.from_pretrained(llm, adapter)
+    adapted = load_adapter(llm, adapter)
     for module in adapted.modules():
         if isinstance(module, LoraLayer):
             # One linear map at a time: all of them in fp32 would take twice the memory.

@@ -57,6 +57,6 @@ def load_encoder(folder: Path, device: torch.device) -> EncoderEar | None:
     if not (folder / ENCODER).exists():
         return None
     config = TeacherCacheConfig.model_validate_json((folder / ENCODER).read_text())
-    teacher = as_configured(load_teacher(config.teacher, str(device)), config)
+    teacher = as_configured(load_teacher(config.teacher, device), config)
     codec = codecs.from_bytes((folder / ENCODER_CODEC).read_bytes()).to(device)
     return EncoderEar(teacher, config, codec)

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from peft import PeftModel
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import DynamicCache
@@ -15,7 +14,12 @@ from transformers import DynamicCache
 from aura_core.artifacts import store
 from aura_core.models.llm import load_llm
 from aura_core.precision import compute_dtype
-from aura_core.student.assembly import assemble_student, merge_adapter, new_audio_embedding
+from aura_core.student.assembly import (
+    assemble_student,
+    load_adapter,
+    merge_adapter,
+    new_audio_embedding,
+)
 from aura_core.student.audio_embedding import EncoderFrames, Stem, stem_like
 from aura_core.student.batch import Batch, Continuation, Layout, collate
 from aura_core.student.decoding import decode_greedy, stream_greedy
@@ -119,14 +123,13 @@ class Responder:
         )
 
 
-def load_responder(uri: str) -> Responder:
+def load_responder(uri: str, device: torch.device) -> Responder:
     """Load the student of a `distil` or `text_lora` artifact."""
-    return Responder(*load_student(uri))
+    return Responder(*load_student(uri, device))
 
 
-def load_base(uri: str) -> Responder:
+def load_base(uri: str, device: torch.device) -> Responder:
     """Load the LLM that a `distil` or `text_lora` artifact started from, as it came."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     config = TrainConfig.model_validate_json(store.read_text(store.join(uri, TRAIN_CONFIG)))
     llm, tokenizer = load_llm(config.llm, torch.float32)
     llm.to(dtype=compute_dtype(config.precision, device))  # type: ignore[call-arg]
@@ -134,19 +137,18 @@ def load_base(uri: str) -> Responder:
     return Responder(student, ChatFormat(tokenizer, config.chat_template), None)
 
 
-def load_student(uri: str) -> tuple[Student, ChatFormat, Ear | None]:
+def load_student(uri: str, device: torch.device) -> tuple[Student, ChatFormat, Ear | None]:
     """Load a student saved by `save_student` for inference, with its chat format and its ear.
 
     LoRA is merged, in fp32 and rounded once; a gated one stays beside the weights.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with store.local_folder(uri) as folder:
         config = TrainConfig.model_validate_json((folder / TRAIN_CONFIG).read_text())
         llm, tokenizer = load_llm(config.llm, torch.float32)
         if (folder / TEXT_ADAPTER).exists():
             llm = merge_adapter(llm, folder / TEXT_ADAPTER)
         adapted = (
-            PeftModel.from_pretrained(llm, folder / ADAPTER)
+            load_adapter(llm, folder / ADAPTER)
             if config.lora.positions == "audio"
             else merge_adapter(llm, folder / ADAPTER)
         )

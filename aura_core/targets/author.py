@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from aura_core.config import TargetsConfig
+from aura_core.device import device_for
 from aura_core.student.batch import IGNORE, Continuation, Layout, collate
 from aura_core.student.decoding import decode_greedy
 from aura_core.student.inference import load_student
@@ -18,7 +19,7 @@ class Author:
     """The LLM of a `text_lora` artifact."""
 
     def __init__(self, text_lora_uri: str, config: TargetsConfig) -> None:
-        self._student, self._chat, _ = load_student(text_lora_uri)
+        self._student, self._chat, _ = load_student(text_lora_uri, device_for(config.runtime))
         self._config = config
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

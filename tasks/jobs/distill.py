@@ -102,6 +102,7 @@ def _train(loop_config: dict[str, Any]) -> None:
     """The worker: everything that needs torch happens here."""
     import torch
 
+    from aura_core.device import device_for
     from aura_core.distillation.run import train
     from aura_core.distillation.tensorboard import TensorBoard
 
@@ -110,8 +111,11 @@ def _train(loop_config: dict[str, Any]) -> None:
     torch.set_num_threads(max(1, int(spec.runtime.cpus_per_worker)))
     progress = loop_config["progress"]
     is_first = ray.train.get_context().get_world_rank() == 0
-    if torch.cuda.is_available():
-        torch.cuda.set_device(ray.train.torch.get_device())
+    device = device_for(spec.runtime)
+    if device.type == "cuda":
+        # Ray Train shows a worker all GPUs of its node's workers.
+        device = ray.train.torch.get_device()
+        torch.cuda.set_device(device)
 
     name = f"{spec.name}-{spec.fingerprint[:12]}"
     folder = spec.runtime.tensorboard if is_first else None
@@ -128,6 +132,7 @@ def _train(loop_config: dict[str, Any]) -> None:
 
     train(
         config,
+        device=device,
         cache_uri=spec.inputs["teacher_cache"],
         text_lora_uri=spec.inputs.get("text_lora"),
         targets_uri=spec.inputs.get("targets"),

@@ -6,6 +6,7 @@ python -m tasks.jobs.precompute --spec URI
 import logging
 import math
 from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -17,6 +18,7 @@ from tqdm import tqdm
 from aura_core.cache import build
 from aura_core.cache.plan import Plan, ShardPlan
 from aura_core.config import TeacherCacheConfig
+from aura_core.device import device_for
 from aura_core.models.teachers import load_teacher
 from aura_core.pipeline import StageSpec
 from tasks.jobs import driver
@@ -37,19 +39,21 @@ class Encoder:
         self._ingest_uri, self._uri = spec.inputs["ingest"], spec.uri
         self._builder: build.Builder | None = None
         self._config = driver.spec_config(spec, TeacherCacheConfig)
-        device = "cuda" if spec.runtime.gpus_per_worker > 0 else "cpu"
-        self._teacher = load_teacher(self._config.teacher, device)
+        name, runtime = self._config.teacher, spec.runtime
+        # Not loaded here: of an error in __init__ Ray keeps the text alone.
+        self._teacher = cache(lambda: load_teacher(name, device_for(runtime)))
 
     def publish_teacher_parts(self, plan: Plan) -> None:
         """Publish what training needs of the teacher."""
-        build.publish_teacher_parts(self._teacher, self._ingest_uri, self._uri, plan, self._config)
+        uris = self._ingest_uri, self._uri
+        build.publish_teacher_parts(self._teacher(), *uris, plan, self._config)
 
     def build(self, shard: ShardPlan) -> float:
         """Make one shard, or keep the finished one; return its seconds of audio."""
         if self._builder is None:
             # The codec is there now: the first of the workers has published it.
             uris = self._ingest_uri, self._uri
-            self._builder = build.open_builder(self._teacher, *uris, self._config)
+            self._builder = build.open_builder(self._teacher(), *uris, self._config)
         return self._builder.build(shard).duration_s
 
 

@@ -15,12 +15,14 @@ import ray
 
 from aura_core.stage_config import NodeSize
 from tasks.jobs.quiet import set_quiet
+from tasks.stage_driver import HIDE_GPUS
 
 
 def start(size: NodeSize) -> None:
     """Start a Ray that ends with this process; a machine smaller than `size` is slow, not stuck."""
     # Ray's default of 15 lets any other process stop one of a step's threads, and so the step.
     os.environ.setdefault("RAY_worker_niceness", "0")
+    os.environ.update(HIDE_GPUS)
     # Its ports listen on every address of the machine, whatever address it is given. A token of
     # its own, which Ray then asks of everyone: without one it writes a token file into the home.
     os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)

@@ -6,6 +6,7 @@ python -m tasks.jobs.targets --spec URI
 import json
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -36,11 +37,12 @@ class Writer:
     def __init__(self, spec: StageSpec, config: TargetsConfig) -> None:
         torch.set_num_threads(max(1, math.floor(spec.runtime.cpus_per_worker)))
         self._uri = spec.uri
-        self._author = Author(spec.inputs["text_lora"], config)
+        # Not loaded here: of an error in __init__ Ray keeps the text alone.
+        self._author = cache(lambda: Author(spec.inputs["text_lora"], config))
 
     def write(self, number: int, rows: Sequence[dict[str, Any]]) -> int:
         """Make and publish one part; return its number of utterances."""
-        write_part(self._uri, number, self._author.write(rows))
+        write_part(self._uri, number, self._author().write(rows))
         return len(rows)
 
 

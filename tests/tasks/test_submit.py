@@ -28,6 +28,10 @@ def test_a_job_is_told_where_the_storage_is_and_no_credential():
     assert "a-planted-secret" not in str(environment)
 
 
+def test_a_worker_of_a_job_sees_no_gpu_that_it_is_not_given():
+    assert submit._runtime_env()["env_vars"]["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] == "1"
+
+
 def test_credentials_are_sent_on_demand_and_with_a_warning(monkeypatch, caplog):
     monkeypatch.setenv(submit.SEND_CREDENTIALS, "1")
     with caplog.at_level(logging.WARNING, logger="aura"):

@@ -5,6 +5,8 @@ from transformers import DynamicCache
 
 from aura_core.bench.prefill_cost import cache_bytes, count_flops, peak_bytes, weight_bytes
 
+CPU = torch.device("cpu")
+
 SQUARE = torch.zeros(100, 100)  # 40,000 bytes
 
 
@@ -30,11 +32,11 @@ def test_fused_attention_is_counted_on_this_machine():
 
 
 def test_the_peak_is_what_is_alive_at_once():
-    assert peak_bytes(chain) == 40_000 + 4_000_000
+    assert peak_bytes(chain, CPU) == 40_000 + 4_000_000
 
 
 def test_what_was_there_before_is_not_counted():
-    assert peak_bytes(SQUARE.t) == 0
+    assert peak_bytes(SQUARE.t, CPU) == 0
 
 
 def test_weights_in_two_modules_are_counted_once():

@@ -5,10 +5,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from aura_core.bench import streaming
 from aura_core.bench.streaming import bench_streaming, clip_s, streaming_config, time_stream
 from aura_core.errors import AuraError
+
+CPU = torch.device("cpu")
 
 SECONDS = (0.8, 2.4)
 
@@ -85,7 +88,7 @@ def test_what_falls_behind_while_speech_arrives_counts(push_s, ttft_s, monkeypat
         stream=lambda *_: iter([clock.work(0.5)]),
     )
     responder = SimpleNamespace(streaming=lambda: stream)
-    heard = time_stream(responder, np.zeros(16_000, dtype=np.float32))
+    heard = time_stream(responder, np.zeros(16_000, dtype=np.float32), CPU)
     assert heard.ttft_s == pytest.approx(ttft_s)
     assert heard.busy_share == pytest.approx(10 * push_s)
 

@@ -19,6 +19,8 @@ from aura_core.corpus.table import encode_audio, write_table
 from aura_core.models.pinned import locate
 from aura_core.models.teachers import load_teacher
 
+CPU = torch.device("cpu")
+
 SENTENCES = (
     "Turn it off.",
     "Set a timer for ten minutes.",
@@ -37,7 +39,7 @@ def one_thread():
 
 @pytest.fixture(scope="session")
 def teacher():
-    return load_teacher("pinned:whisper-tiny.en")
+    return load_teacher("pinned:whisper-tiny.en", CPU)
 
 
 @pytest.fixture(scope="session")

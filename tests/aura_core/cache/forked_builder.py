@@ -22,13 +22,15 @@ from aura_core.cache import build, shard
 from aura_core.config import TeacherCacheConfig
 from aura_core.models.teachers import load_teacher
 
+CPU = torch.device("cpu")
+
 CONFIG = TeacherCacheConfig(shard_utterances=4, precision="fp32", dtype="int8", layers=(2, 4))
 
 
 def main() -> None:
     ingest_uri = sys.argv[1]
     torch.set_num_threads(1)
-    teacher = load_teacher(CONFIG.teacher)
+    teacher = load_teacher(CONFIG.teacher, CPU)
     with tempfile.TemporaryDirectory() as folder:
         # What is slow the first time is then not so in every fork.
         make(teacher, ingest_uri, folder)

@@ -21,6 +21,8 @@ from aura_core.student.prompts import Prompt
 from aura_core.train_config import TrainConfig
 from aura_core.turns import Turn
 
+CPU = torch.device("cpu")
+
 WAYS = [{"positions": "audio"}, {"positions": "all", "attention": "chunked", "chunk_positions": 3}]
 
 
@@ -31,7 +33,7 @@ def artifact(request, artifact_of):
 
 @pytest.mark.parametrize("seconds", [0.3, 1.3])
 def test_pieces_are_what_the_evaluation_is_answered(artifact, clip, seconds):
-    responder, audio = load_responder(artifact), clip(seconds)
+    responder, audio = load_responder(artifact, CPU), clip(seconds)
     prompt = Prompt("Transcribe.", input_features=responder.listen([audio])[0])
     reply = load_chat(artifact).reply([Turn("user", (audio, "Transcribe."))], 24)
     pieces = list(reply)
@@ -47,8 +49,8 @@ class Reader:
 
 
 def test_a_cascade_answers_as_in_the_evaluation(artifact, clip):
-    student, chat, _ = load_student(artifact)
-    responder = load_responder(artifact)
+    student, chat, _ = load_student(artifact, CPU)
+    responder = load_responder(artifact, CPU)
     cascade = CascadeChat(student, chat, Reader())
     reply = cascade.reply([Turn("user", (clip(1.0), "What?"))], 24)
     expected = responder.generate([Prompt("What?", text="transcript of 16000")], 24)[0]
@@ -80,7 +82,7 @@ def bridge(artifact_of, tmp_path_factory):
 
 
 def test_a_bridge_answers_as_in_the_evaluation_and_over_turns(bridge, conversation, clip):
-    responder, model, audio = load_responder(bridge), load_chat(bridge), clip(1.3)
+    responder, model, audio = load_responder(bridge, CPU), load_chat(bridge), clip(1.3)
     prompt = Prompt("Transcribe.", input_features=responder.listen([audio])[0])
     pieces = list(model.reply([Turn("user", (audio, "Transcribe."))], 24))
     assert "".join(pieces) == responder.generate([prompt], 24)[0] != ""

@@ -5,6 +5,7 @@ from collections import Counter
 import jiwer
 import numpy as np
 import pytest
+import torch
 from whisper.normalizers import EnglishTextNormalizer
 
 from aura_core.config import DemoCorpusConfig
@@ -24,6 +25,8 @@ from aura_core.errors import AuraError
 from aura_core.models.pinned import locate
 from aura_core.models.references import parse
 from aura_core.models.whisper_encoder import load_whisper
+
+CPU = torch.device("cpu")
 
 CONFIG = DemoCorpusConfig()
 SENTENCES = plan_corpus(parse_grammar(grammar_text()), CONFIG)[:3]
@@ -50,7 +53,7 @@ def test_another_seed_gives_other_audio(rows):
 
 def test_speech_is_short_and_understood_by_whisper(rows):
     normalise = EnglishTextNormalizer()
-    model = load_whisper("pinned:whisper-tiny.en")
+    model = load_whisper("pinned:whisper-tiny.en", CPU)
     labels = [transcribe(model, decode_audio(row["audio"]["bytes"])) for row in rows]
     said = [normalise(row["text"]) for row in rows]
     assert jiwer.wer(said, [normalise(label.text) for label in labels]) < 0.35

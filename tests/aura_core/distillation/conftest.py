@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from aura_core.artifacts.manifest import publish_manifest
 from aura_core.cache import build
@@ -8,6 +9,8 @@ from aura_core.corpus.table import encode_audio, write_part
 from aura_core.models.teachers import load_teacher
 from aura_core.recipes import SHORT_CHATML
 from aura_core.train_config import LoraConfig, Phase, TrainConfig
+
+CPU = torch.device("cpu")
 
 TEXTS = ["turn on the lamp", "turn off the fan", "what time is it", "call anna", "stop", "go home"]
 
@@ -19,7 +22,7 @@ def cache_uri(tmp_path_factory) -> str:
     ingest_uri, uri = str(root / "ingest"), str(root / "teacher_cache")
     write_part(ingest_uri, 0, [utterance(number, text) for number, text in enumerate(TEXTS)])
     config = TeacherCacheConfig()
-    teacher = load_teacher(config.teacher)
+    teacher = load_teacher(config.teacher, CPU)
     publish_manifest(
         uri, build.make_cache(teacher, ingest_uri, uri, config), stage="teacher_cache",
         stage_version=1, fingerprint="0" * 64, identity=config.identity(), inputs={}, provenance={},

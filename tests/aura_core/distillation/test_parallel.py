@@ -15,6 +15,8 @@ from aura_core.report.history import read_history
 from aura_core.stage_config import Runtime
 from aura_core.train_config import Phase
 
+CPU = torch.device("cpu")
+
 WORKER = """
 import sys
 import torch
@@ -25,7 +27,7 @@ config, cache_uri, output_uri, meeting, rank = sys.argv[1:]
 torch.set_num_threads(1)
 dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=int(rank), world_size=2)
 train(
-    TrainConfig.model_validate_json(config),
+    TrainConfig.model_validate_json(config), device=torch.device("cpu"),
     cache_uri=cache_uri, output_uri=output_uri, on_step=lambda record: None,
 )
 dist.destroy_process_group()
@@ -44,7 +46,8 @@ def config(train_config):
 
 @pytest.fixture
 def alone(config, cache_uri, tmp_path):
-    train(config, cache_uri=cache_uri, output_uri=str(tmp_path / "alone"), on_step=lambda _: None)
+    uris = {"cache_uri": cache_uri, "output_uri": str(tmp_path / "alone")}
+    train(config, device=CPU, **uris, on_step=lambda _: None)
     return read_history(str(tmp_path / "alone")).records
 
 
@@ -83,6 +86,7 @@ def test_micro_batches_add_up_to_the_batch(config, alone, cache_uri, tmp_path):
     runtime = Runtime(micro_batch_utterances=2)
     train(
         config.model_copy(update={"runtime": runtime}),
+        device=CPU,
         cache_uri=cache_uri,
         output_uri=str(tmp_path / "micro"),
         on_step=lambda _: None,
@@ -96,7 +100,7 @@ def test_activations_computed_again_give_the_same_gradients(config, cache_uri, p
     steps = []
     for runtime in (Runtime(), Runtime(checkpoint_activations=True)):
         changes = {"runtime": runtime, "lora": lora, "phases": config.phases[1:]}
-        trainer = new_trainer(config.model_copy(update=changes), open_cache(cache_uri))
+        trainer = new_trainer(config.model_copy(update=changes), open_cache(cache_uri), CPU)
         first_of_block = trainer.objective.student.decoder.layers[-1].input_layernorm
         calls: list[int] = []
         first_of_block.register_forward_hook(lambda *_, calls=calls: calls.append(1))

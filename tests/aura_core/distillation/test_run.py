@@ -25,6 +25,8 @@ from aura_core.student.inference import load_responder
 from aura_core.student.prompts import Prompt
 from aura_core.train_config import LoraConfig, Phase, TrainConfig
 
+CPU = torch.device("cpu")
+
 
 class Killed(BaseException):
     """Stands for a machine that is gone."""
@@ -36,7 +38,7 @@ def run(config, cache_uri, folder, die_after=None, text_lora_uri=None) -> list[f
             raise Killed
 
     uris = {"cache_uri": cache_uri, "text_lora_uri": text_lora_uri, "output_uri": str(folder)}
-    train(config, **uris, on_step=on_step)
+    train(config, device=CPU, **uris, on_step=on_step)
     return [record["loss"] for record in read_history(str(folder)).records]
 
 
@@ -72,7 +74,8 @@ def test_a_run_killed_at_random_steps_ends_as_if_it_had_not_been(train_config, c
         "    if record['step'] == int(sys.argv[4]):\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "config = TrainConfig.model_validate_json(sys.argv[1])\n"
-        "train(config, cache_uri=sys.argv[2], output_uri=sys.argv[3], on_step=on_step)\n"
+        "uris = {'cache_uri': sys.argv[2], 'output_uri': sys.argv[3]}\n"
+        "train(config, device=torch.device('cpu'), **uris, on_step=on_step)\n"
     )
     cut = str(tmp_path / "cut")
     for step in sorted(random.sample(range(1, len(whole) + 1), 2)):
@@ -94,7 +97,7 @@ def test_a_damaged_checkpoint_is_passed_over(train_config, cache_uri, tmp_path):
     newer.write_bytes(data)
     steps = []
     uris = {"cache_uri": cache_uri, "output_uri": str(tmp_path / "cut")}
-    train(config, **uris, on_step=lambda record: steps.append(record["step"]))
+    train(config, device=CPU, **uris, on_step=lambda record: steps.append(record["step"]))
     assert steps == [3, 4, 5]
     assert [record["loss"] for record in read_history(str(tmp_path / "cut")).records] == whole
 
@@ -108,7 +111,7 @@ def test_every_step_draws_by_its_number_over_all_phases(train_config, cache_uri,
         return assemble(self, fetched, **options)
 
     monkeypatch.setattr(TrainingSet, "assemble", spy)
-    list(new_trainer(train_config, open_cache(cache_uri)).run())
+    list(new_trainer(train_config, open_cache(cache_uri), CPU).run())
     assert sorted(steps) == [0, 1, 2, 3, 4]
 
 
@@ -116,7 +119,7 @@ def test_a_saved_student_answers_and_its_answer_does_not_depend_on_the_batch(
     train_config, cache_uri, tmp_path
 ):
     run(train_config, cache_uri, tmp_path)
-    responder = load_responder(str(tmp_path))
+    responder = load_responder(str(tmp_path), CPU)
     cache = open_cache(cache_uri)
     prompts = [Prompt(TRANSCRIBE, input_features=cache.read(i).log_mel) for i in range(4)]
     together = responder.generate(prompts, 6)
@@ -147,17 +150,19 @@ def test_a_student_starts_from_the_text_lora_and_carries_it_along(
         read_history(str(tmp_path / name)).records[0]["ce"] for name in ("plain", "taught")
     )
     assert taught < 0.8 * plain
-    expected = load_responder(str(tmp_path / "taught")).generate(
+    expected = load_responder(str(tmp_path / "taught"), CPU).generate(
         [Prompt(TRANSCRIBE, text="stop")], 4
     )
     shutil.rmtree(tmp_path / "text")
-    taught = load_responder(str(tmp_path / "taught"))
+    taught = load_responder(str(tmp_path / "taught"), CPU)
     assert taught.generate([Prompt(TRANSCRIBE, text="stop")], 4) == expected
 
 
 def test_the_upper_blocks_learn_from_cross_entropy_only(train_config, cache_uri):
     lora = LoraConfig(rank=4, alpha=4, blocks=4, upper_rank=2)
-    trainer = new_trainer(train_config.model_copy(update={"lora": lora}), open_cache(cache_uri))
+    trainer = new_trainer(
+        train_config.model_copy(update={"lora": lora}), open_cache(cache_uri), CPU
+    )
     upper = next(p for n, p in trainer.trainable.items() if ".layers.9.mlp.up_proj.lora_B" in n)
     lower = next(p for n, p in trainer.trainable.items() if ".layers.3.mlp.up_proj.lora_B" in n)
     assert (upper.shape[1], lower.shape[1]) == (2, 4)
@@ -177,7 +182,7 @@ def test_the_upper_blocks_learn_at_their_own_rate(train_config, cache_uri):
         upper_learning_rate=1e-2,
     )
     config = train_config.model_copy(update={"lora": lora, "phases": (phase,)})
-    trainer = new_trainer(config, open_cache(cache_uri))
+    trainer = new_trainer(config, open_cache(cache_uri), CPU)
     list(trainer.run())
     moved = {
         block: max(
@@ -214,7 +219,7 @@ def test_a_loss_that_is_not_finite_names_step_and_utterances(train_config, cache
 
 
 def test_a_loss_that_explodes_names_step_and_advice(train_config, cache_uri, monkeypatch):
-    trainer = new_trainer(train_config, open_cache(cache_uri))
+    trainer = new_trainer(train_config, open_cache(cache_uri), CPU)
     steps = trainer.run()
     next(steps)
     monkeypatch.setattr("aura_core.distillation.trainer._EXPLODED", 1e-3)
@@ -223,7 +228,7 @@ def test_a_loss_that_explodes_names_step_and_advice(train_config, cache_uri, mon
 
 
 def test_out_of_memory_says_what_to_lower(train_config, cache_uri, monkeypatch):
-    trainer = new_trainer(train_config, open_cache(cache_uri))
+    trainer = new_trainer(train_config, open_cache(cache_uri), CPU)
 
     def full(*_arguments):
         raise torch.OutOfMemoryError("no room")
@@ -251,7 +256,7 @@ def test_every_way_to_distil_brings_the_student_closer(train_config, cache_uri, 
     config = TrainConfig.model_validate(
         {**train_config.model_dump(), "distillation": settings, "phases": [phase.model_dump()]}
     )
-    trainer = new_trainer(config, open_cache(cache_uri))
+    trainer = new_trainer(config, open_cache(cache_uri), CPU)
     records = list(trainer.run())
     assert records[-1]["distil"] < records[0]["distil"]
     assert bool(len(trainer.objective.heads)) == heads
@@ -264,7 +269,7 @@ def test_a_student_with_any_stem_can_be_saved_and_asked(train_config, cache_uri,
     config = train_config.model_copy(update={"audio_embedding": ear})
     run(config, cache_uri, tmp_path)
     prompt = Prompt(TRANSCRIBE, input_features=open_cache(cache_uri).read(0).log_mel)
-    assert len(load_responder(str(tmp_path)).generate([prompt], 3)) == 1
+    assert len(load_responder(str(tmp_path), CPU).generate([prompt], 3)) == 1
 
 
 def test_a_bridge_is_asked_with_the_states_it_was_trained_on(train_config, cache_uri, tmp_path):
@@ -273,7 +278,7 @@ def test_a_bridge_is_asked_with_the_states_it_was_trained_on(train_config, cache
     changes = {"audio_embedding": ear, "phases": phases}
     losses = run(train_config.model_copy(update=changes), cache_uri, tmp_path)
     assert len(losses) == 5
-    bridge, cache = load_responder(str(tmp_path)), open_cache(cache_uri)
+    bridge, cache = load_responder(str(tmp_path), CPU), open_cache(cache_uri)
     for row in read_table(str(Path(cache_uri).parent / "ingest")).to_pylist():
         heard = bridge.listen([decode_audio(row["audio"]["bytes"])])[0]
         cached = cache.read(cache.column("id").index(row["id"])).layers[4]
@@ -284,12 +289,12 @@ def test_a_bridge_is_asked_with_the_states_it_was_trained_on(train_config, cache
 
 def test_the_teacher_is_never_loaded(train_config, cache_uri, tmp_path):
     script = (
-        "import sys, json\n"
+        "import sys, json, torch\n"
         "from aura_core.train_config import TrainConfig\n"
         "from aura_core.distillation.run import train\n"
         "config = TrainConfig.model_validate_json(sys.argv[1])\n"
         "uris = {'cache_uri': sys.argv[2], 'output_uri': sys.argv[3]}\n"
-        "train(config, **uris, on_step=lambda record: None)\n"
+        "train(config, device=torch.device('cpu'), **uris, on_step=lambda record: None)\n"
         "print(json.dumps([name for name in sys.modules if name.split('.')[0] == 'whisper']))\n"
     )
     phase = Phase(name="learn", steps=1, batch_utterances=2)

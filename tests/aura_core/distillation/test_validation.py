@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from aura_core.cache.index import open_cache
 from aura_core.distillation.new_trainer import new_trainer
@@ -7,6 +8,8 @@ from aura_core.distillation.validation import has_stalled, split_off, word_error
 from aura_core.errors import AuraError
 from aura_core.report.history import read_history
 from aura_core.train_config import ValidationConfig
+
+CPU = torch.device("cpu")
 
 # Those of the cache, which are longer one by one.
 TEXTS = ["turn on the lamp", "turn off the fan", "what time is it", "call anna", "stop", "go home"]
@@ -49,7 +52,7 @@ def validated(train_config):
 
 
 def test_clips_kept_out_are_evaluated_and_never_trained_on(validated, cache_uri):
-    trainer = new_trainer(validated(every_steps=2), open_cache(cache_uri))
+    trainer = new_trainer(validated(every_steps=2), open_cache(cache_uri), CPU)
     seen: list[str] = []
     update = trainer.update
 
@@ -67,14 +70,14 @@ def test_clips_kept_out_are_evaluated_and_never_trained_on(validated, cache_uri)
 
 
 def test_what_the_kept_out_clips_say_is_written_down_in_phases_with_answers(validated, cache_uri):
-    trainer = new_trainer(validated(every_steps=1, wer=True), open_cache(cache_uri))
+    trainer = new_trainer(validated(every_steps=1, wer=True), open_cache(cache_uri), CPU)
     records = list(trainer.run())
     assert ["wer" in record["validation"] for record in records] == [False] * 3 + [True] * 2
 
 
 @pytest.mark.parametrize(("said", "wer"), [(True, 0.0), (False, 1.0)])
 def test_the_word_error_rate_is_that_of_all_clips(validated, cache_uri, monkeypatch, said, wer):
-    trainer = new_trainer(validated(), open_cache(cache_uri))
+    trainer = new_trainer(validated(), open_cache(cache_uri), CPU)
     data = trainer.data
     texts = iter(sorted(data.cache.column("text"), key=TEXTS.index))
     monkeypatch.setattr(
@@ -90,7 +93,7 @@ def test_a_phase_that_has_stalled_ends_and_the_next_begins(
     monkeypatch.setattr("aura_core.distillation.trainer.has_stalled", lambda *_: True)
     config = validated(every_steps=2, patience=1)
     uris = {"cache_uri": cache_uri, "output_uri": str(tmp_path)}
-    train(config, **uris, on_step=lambda _: None)
+    train(config, device=CPU, **uris, on_step=lambda _: None)
     phases = [record["phase"] for record in read_history(str(tmp_path)).records]
     # Of three steps the first phase took two; of two the second both.
     assert phases == ["align", "align", "learn", "learn"]
@@ -99,7 +102,7 @@ def test_a_phase_that_has_stalled_ends_and_the_next_begins(
 def test_a_cache_too_small_to_keep_clips_out_is_an_error(train_config, cache_uri):
     config = train_config.model_copy(update={"validation": ValidationConfig(utterances=6)})
     with pytest.raises(AuraError, match=r"validation\.utterances is 6, but the cache has 6"):
-        new_trainer(config, open_cache(cache_uri))
+        new_trainer(config, open_cache(cache_uri), CPU)
 
 
 def test_a_resumed_run_remembers_what_ended_early(validated, cache_uri, tmp_path, monkeypatch):
@@ -115,7 +118,7 @@ def test_a_resumed_run_remembers_what_ended_early(validated, cache_uri, tmp_path
             raise Killed
 
     with pytest.raises(Killed):
-        train(config, **uris, on_step=die)
-    train(config, **uris, on_step=lambda _: None)
+        train(config, device=CPU, **uris, on_step=die)
+    train(config, device=CPU, **uris, on_step=lambda _: None)
     phases = [record["phase"] for record in read_history(str(tmp_path)).records]
     assert phases == ["align", "align", "learn", "learn"]

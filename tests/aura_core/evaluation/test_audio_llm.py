@@ -14,6 +14,8 @@ from aura_core.errors import AuraError
 from aura_core.evaluation.audio_llm import load_audio_llm
 from aura_core.models.llm import source_of
 
+CPU = torch.device("cpu")
+
 MARKS = ["<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>"]
 
 
@@ -51,7 +53,7 @@ def tiny_qwen2_audio(tmp_path_factory):
 
 
 def test_it_is_asked_with_audio_and_answers_alike_in_any_batch(tiny_qwen2_audio, spoken_item):
-    model = load_audio_llm(tiny_qwen2_audio, trust_remote_code=False)
+    model = load_audio_llm(tiny_qwen2_audio, CPU, trust_remote_code=False)
     items = [spoken_item("turn on the lamp"), spoken_item("what time is it in the kitchen")]
     together = model.predict(items, 4)
     assert together == [model.predict([item], 4)[0] for item in items]
@@ -59,7 +61,7 @@ def test_it_is_asked_with_audio_and_answers_alike_in_any_batch(tiny_qwen2_audio,
 
 
 def test_the_answer_depends_on_what_is_heard(tiny_qwen2_audio, spoken_item):
-    model = load_audio_llm(tiny_qwen2_audio, trust_remote_code=False)
+    model = load_audio_llm(tiny_qwen2_audio, CPU, trust_remote_code=False)
     heard = []
     hook = model._model.get_input_embeddings().register_forward_hook(
         lambda _m, args, _o: heard.append(args[0].shape[1])
@@ -72,6 +74,6 @@ def test_the_answer_depends_on_what_is_heard(tiny_qwen2_audio, spoken_item):
 
 def test_what_is_no_audio_llm_is_named(tmp_path):
     with pytest.raises(AuraError, match="cannot be loaded as an audio LLM"):
-        load_audio_llm(str(tmp_path), trust_remote_code=False)
+        load_audio_llm(str(tmp_path), CPU, trust_remote_code=False)
     with pytest.raises(AuraError, match="takes no audio"):
-        load_audio_llm("pinned:smollm2-135m-instruct", trust_remote_code=False)
+        load_audio_llm("pinned:smollm2-135m-instruct", CPU, trust_remote_code=False)

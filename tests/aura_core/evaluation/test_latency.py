@@ -1,8 +1,11 @@
 import time
 
 import pytest
+import torch
 
 from aura_core.evaluation.latency import measure, read_timings, write_timings
+
+CPU = torch.device("cpu")
 
 
 class Sleeper:
@@ -20,7 +23,7 @@ def timings(spoken_item):
     calls = []
     models = {"fast": Sleeper("fast", 0.01, calls), "slow": Sleeper("slow", 0.05, calls)}
     items = [spoken_item("one"), spoken_item("two")]
-    return measure(models, items), calls
+    return measure(models, items, CPU), calls
 
 
 def test_models_take_turns_on_the_same_clips_after_one_to_warm_up(timings):

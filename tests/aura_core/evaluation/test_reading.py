@@ -19,6 +19,8 @@ from aura_core.student.inference import load_base, load_responder
 from aura_core.student.prompts import Prompt
 from aura_core.train_config import TrainConfig
 
+CPU = torch.device("cpu")
+
 SETS = {"answer": "text_instructions", "choose": "text_choice", "perplexity": "text_perplexity"}
 
 
@@ -68,9 +70,9 @@ def llms(request, tmp_path_factory, tiny_llm):
         name: make(name, at, text_lora) for name, at in (("gated", "audio"), ("merged", "all"))
     }
     return {
-        "base": load_base(str(text_lora)),
-        "text": load_responder(str(text_lora)),
-        **{name: load_responder(str(folder)) for name, folder in students.items()},
+        "base": load_base(str(text_lora), CPU),
+        "text": load_responder(str(text_lora), CPU),
+        **{name: load_responder(str(folder), CPU) for name, folder in students.items()},
     }
 
 

@@ -1,7 +1,10 @@
 import pytest
+import torch
 
 from aura_core.evaluation.transcriber import Spelling, Transcriber
 from aura_core.models.whisper_encoder import load_whisper
+
+CPU = torch.device("cpu")
 
 
 def test_a_corpus_in_plain_words_is_recognised():
@@ -18,7 +21,7 @@ def test_an_asr_transcript_is_brought_to_it():
 
 @pytest.fixture(scope="module")
 def whisper():
-    return load_whisper("pinned:whisper-tiny.en")
+    return load_whisper("pinned:whisper-tiny.en", CPU)
 
 
 def test_speech_becomes_text_in_the_corpus_spelling(whisper, speak):

@@ -15,6 +15,8 @@ from aura_core.student.inference import load_student
 from aura_core.student.student import Student
 from aura_core.train_config import TrainConfig
 
+CPU = torch.device("cpu")
+
 ASKED = [{"type": "audio"}, {"type": "text", "text": "Transcribe."}]
 WAYS = {
     "gated": {"positions": "audio"},
@@ -79,7 +81,7 @@ def generated(model, inputs, **kwargs):
 @torch.no_grad()
 def test_logits_are_the_students(exported):
     artifact, processor, model = exported
-    student, chat, ear = load_student(str(artifact))
+    student, chat, ear = load_student(str(artifact), CPU)
     [heard] = ear(CLIPS[:1])
     batch = collate(layouts(student, chat, [heard]), [heard])
     hidden = student(batch)
@@ -98,7 +100,7 @@ def test_logits_are_the_students(exported):
 
 def test_greedy_answers_are_the_students_alone_and_in_a_batch(exported):
     artifact, processor, model = exported
-    student, chat, ear = load_student(str(artifact))
+    student, chat, ear = load_student(str(artifact), CPU)
     heard = ear(CLIPS)
     expected = decode_greedy(
         student, collate(layouts(student, chat, heard), heard), end_ids=[-1], max_new_tokens=12
@@ -184,7 +186,7 @@ def test_merged_weights_do_what_unmerged_ones_do(artifact_of, tmp_path):
     artifact = artifact_of("all")
     export_student(str(artifact), tmp_path / "model")
     model = AuraForConditionalGeneration.from_pretrained(tmp_path / "model")
-    student, chat, ear = load_student(str(artifact))
+    student, chat, ear = load_student(str(artifact), CPU)
     llm, _ = load_llm(
         TrainConfig.model_validate_json((artifact / "train_config.json").read_text()).llm,
         torch.float32,

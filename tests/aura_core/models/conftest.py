@@ -9,6 +9,8 @@ from piper import PiperVoice, SynthesisConfig
 from aura_core.models.pinned import locate
 from aura_core.models.whisper_encoder import load_whisper
 
+CPU = torch.device("cpu")
+
 SENTENCE = "She opened the window because the room was too warm."
 
 
@@ -31,4 +33,4 @@ def speech() -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def teacher():
-    return load_whisper("pinned:whisper-tiny.en")
+    return load_whisper("pinned:whisper-tiny.en", CPU)

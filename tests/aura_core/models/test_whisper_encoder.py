@@ -18,6 +18,8 @@ from aura_core.models.whisper_encoder import (
 
 from .conftest import SENTENCE
 
+CPU = torch.device("cpu")
+
 LAYERS = (1, 2, 3, 4)
 
 
@@ -100,7 +102,7 @@ def test_a_checkpoint_of_openai_whisper_loads(tmp_path):
         torch.nn.init.normal_(parameter)
     path = tmp_path / "mine.pt"
     torch.save({"dims": asdict(dims), "model_state_dict": model.state_dict()}, path)
-    loaded = load_whisper(str(path))
+    loaded = load_whisper(str(path), CPU)
     assert loaded.dims == dims
     torch.testing.assert_close(loaded.state_dict(), model.state_dict())
 
@@ -114,10 +116,10 @@ def test_a_checkpoint_cannot_run_code(tmp_path):
     path = tmp_path / "evil.pt"
     torch.save({"dims": Exploit()}, path)
     with pytest.raises(AuraError, match=r"evil\.pt' cannot be loaded as a Whisper"):
-        load_whisper(str(path))
+        load_whisper(str(path), CPU)
 
 
 @pytest.mark.parametrize("reference", ["pinned:nothing", "no/such/file.pt", "whisper:gigantic"])
 def test_what_is_not_there_is_one_line(reference):
     with pytest.raises(AuraError):
-        load_whisper(reference)
+        load_whisper(reference, CPU)

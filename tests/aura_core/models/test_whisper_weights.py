@@ -3,6 +3,8 @@ from transformers import WhisperConfig, WhisperForConditionalGeneration
 
 from aura_core.models.whisper_encoder import load_whisper
 
+CPU = torch.device("cpu")
+
 
 def test_a_transformers_whisper_computes_the_same(tmp_path):
     torch.manual_seed(0)
@@ -18,7 +20,7 @@ def test_a_transformers_whisper_computes_the_same(tmp_path):
     for parameter in source.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     source.save_pretrained(tmp_path)
-    model = load_whisper(str(tmp_path))
+    model = load_whisper(str(tmp_path), CPU)
     assert (model.dims.n_audio_head, model.dims.n_text_head) == (4, 2)
     assert (model.dims.n_audio_layer, model.dims.n_text_layer) == (2, 3)
     mel, tokens = torch.randn(2, 80, 3000), torch.randint(0, 100, (2, 7))

@@ -11,6 +11,8 @@ from aura_core.student.prompts import Prompt
 from aura_core.targets.author import Author
 from aura_core.targets.table import open_targets, part_name, write_part
 
+CPU = torch.device("cpu")
+
 ROWS = [
     {"key": "one", "text": "What is the capital of France?", "instruction": None, "response": None},
     {"key": "two", "text": "Say hi.", "instruction": "Answer.", "response": "hi"},
@@ -44,13 +46,13 @@ def test_an_utterance_has_its_transcript_its_response_and_the_llms_own_answer(ma
 
 def test_the_own_answer_is_what_the_llm_says_to_the_transcript(made, text_lora):
     prompt = Prompt(CONFIG.instruction, text=ROWS[0]["text"])
-    (answer,) = load_responder(text_lora).generate([prompt], CONFIG.max_new_tokens)
+    (answer,) = load_responder(text_lora, CPU).generate([prompt], CONFIG.max_new_tokens)
     assert "Paris" in answer
     assert made[1]["response"] == answer
 
 
 def test_the_likeliest_tokens_of_a_greedy_answer_are_the_answer(targets, text_lora):
-    _, chat, _ = load_student(text_lora)
+    _, chat, _ = load_student(text_lora, CPU)
     own = next(target for target in targets.of("one") if target.kind == "self_generated")
     assert own.top_ids[:, 0].tolist() == chat.response(own.response)
     assert own.top_logprobs.shape == own.top_ids.shape == (len(own.top_ids), CONFIG.top_k)

@@ -1,9 +1,12 @@
 """Training on real Ray, by two workers of one process group."""
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 import ray
+import ray.train.torch
+import torch
 
 from aura_core.pipeline import plan
 from aura_core.recipes import recipe
@@ -30,3 +33,18 @@ def test_two_workers_take_the_steps_that_one_took(smoke_root, tmp_path):
     (run,) = (tmp_path / "board").iterdir()
     assert run.name == f"distil-{spec.fingerprint[:12]}"
     assert list(run.glob("events.*"))
+
+
+def test_a_worker_with_a_gpu_trains_on_the_one_that_ray_gave_it(tmp_path, monkeypatch):
+    spec = plan(recipe("smoke"), str(tmp_path))["distil"]
+    spec = spec.model_copy(update={"runtime": Runtime(workers=2, gpus_per_worker=1)})
+    context, second, used = SimpleNamespace(get_world_rank=lambda: 1), torch.device("cuda:1"), []
+    monkeypatch.setattr(ray.train, "get_context", lambda: context)
+    monkeypatch.setattr(ray.train.torch, "get_device", lambda: second)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.set_device", used.append)
+    monkeypatch.setattr(
+        "aura_core.distillation.run.train", lambda _, device, **_others: used.append(device)
+    )
+    distill._train({"spec": spec.model_dump_json(), "progress": None})
+    assert used == [second, second]

@@ -31,6 +31,8 @@ from aura_core.student.export import save_student
 from aura_core.train_config import LoraConfig, Phase, TrainConfig
 from tasks.jobs import evaluate
 
+CPU = torch.device("cpu")
+
 SENTENCES = {
     "heldout": ("turn on the kitchen lamp", "switch; state=on; room=kitchen; item=lamp"),
     "voice": ("set a timer for twelve minutes", "timer; count=twelve; unit=minutes"),
@@ -42,7 +44,7 @@ def root(tmp_path_factory):
     """An ingest artifact and two untrained students."""
     folder = tmp_path_factory.mktemp("evaluation")
     write_table(str(folder / "ingest"), utterances())
-    stem = load_whisper("pinned:whisper-tiny.en").encoder.state_dict()
+    stem = load_whisper("pinned:whisper-tiny.en", CPU).encoder.state_dict()
     names = ("conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "positional_embedding")
     ear = {name: stem[name] for name in names}
     for stage, listens_to in (("text_lora", "text"), ("distil", "audio")):

@@ -25,6 +25,8 @@ from aura_core.models.teachers import load_teacher
 from aura_core.pipeline import StageSpec
 from aura_core.stage_config import Runtime
 
+CPU = torch.device("cpu")
+
 NUM_CLIPS = 40
 CONFIG = TeacherCacheConfig(shard_utterances=1, runtime=Runtime(workers=2))
 
@@ -142,7 +144,7 @@ def title(pid: int) -> str:
 def assert_same_as_without_ray(folder: Path, ingest_uri: str, plain: Path) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    teacher = load_teacher(CONFIG.teacher)
+    teacher = load_teacher(CONFIG.teacher, CPU)
     build.make_cache(teacher, ingest_uri, str(plain), CONFIG)
     torch.set_num_threads(threads)
     expected = {p.relative_to(plain): p.read_bytes() for p in plain.rglob("*") if p.is_file()}

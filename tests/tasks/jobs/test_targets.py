@@ -5,6 +5,7 @@ import logging
 
 import pytest
 import ray
+import torch
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import publish_manifest
@@ -80,6 +81,7 @@ def test_a_student_learns_the_mix_and_the_logits(config, spec, outcome, tmp_path
     assert "transcript" in {target.kind for target in open_targets(spec.uri).of(key)}
     train(
         config.distil,
+        device=torch.device("cpu"),
         cache_uri=spec.inputs["teacher_cache"],
         text_lora_uri=spec.inputs["text_lora"],
         targets_uri=spec.uri,

@@ -1,0 +1,37 @@
+"""On which device a worker of a stage computes, or a command that belongs to no stage."""
+
+import torch
+
+from aura_core.errors import AuraError
+from aura_core.stage_config import Runtime
+
+
+def device_for(runtime: Runtime | None) -> torch.device:
+    """The one place that decides: a GPU only for a worker that was given one.
+
+    A GPU has no number here. Ray shows a worker its own GPU alone; where all workers of a node
+    see all of its GPUs, as in training, who knows the number says it.
+
+    Args:
+        runtime: of the stage; None for what has no stage, which takes a GPU if there is one.
+
+    Raises:
+        AuraError: if the stage is given a GPU where torch finds none.
+    """
+    if runtime is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if runtime.gpus_per_worker == 0:
+        # Ray may leave a machine's GPUs in sight of such a worker: they are others'.
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise AuraError(
+            f"runtime.gpus_per_worker is {runtime.gpus_per_worker:g}, but torch finds no GPU: "
+            "install a build of torch for it, or set gpus_per_worker to 0"
+        )
+    return torch.device("cuda")
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait for what a GPU has still to do; a CPU has done it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
