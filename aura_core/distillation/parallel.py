@@ -10,9 +10,11 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+
+from aura_core.student.student import Student
 
 Item = TypeVar("Item")
 
@@ -58,23 +60,24 @@ class Workers:
         return total
 
 
-def shard_frozen_weights(decoder: nn.Module) -> None:
+def shard_frozen_weights(student: Student) -> None:
     """Leave each worker a part of every block's frozen weights; a block has all while it runs.
 
     What learns stays whole on every worker, and so do the embeddings, which are used outside
-    the decoder's own forward pass. Works on the process group, with FSDP2.
+    the blocks. Works on the process group, with FSDP2.
 
     Args:
-        decoder: has its blocks in `layers`, on the device it will run on.
+        student: on the device it will run on.
     """
-    device = next(decoder.parameters()).device
+    device = student.device
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
-    blocks = decoder.get_submodule("layers")
-    for block in blocks.children():
+    for block in student.decoder.layers:
         learns = {p for p in block.parameters() if p.requires_grad}
         fully_shard(block, mesh=mesh, ignored_params=learns)
     # The root, with no weights of its own, has the next block gathered while one runs.
-    fully_shard(decoder, mesh=mesh, ignored_params=set(decoder.parameters()))
+    fully_shard(student, mesh=mesh, ignored_params=set(student.parameters()))
+    for entry in ("prefill", "go_on"):
+        register_fsdp_forward_method(student, entry)
 
 
 def pieces(items: Sequence[Item], size: int | None) -> list[Sequence[Item]]:

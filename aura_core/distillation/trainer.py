@@ -76,7 +76,7 @@ class Trainer:
             return self.objective
         sharded = self.config.runtime.shard_frozen_weights
         if sharded:
-            shard_frozen_weights(self.objective.student.decoder)
+            shard_frozen_weights(self.objective.student)
         return DistributedDataParallel(
             self.objective,
             # A phase without cross-entropy does not reach the LoRA above.
@@ -253,10 +253,12 @@ class Trainer:
     ) -> Losses:
         try:
             data = data.to(self.device)
-            with self.objective.student.autocast(), _quick_attention(self.device):
-                losses: Losses = self._parallel(data, phase, step, shares)
-            watch.lap("forward")
-            torch.autograd.backward(losses.total)
+            # Over both: blocks that are computed again must be so in the same way.
+            with _quick_attention(self.device):
+                with self.objective.student.autocast():
+                    losses: Losses = self._parallel(data, phase, step, shares)
+                watch.lap("forward")
+                torch.autograd.backward(losses.total)
             watch.lap("backward")
         except torch.OutOfMemoryError as error:
             raise AuraError(
