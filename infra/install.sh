@@ -63,13 +63,22 @@ install_torch() {
     fi
 }
 
+# Where Python may not write it, every process would compile what it imports anew. Left out is what
+# is hardly ever imported.
+compile_bytecode() {
+    "$venv/bin/python" -m compileall -q -j 0 -x '/(tests?|transformers/models|sympy)/' \
+        "$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" >/dev/null || true
+}
+
 make_venv
 say "uv, to install the rest ..."
-with_pip --require-hashes --requirement "$locks/build.txt" 
+with_pip --require-hashes --requirement "$locks/build.txt"
 say "$(grep -c '^[a-z0-9]' "$locks/$lock_name.txt") locked libraries ($lock_name.txt) ..."
 install_locked --require-hashes --requirement "$locks/$lock_name.txt"
+compile_bytecode &
 install_torch
 install_locked --editable "$(dirname "$locks")/.."
+wait
 say "the pinned models (0.25 GB) ..."
 "$venv/bin/python" -m aura_core.models.fetch
 say "done in $SECONDS s"
