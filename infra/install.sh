@@ -1,10 +1,18 @@
 #!/usr/bin/env bash
-# Make the virtual environment and install everything: infra/install.sh PYTHON VENV
+# Install the locked versions of infra/lock: infra/install.sh PYTHON VENV runtime|dev
+#
+# A lock is complete, so nothing else is looked up (--no-deps). torch is in none: its build
+# depends on the machine. uv installs, pip where uv cannot.
 set -euo pipefail
 
 python=$1
 venv=$2
+lock_name=$3
 torch_version=2.13.0
+cpu_wheels=https://download.pytorch.org/whl/cpu
+locks=$(dirname "$0")/lock
+
+say() { printf "install: %3d s  %s\n" "$SECONDS" "$*"; }
 
 fail() {
     echo "error: $*" >&2
@@ -19,32 +27,58 @@ make_venv() {
         fail "cannot make $venv; on Debian: apt-get install python3-venv"
 }
 
-pip_install() {
+with_pip() {
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
 }
 
-installed_torch() {
-    "$venv/bin/python" -c 'from importlib.metadata import version; print(version("torch"))' 2>/dev/null
+with_uv() {
+    "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" "$@"
 }
 
-# The default build brings several GB of CUDA libraries that a machine without a GPU cannot use.
+# Without build isolation: what has no wheel is built by the locked setuptools.
+install_locked() {
+    local options=(--no-deps --no-build-isolation "$@")
+    with_uv "${options[@]}" || { say "uv could not: pip takes over" && with_pip "${options[@]}"; }
+}
+
+# The default build on Linux brings several GB of CUDA libraries: only a machine with a GPU gets it.
 install_torch() {
+    local found
+    if found=$("$venv/bin/python" -c 'from importlib.metadata import version; print(version("torch"))' 2>/dev/null); then
+        [ "${found%+*}" = "$torch_version" ] || say "torch $found stays; the tested one is $torch_version"
+        return
+    fi
     if nvidia-smi -L >/dev/null 2>&1; then
-        pip_install torch
+        say "torch $torch_version and its CUDA libraries (several GB) ..."
+        with_uv "torch==$torch_version" || with_pip "torch==$torch_version"
+    elif [ "$(uname -s)" != Linux ]; then
+        say "torch $torch_version ..."
+        with_pip --no-deps "torch==$torch_version"
     else
-        pip_install "torch==$torch_version+cpu" 2>/dev/null ||
-            { [ "$(uname -s)" = Linux ] && pip_install --retries 0 --timeout 20 \
-                --index-url https://download.pytorch.org/whl/cpu "torch==$torch_version" 2>/dev/null; } ||
-            pip_install torch
+        say "torch $torch_version for CPUs (0.2 GB) ..."
+        with_pip --no-deps "torch==$torch_version+cpu" 2>/dev/null ||
+            with_pip --no-deps --index-url "$cpu_wheels" "torch==$torch_version" ||
+            fail "no CPU build of torch in reach of pip: see its message above." \
+                "Install a torch by hand, then run this again: $venv/bin/pip install torch==$torch_version"
     fi
 }
 
+# Where Python may not write it, every process would compile what it imports anew. Left out is what
+# is hardly ever imported.
+compile_bytecode() {
+    "$venv/bin/python" -m compileall -q -j 0 -x '/(tests?|transformers/models|sympy)/' \
+        "$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" >/dev/null || true
+}
+
 make_venv
-[ -n "$(installed_torch)" ] || { echo "installing torch ..." && install_torch; }
-constraint=$(mktemp)
-trap 'rm -f "$constraint"' EXIT
-echo "torch==$(installed_torch)" >"$constraint"
-echo "installing aura and its libraries (minutes on a new machine) ..."
-pip_install --constraint "$constraint" --editable '.[dev]'
-echo "fetching the pinned models ..."
+say "uv, to install the rest ..."
+with_pip --require-hashes --requirement "$locks/build.txt"
+say "$(grep -c '^[a-z0-9]' "$locks/$lock_name.txt") locked libraries ($lock_name.txt) ..."
+install_locked --require-hashes --requirement "$locks/$lock_name.txt"
+compile_bytecode &
+install_torch
+install_locked --editable "$(dirname "$locks")/.."
+wait
+say "the pinned models (0.25 GB) ..."
 "$venv/bin/python" -m aura_core.models.fetch
+say "done in $SECONDS s"

@@ -19,7 +19,7 @@ def deployments() -> dict[str, dict]:
 
 
 def install(python: Path, venv: Path) -> subprocess.CompletedProcess[str]:
-    command = [ROOT / "infra" / "install.sh", python, venv]
+    command = [ROOT / "infra" / "install.sh", python, venv, "runtime"]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -70,7 +70,9 @@ def test_scripts_can_be_run_and_parse(script):
     assert subprocess.run(["bash", "-n", path], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("target", ["setup", "demo", "test", "lint", "audit", "clean"])
+@pytest.mark.parametrize(
+    "target", ["setup", "demo", "test", "lint", "audit", "lock", "upgrade", "clean"]
+)
 def test_make_knows_its_targets(target):
     command = ["make", "--dry-run", "--directory", ROOT, target]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -57,11 +57,10 @@ def python(tmp_path_factory) -> Path:
     python = home / "bin" / "python"
     version = re.search(r"^torch_version=(\S+)", (ROOT / "infra/install.sh").read_text(), re.M)
     assert version is not None
-    # Builds without the gigabytes of CUDA where there is one; else what the card says.
+    # Builds without the gigabytes of CUDA.
     torch_builds = (
         [f"torch=={version[1]}+cpu"],
         [f"torch=={version[1]}", "--index-url", CPU_WHEELS, "--retries", "0"],
-        ["torch"],
     )
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     built = any(
