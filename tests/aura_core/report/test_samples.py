@@ -71,7 +71,7 @@ def test_what_is_read_and_not_heard_is_no_sample(report_inputs):
     answers = read_answers(report_inputs["evaluate"], report_inputs)
     with_texts = {**answers, "text_choice": answers["spoken_choice"]}
     inputs = {**report_inputs, "benchmark.text_choice": "/nowhere"}
-    assert build_samples(inputs, with_texts, 8) == samples(report_inputs, 8)
+    assert build_samples(inputs, with_texts, 8) == build(report_inputs, 8)
 
 
 def test_samples_are_sorted_by_disagreement(report_inputs):
