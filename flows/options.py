@@ -54,7 +54,12 @@ class Selection:
         return [
             *(part for name, value in named.items() if value for part in (name, value)),
             *(["--pseudo-label"] if self.pseudo_label else []),
-            *(part for name, values in repeated.items() for each in values for part in (name, each)),
+            *(
+                part
+                for name, values in repeated.items()
+                for each in values
+                for part in (name, each)
+            ),
             *(["--root", self.root] if self.root else []),
         ]
 

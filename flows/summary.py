@@ -1,6 +1,5 @@
 """What a run says at its end: a line a stage, then what it reached and what to do next."""
 
-import os
 import shlex
 import shutil
 import sys
@@ -83,7 +82,7 @@ def _program() -> str:
     if not own.exists():
         return f"{shlex.quote(sys.executable)} -m flows.cli"
     on_path = shutil.which("aura")
-    if on_path and os.path.samefile(on_path, own):
+    if on_path and own.samefile(on_path):
         return "aura"
     return shlex.quote(_below_here(str(own)))
 

@@ -49,7 +49,9 @@ def build_sentences(rows: Sequence[Row]) -> list[str]:
         sentences.append(f"On {_clips(figures)} {', '.join(rates)}.")
     understood = [
         f"{what} in {_percent(by_model[AURA])}"
-        + "".join(f", {model_label(m).in_words} in {_percent(by_model[m])}" for m in _rivals(by_model))
+        + "".join(
+            f", {model_label(m).in_words} in {_percent(by_model[m])}" for m in _rivals(by_model)
+        )
         for metric, what in (
             ("intent_accuracy", "the intent right"),
             ("exact_match", f"the {_exact(figures)}"),

@@ -86,7 +86,9 @@ def test_figures_table_and_samples_are_there(html):
 
 def test_the_first_screen_is_the_headline_then_clips_by_a_stated_rule_then_the_table(html):
     top = html[html.index("<h1>") : html.index('id="results"')]
-    assert "On 5 held-out clips AuRA&#39;s word error rate is 30.0%, the cascade&#39;s 10.0%." in top
+    assert (
+        "On 5 held-out clips AuRA&#39;s word error rate is 30.0%, the cascade&#39;s 10.0%." in top
+    )
     assert "The first 5 clips of the split heldout in the evaluation's own order" in top
     assert top.index("<h1>") < top.index('id="listen"')
     assert top.count('class="sample panel"') == top.count("<audio") == 5

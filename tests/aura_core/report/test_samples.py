@@ -11,11 +11,16 @@ def samples(inputs, wanted):
     return build(inputs, wanted).telling
 
 
-def test_the_first_of_the_held_out_split_are_shown_whatever_came_of_them(report_inputs, monkeypatch):
+def test_the_first_of_the_held_out_split_are_shown_whatever_came_of_them(
+    report_inputs, monkeypatch
+):
     answers = read_answers(report_inputs["evaluate"], report_inputs)
     # The order of the evaluation, not of the corpus.
     answers = {
-        task: {model: [dict(reversed(each.items())) for each in seeds] for model, seeds in found.items()}
+        task: {
+            model: [dict(reversed(each.items())) for each in seeds]
+            for model, seeds in found.items()
+        }
         for task, found in answers.items()
     }
     monkeypatch.setattr(built, "FIRST", 2)
