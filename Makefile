@@ -1,4 +1,4 @@
-# make demo   install, run the demo, print where its report is
+# make demo   install, run the demo; it says what it reached, where its report is and what next
 # make test   install the tools as well, run all tests but the slow ones; make test-slow: those;
 #             make test-faults: processes, servers, nodes and disks struck in mid-run
 # make docs   the docs site, into build/site

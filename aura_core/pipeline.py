@@ -28,7 +28,7 @@ STAGE_VERSIONS = {
     "distil": 4,
     "benchmark": 1,
     "evaluate": 2,
-    "report": 3,
+    "report": 4,
 }
 
 # Stage -> the stages it reads. The order of the keys is the order of the road.

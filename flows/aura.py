@@ -90,7 +90,6 @@ def aura(
             ui_artifacts.publish_stage(runs[-1])
     for line in summary_lines(runs):
         log.info("%s", line)
-    log.info("artifact %s", runs[-1].spec.uri)
     return runs[-1].spec.uri
 
 

@@ -35,7 +35,8 @@ from flows import (
     speak_cli,
 )
 from flows.options import Selection
-from flows.request import REPORT_NAME, choose_stages, resolve_root
+from flows.request import choose_stages, resolve_root
+from flows.summary import closing_lines
 from flows.terminal import out
 from tasks.stage_driver import StageCrashError
 
@@ -96,7 +97,8 @@ def run(
     """Run the pipeline: ingest, teacher_cache, text_lora, distil, benchmark, evaluate, report.
 
     A stage whose artifact is there is a hit and does no work, so running the same
-    command again goes on where the last one stopped. Needs no server and no network.
+    command again goes on where the last one stopped. Needs no server and no network. The last
+    three lines say what it reached, where that is, and what to do next.
 
       aura run --recipe demo --until teacher_cache
       aura run --manifest calls.jsonl --pseudo-label --set distil.seed=1
@@ -137,11 +139,9 @@ def run(
         else:
             parameters = {**selection.flow_parameters, "until": until, "only": list(only) or None}
             local_prefect.run_flow(**parameters, launch=launch)
-    last = list(wanted.values())[-1]
-    if last.stage == "report":
-        out.print("report:", store.join(last.uri, REPORT_NAME))
-    else:
-        out.print("artifact:", last.uri)
+    rest = [*selection.arguments, *(() if launch == "local" else ("--launch", launch))]
+    for line in closing_lines(specs, list(wanted.values())[-1], rest):
+        print(line)
 
 
 @app.command

@@ -47,6 +47,23 @@ class Selection:
         return load_config(self.recipe, self.config, self.overrides)
 
     @property
+    def arguments(self) -> list[str]:
+        """The same selection as arguments of a command."""
+        named = {"--recipe": self.recipe, "--config": self.config, "--manifest": self.manifest}
+        repeated = {"--benchmark": self.benchmarks, "--set": self.assignments}
+        return [
+            *(part for name, value in named.items() if value for part in (name, value)),
+            *(["--pseudo-label"] if self.pseudo_label else []),
+            *(
+                part
+                for name, values in repeated.items()
+                for each in values
+                for part in (name, each)
+            ),
+            *(["--root", self.root] if self.root else []),
+        ]
+
+    @property
     def flow_parameters(self) -> dict[str, Any]:
         """The same selection as the flow's parameters."""
         return {

@@ -33,6 +33,7 @@ class Answer:
     instruction: str
     reference: str
     also: list[str]  # further accepted answers
+    is_transcript: bool
     is_meaning: bool
     outputs: list[Output]
 
@@ -63,7 +64,7 @@ def build_answer(task: str, instruction: str, by_model: Mapping[str, Prediction]
             )
         )
     reference, *also = _written(first)
-    return Answer(instruction, reference, also, is_meaning, outputs)
+    return Answer(instruction, reference, also, is_transcript, is_meaning, outputs)
 
 
 def _differences(prediction: Prediction, is_meaning: bool, by_words: bool) -> list[Difference]:

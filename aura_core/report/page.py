@@ -57,8 +57,7 @@ def _results(results: Results) -> dict[str, Any]:
     primary = primary_metrics(rows)
     slices = build_slice_tables(rows, primary)
     return {
-        "sentence": headline.build_sentence(rows),
-        "cards": headline.build_cards(rows),
+        "sentences": headline.build_sentences(rows),
         "models": models_in(row.model for row in rows),
         "groups": grid.build_grid(rows),
         "verdicts": paired.build_verdicts(differences),
@@ -80,8 +79,9 @@ def _results(results: Results) -> dict[str, Any]:
 def _answers(inputs: Mapping[str, str], answers: Answers, config: ReportConfig) -> dict[str, Any]:
     samples = build_samples(inputs, answers, config.samples)
     return {
-        "samples": samples,
-        "places": list(dict.fromkeys(sorted(sample.where for sample in samples))),
+        "first": samples.first,
+        "samples": samples.telling,
+        "places": sorted({sample.where for sample in samples.telling}),
         "confusions": build_confusions(answers),
     }
 

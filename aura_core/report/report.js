@@ -33,7 +33,7 @@ if (chips) {
     const split = event.target.dataset.show;
     if (split === undefined) return;
     for (const chip of chips.children) chip.setAttribute("aria-pressed", chip === event.target);
-    for (const sample of document.querySelectorAll(".sample"))
+    for (const sample of document.querySelectorAll("#disputed .sample"))
       sample.hidden = split !== "" && sample.dataset.where !== split;
   });
 }

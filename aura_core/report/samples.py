@@ -1,4 +1,4 @@
-"""Utterances to listen to, with what each model made of them: the most telling first."""
+"""Utterances to listen to, with what each model made of them: the first ones, the most telling."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +16,10 @@ from aura_core.instructions import TRANSCRIBE
 from aura_core.report.answers import Answer, build_answer
 from aura_core.report.clips import audio_data_uri, waveform
 from aura_core.report.disagreement import disagreements
-from aura_core.report.labels import benchmark_title
+from aura_core.report.labels import benchmark_title, preferred_split
 
+# On the first screen; enough to hear how a model does, and few enough to be heard.
+FIRST = 5
 # A page is not the place for minutes of audio.
 MAX_SHOWN_S = 60.0
 # One in so many samples is one where the models agree most.
@@ -59,25 +61,47 @@ class Sample:
         return self.disagreement < AGREEMENT
 
 
-def build_samples(inputs: Mapping[str, str], answers: Answers, wanted: int) -> list[Sample]:
-    """Build up to `wanted` samples, splits and benchmarks taking turns.
+@dataclass(frozen=True)
+class Samples:
+    """The utterances of a page: the first ones of a split, and of the others the most telling."""
 
-    Of each those on which the models disagree most, and one in four on which they agree most;
-    in that order.
+    first: list[Sample]
+    telling: list[Sample]
+
+
+def build_samples(inputs: Mapping[str, str], answers: Answers, wanted: int) -> Samples:
+    """Build the samples of a page.
+
+    The first `FIRST` are those of the split that says most, in the order in which the evaluation
+    asked them, whatever came of it. Of what is left splits and benchmarks take turns up to
+    `wanted`: of each those on which the models disagree most, and one in four on which they agree
+    most; in that order.
     """
     places = _places(answers, benchmark_names(inputs))
     told = {place: _disagreements(tasks, answers) for place, tasks in places.items()}
-    counts = share_places({place: len(found) for place, found in told.items()}, wanted)
-    samples = []
-    for place, count in counts.items():
-        chosen = choose_ids(told[place], count)
-        clips = {clip.id: clip for clip in _read_clips(inputs, place, chosen)}
-        samples += [
+
+    def build(place: str, ids: Sequence[str]) -> list[Sample]:
+        clips = {clip.id: clip for clip in _read_clips(inputs, place, ids)}
+        return [
             _sample(clips[i], place, told[place][i], places[place], answers)
-            for i in chosen
+            for i in ids
             if i in clips
         ]
-    return sorted(samples, key=lambda sample: -sample.disagreement)
+
+    splits = [place for place in places if not place.startswith(BENCHMARK)]
+    if not splits:
+        return Samples([], [])
+    shown = preferred_split(splits)
+    first = list(told[shown])[:FIRST]
+    left = {**told, shown: {i: value for i, value in told[shown].items() if i not in first}}
+    counts = share_places({place: len(found) for place, found in left.items()}, wanted)
+    telling = [
+        sample
+        for place, count in counts.items()
+        for sample in build(place, choose_ids(left[place], count))
+    ]
+    telling.sort(key=lambda sample: -sample.disagreement)
+    return Samples(build(shown, first), telling)
 
 
 def share_places(sizes: Mapping[str, int], wanted: int) -> dict[str, int]:

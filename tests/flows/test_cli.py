@@ -97,7 +97,7 @@ def test_recipes_are_listed():
     assert [line.split()[0] for line in result.stdout.splitlines()] == list(RECIPES)
 
 
-def test_a_run_of_hits_names_the_report_and_imports_no_torch_and_no_prefect(smoke_root):
+def test_a_run_of_hits_ends_with_three_lines_and_imports_no_torch_and_no_prefect(smoke_root):
     code = (
         "import sys, flows.cli\n"
         "try:\n    flows.cli.main()\n"
@@ -110,8 +110,11 @@ def test_a_run_of_hits_names_the_report_and_imports_no_torch_and_no_prefect(smok
         timeout=15,
         check=False,
     )
-    report, imported = result.stdout.splitlines()[-2:]
+    reached, report, further, imported = result.stdout.splitlines()
     assert imported == "[]", result.stderr
+    assert reached.startswith("reached: AuRA on 2 held-out clips: WER ")
+    assert further.startswith("next: ")
+    assert f" demo {smoke_root}  #" in further
     path = Path(report.removeprefix("report: "))
     assert path.parent.parent == Path(smoke_root, "report")
     assert "<html" in path.read_text()[:200]

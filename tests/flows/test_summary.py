@@ -1,10 +1,17 @@
 """The lines at the end of a run say what was measured, and leave out what was not."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+from aura_core.artifacts.manifest import Manifest, write_manifest
+from aura_core.evaluation.table import Row, write_results
 from aura_core.pipeline import plan
 from aura_core.recipes import recipe
-from flows.summary import summary_lines
+from flows.options import Selection
+from flows.summary import closing_lines, summary_lines
 from tasks.stages import StageRun
 
 
@@ -42,3 +49,86 @@ def test_a_line_a_stage_and_a_total(specs):
 def on_gpus(spec):
     runtime = spec.runtime.model_copy(update={"workers": 4, "gpus_per_worker": 0.5})
     return spec.model_copy(update={"runtime": runtime})
+
+
+def finish(spec, created_at="2026-01-01"):
+    write_manifest(
+        spec.uri,
+        Manifest(
+            stage=spec.stage,
+            stage_version=spec.stage_version,
+            fingerprint=spec.fingerprint,
+            identity=spec.identity,
+            inputs=spec.inputs,
+            files=[],
+            counts={},
+            provenance={"created_at": created_at},
+        ),
+    )
+    if spec.stage == "evaluate":
+        write_results(spec.uri, [row("aura", 0.88), row("cascade", 0.1)])
+
+
+def row(model, wer):
+    return Row(
+        model=model,
+        task="transcribe/heldout",
+        metric="wer",
+        value=wer,
+        ci_low=wer,
+        ci_high=wer,
+        n=80,
+    )
+
+
+def test_a_run_ends_with_what_it_reached_where_and_what_next(specs, tmp_path):
+    finish(specs["evaluate"])
+    reached, where, further = closing_lines(specs, specs["report"], [])
+    assert reached == "reached: AuRA on 80 held-out clips: WER 88.0% (cascade 10.0%)"
+    assert where == f"report: {specs['report'].uri}/report.html"
+    assert further.endswith(f"aura demo {tmp_path}  # a page to speak to it")
+
+
+def test_an_older_run_is_spoken_to_by_its_evaluation(specs, tmp_path):
+    later = plan(recipe("demo"), str(tmp_path))["evaluate"]
+    finish(specs["evaluate"])
+    finish(later, "2026-01-02")
+    further = closing_lines(specs, specs["report"], [])[2]
+    assert f" demo {specs['evaluate'].uri}  #" in further
+
+
+def test_a_run_that_was_not_evaluated_says_so_and_how_to_go_on(specs):
+    finish(specs["ingest"])
+    rest = ["--recipe", "smoke", "--set", "distil.targets={a: 1}"]
+    reached, where, further = closing_lines(specs, specs["ingest"], rest)
+    assert reached == "reached: ingest, no student yet"
+    assert where == f"artifact: {specs['ingest'].uri}"
+    assert "aura run --recipe smoke --set 'distil.targets={a: 1}'  #" in further
+    finish(specs["distil"])
+    assert closing_lines(specs, specs["distil"], rest)[0] == "reached: a student, not evaluated yet"
+
+
+def test_the_next_command_works_as_it_is_printed(specs, tmp_path, monkeypatch):
+    finish(specs["evaluate"])
+    monkeypatch.chdir(tmp_path.parent)
+    own = Path(sys.executable).with_name("aura")
+    for path in (str(own.parent), "/nowhere"):
+        monkeypatch.setenv("PATH", path)
+        command = closing_lines(specs, specs["report"], [])[2].removeprefix("next: ")
+        assert command.startswith("aura demo" if path != "/nowhere" else f"{own} demo")
+        assert f"demo {tmp_path.name}  #" in command
+        # Help instead of a server, which would load a model first.
+        asked = command.replace("#", "--help #")
+        told = subprocess.run(["/bin/sh", "-c", asked], capture_output=True, text=True, check=True)
+        assert "Usage: aura demo" in told.stdout
+
+
+def test_a_selection_is_told_as_the_arguments_it_came_from():
+    selection = Selection(
+        recipe="smoke", manifest="my calls.jsonl", pseudo_label=True,
+        benchmarks=("spoken_facts",), assignments=("distil.seed=1",), root="r",
+    )  # fmt: skip
+    assert selection.arguments == [
+        "--recipe", "smoke", "--manifest", "my calls.jsonl", "--pseudo-label",
+        "--benchmark", "spoken_facts", "--set", "distil.seed=1", "--root", "r",
+    ]  # fmt: skip

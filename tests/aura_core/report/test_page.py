@@ -63,7 +63,7 @@ def test_nothing_is_loaded_from_elsewhere(html):
     page = Page(html)
     assert_loads_nothing(page)
     assert "default-src 'none'" in html
-    assert sum(reference.startswith("data:audio/mpeg") for reference in page.references) == 4
+    assert sum(reference.startswith("data:audio/mpeg") for reference in page.references) == 5 + 4
 
 
 def test_hostile_text_stays_text(html, hostile_html):
@@ -79,9 +79,21 @@ def test_figures_table_and_samples_are_there(html):
         assert re.search(rf'id="figure-{name}".*?<svg', html, re.DOTALL)
     assert all(name in html for name in ("AuRA", "Cascade", "Text in", "upper bound"))
     assert "30.0" in html
-    assert html.count('class="sample panel"') == 4
+    assert html.count('class="sample panel"') == 5 + 4
     assert re.search(r'<ins class="added"[^>]*>aura</ins>', html)
     assert "from “turn the lamp on 0”" in html
+
+
+def test_the_first_screen_is_the_headline_then_clips_by_a_stated_rule_then_the_table(html):
+    top = html[html.index("<h1>") : html.index('id="results"')]
+    assert (
+        "On 5 held-out clips AuRA&#39;s word error rate is 30.0%, the cascade&#39;s 10.0%." in top
+    )
+    assert "The first 5 clips of the split heldout in the evaluation's own order" in top
+    assert top.index("<h1>") < top.index('id="listen"')
+    assert top.count('class="sample panel"') == top.count("<audio") == 5
+    assert top.count("<span>Said</span>") == top.count("<span>Right</span>") == 5
+    assert len(set(re.findall(r'id="(wave-[^"]+)"', html))) == 5 + 4, "each player has its own wave"
 
 
 def test_differences_slices_quality_and_intents_are_there(html):
