@@ -60,6 +60,12 @@ class DemoCorpusConfig(Frozen):
         (0.85, 0.95, 1.05),
         description="piper's length_scale, espeak-ng's likewise: smaller is faster speech",
     )
+    pitch_factor: tuple[float, float] = Field(
+        (1.0, 1.0),
+        exclude_if=lambda value: value == (1.0, 1.0),
+        description="range of what moves pitch and formants of piper's training sentences, at "
+        "their tempo: one voice sounds like many",
+    )
     snr_db: tuple[float, float] = Field((25.0, 45.0), description="range of the white-noise SNR")
     gain_db: tuple[float, float] = Field((-10.0, 0.0), description="range of the level change")
     seed: int = 0

@@ -35,7 +35,7 @@ def latency(
     repeats:
         Rounds with other clips each, in which the models take turns.
     models:
-        Some of aura_merged, aura_gated, bridge, cascade, text_in; all by default.
+        Some of aura_merged, aura_gated, aura_dense, bridge, cascade, text_in; all by default.
     as_json:
         A table; ttft_5s.vs_cascade, .vs_bridge, .vs_text_prefill (AuRA's time over theirs).
     """

@@ -15,14 +15,19 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import DynamicCache
 
-from aura_core.bench.latency_models import MODELS, TimedModel, Workshop, prefill_text
+from aura_core.bench.latency_models import (
+    MODELS,
+    TimedModel,
+    Workshop,
+    num_positions,
+    prefill_text,
+)
 from aura_core.bench.prefill_cost import cache_bytes, count_flops, peak_bytes, weight_bytes
 from aura_core.bench.rounds import in_turns, median_ratio
 from aura_core.bench.speech import Speech
 from aura_core.config import Config
 from aura_core.device import synchronise
 from aura_core.errors import AuraError
-from aura_core.evaluation.transcriber import Spelling
 
 NEW_TOKENS = 32
 AURA = "aura_merged"
@@ -46,7 +51,7 @@ class Setting:
 class Cost:
     """One prefill of one batch, apart from its time."""
 
-    positions: int  # of the longest prompt
+    positions: int  # of the longest prompt, in the last block
     prefill_gflop: float
     kv_cache_bytes: int
     peak_memory_bytes: int
@@ -99,8 +104,7 @@ def bench_latency(
     """
     check_settings(seconds, batches, repeats, names)
     speech = Speech(ingest_uri)
-    spelling = Spelling.of(speech.texts)
-    workshop = Workshop(config.distil, config.teacher_cache, config.evaluate.asr, spelling)
+    workshop = Workshop(config.distil, config.teacher_cache, config.evaluate.asr, speech)
     models = {name: workshop.build(name) for name in names}
     settings = [Setting(*each) for each in product(seconds, batches)]
     table: list[Row] = []
@@ -210,7 +214,7 @@ class _Rounds:
             name: partial(model.answer, clips) for name, model in self._models.items()
         }
         if AURA in self._models:
-            length = self._models[AURA].num_positions(clips)
+            length = self._models[AURA].num_positions(clips, self._new_cache())
             ids = self._workshop.text_ids(clips, length)
             starts[TEXT_PREFILL] = lambda _, cache: prefill_text(self._workshop.llm, ids, cache)
         return starts
@@ -221,7 +225,7 @@ class _Rounds:
         model = self._models.get(name)
         modules = (self._workshop.llm,) if model is None else model.modules
         return Cost(
-            positions=cache.get_seq_length(),
+            positions=num_positions(cache),
             prefill_gflop=round(flops / 1e9, 3),
             kv_cache_bytes=cache_bytes(cache),
             peak_memory_bytes=weight_bytes(modules)

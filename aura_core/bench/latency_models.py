@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 from whisper.model import Whisper
 
-from aura_core.bench.speech import Clips
+from aura_core.bench.speech import Clips, Speech
 from aura_core.cache.codec import Codec, LayerCodec
 from aura_core.chat.students import HearingChat
 from aura_core.config import TeacherCacheConfig
 from aura_core.device import device_for
+from aura_core.distillation.token_states import spelling_tokens
 from aura_core.errors import AuraError
 from aura_core.evaluation.transcriber import Spelling, Transcriber
 from aura_core.instructions import TRANSCRIBE
@@ -25,13 +26,18 @@ from aura_core.precision import compute_dtype
 from aura_core.stage_config import TEACHER_RATE_HZ
 from aura_core.student.assembly import assemble_student, new_audio_embedding, new_student
 from aura_core.student.audio_embedding import AudioEmbedding, EncoderFrames, new_stem
+from aura_core.student.batch import Layout, collate
 from aura_core.student.ears import EncoderEar, LogMelEar
+from aura_core.student.handover import CtcHandover, CtcHead, TokenStates
 from aura_core.student.inference import Responder
 from aura_core.student.prompts import ChatFormat, Prompt
 from aura_core.student.student import Student
 from aura_core.train_config import TrainConfig
 
-MODELS = ("aura_merged", "aura_gated", "bridge", "cascade", "text_in")
+MODELS = ("aura_merged", "aura_gated", "aura_dense", "bridge", "cascade", "text_in")
+# Halvings of the range in which the bias of CTC's blank is looked for.
+_BISECTIONS = 12
+_FURTHEST_BIAS = 30.0
 
 
 @dataclass(frozen=True)
@@ -46,22 +52,29 @@ class TimedModel:
         """Yield so many tokens of each answer, int64 [batch]; all the work is done in between."""
         yield from self.responder.stream(self.ask(clips), num_tokens, cache)
 
-    def num_positions(self, clips: Clips) -> int:
-        """Positions of the longest prompt."""
-        return self.responder.batch(self.ask(clips)).input_ids.shape[1]
+    def num_positions(self, clips: Clips, cache: DynamicCache) -> int:
+        """Positions of the longest prompt in the last block; `cache` is an empty one."""
+        next(self.answer(clips, 1, cache))
+        return num_positions(cache)
+
+
+def num_positions(cache: DynamicCache) -> int:
+    """Positions in the last block: with a hand-over the lower ones hold text only."""
+    return int(cache.layers[-1].get_seq_length())
 
 
 class Workshop:
     """Builds models around one LLM: LoRA that is merged leaves weights of the LLM's own shape.
 
-    Only the gated student has an LLM of its own.
+    Only the gated student has an LLM of its own. A hand-over makes about as many slots of speech
+    as its transcript has tokens, as it does once it is trained; `aura_dense` is merged, without.
 
     Raises:
         AuraError: if a model cannot be loaded, or the student is configured as a bridge.
     """
 
     def __init__(
-        self, config: TrainConfig, teacher_cache: TeacherCacheConfig, asr: str, spelling: Spelling
+        self, config: TrainConfig, teacher_cache: TeacherCacheConfig, asr: str, speech: Speech
     ) -> None:
         if config.audio_embedding.stem == "encoder":
             raise AuraError(
@@ -73,12 +86,14 @@ class Workshop:
         changes = {"rate_hz": TEACHER_RATE_HZ, "projection_rank": None}
         self._teacher_cache = teacher_cache.model_copy(update=changes)
         self._asr = asr
-        self._spelling = spelling
+        self._speech = speech
+        self._spelling = Spelling.of(speech.texts)
         self.device = device_for(None)
         self._teacher = load_whisper_teacher(teacher_cache.teacher, self.device)
         student = self._new_student(self._config)
         self._llm: PreTrainedModel = student.llm.merge_and_unload()  # type: ignore[operator]
-        self._merged = self._around_llm(student.audio_embedding)
+        self._dense = self._around_llm(student.audio_embedding)
+        self._merged = self._with_handover(self._around_llm(student.audio_embedding))
 
     @property
     def llm(self) -> PreTrainedModel:
@@ -111,6 +126,7 @@ class Workshop:
         builders: dict[str, Callable[[], TimedModel]] = {
             "aura_merged": lambda: self._hearing(self._merged),
             "aura_gated": lambda: self._hearing(self._gated()),
+            "aura_dense": lambda: self._hearing(self._dense),
             "bridge": self._bridge,
             "cascade": self._cascade,
             "text_in": lambda: self._reading(lambda clips: clips.texts),
@@ -122,7 +138,39 @@ class Workshop:
         return HearingChat(self._merged, self._chat(), LogMelEar(self._teacher.num_mels))
 
     def _gated(self) -> Student:
-        return self._ready(self._new_student(_with_lora_at(self._config, "audio")))
+        student = self._ready(self._new_student(_with_lora_at(self._config, "audio")))
+        return self._with_handover(student)
+
+    def _with_handover(self, student: Student) -> Student:
+        """Give a student the hand-over of the config, if it has one."""
+        blocks = self._config.lora.blocks
+        if self._config.distillation.handover == "dense" or blocks is None:
+            return student
+        chat, width = self._chat(), int(self._llm.config.hidden_size)
+        transcripts = [chat.text(text) for text in self._speech.texts]
+        tokens = spelling_tokens(
+            chat.tokenizer, transcripts, self._config.distillation.ctc_tokens
+        )
+        rows = torch.randn(len(tokens), width, generator=torch.Generator().manual_seed(0))
+        states = TokenStates(list(tokens), rows, torch.zeros(width), torch.ones(width))
+        handover = CtcHandover(CtcHead(states), blocks, chat.prefix, next(iter(tokens)))
+        student.handover = handover.requires_grad_(False).to(self.device)
+        self._say_as_many(student, sum(map(len, transcripts)))
+        return student
+
+    @torch.inference_mode()
+    def _say_as_many(self, student: Student, wanted: int) -> None:
+        """Make an untrained CTC see a blank so often that all speech becomes `wanted` slots."""
+        assert student.handover is not None
+        features = LogMelEar(self._teacher.num_mels)(self._speech.audios)
+        batch = collate([Layout([], 1, [], [])] * len(features), features).to(self.device)
+        heard, counts = student.hear(batch, (), None)
+        low, high = -_FURTHEST_BIAS, _FURTHEST_BIAS
+        for _ in range(_BISECTIONS):
+            middle = (low + high) / 2
+            nn.init.constant_(student.handover.head.blank.bias, middle)
+            slots = student.handover(heard[student.handover.block], counts)
+            low, high = (middle, high) if slots.counts.sum() > wanted else (low, middle)
 
     def _around_llm(self, embedding: AudioEmbedding | None) -> Student:
         return self._ready(assemble_student(self._config, self._llm, embedding))

@@ -19,7 +19,6 @@ from aura_core.bench.speech import Speech
 from aura_core.chat.reply import ChatModel
 from aura_core.config import Config
 from aura_core.corpus.table import SAMPLE_RATE
-from aura_core.evaluation.transcriber import Spelling
 from aura_core.instructions import TRANSCRIBE
 from aura_core.serving.app import create_app
 from aura_core.serving.background import in_background
@@ -55,8 +54,7 @@ def bench_serve(
     """
     check_settings(seconds, [1], repeats, [AURA])
     speech = Speech(ingest_uri)
-    spelling = Spelling.of(speech.texts)
-    workshop = Workshop(config.distil, config.teacher_cache, config.evaluate.asr, spelling)
+    workshop = Workshop(config.distil, config.teacher_cache, config.evaluate.asr, speech)
     model = workshop.chat()
     with in_background(create_app({AURA: model})) as url, httpx.Client(timeout=None) as client:
         ways: dict[str, Timed] = {

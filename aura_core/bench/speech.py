@@ -36,6 +36,11 @@ class Speech:
         """Everything that may be said."""
         return [row["text"] for row in self._rows]
 
+    @property
+    def audios(self) -> list[NDArray[np.float32]]:
+        """Everything as it sounds: float32 [samples] at 16 kHz each."""
+        return [self._audio(number) for number in range(len(self._rows))]
+
     def clips(self, seconds: float, batch: int, number: int) -> Clips:
         """Return the batch of such clips with that number; the same one every time."""
         made = [self._clip(seconds, number * batch + i) for i in range(batch)]

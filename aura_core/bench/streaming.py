@@ -19,7 +19,6 @@ from aura_core.config import Config
 from aura_core.corpus.table import SAMPLE_RATE
 from aura_core.device import synchronise
 from aura_core.errors import AuraError
-from aura_core.evaluation.transcriber import Spelling
 from aura_core.instructions import TRANSCRIBE
 from aura_core.student.inference import Responder
 from aura_core.student.prompts import Prompt
@@ -85,9 +84,7 @@ def bench_streaming(
     distil = streaming_config(config.distil, chunk_positions)
     check_lengths(distil, seconds, repeats)
     speech = Speech(ingest_uri)
-    workshop = Workshop(
-        distil, config.teacher_cache, config.evaluate.asr, Spelling.of(speech.texts)
-    )
+    workshop = Workshop(distil, config.teacher_cache, config.evaluate.asr, speech)
     name = "aura_gated" if distil.lora.positions == "audio" else "aura_merged"
     responder = workshop.build(name).responder
     found: dict[tuple[Mode, float], list[Heard]] = {}

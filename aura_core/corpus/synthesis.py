@@ -71,7 +71,10 @@ class Synthesizer:
         if utterance.split != "voice" and voice not in FLITE_COMMANDS:
             scale = float(draw.choice(self._config.length_scales))
         if voice == PIPER:
-            audio, rate = self._piper.speak(text, scale)
+            pitch = self._pitch(utterance)
+            # Spoken as much slower as it then is played faster.
+            audio, rate = self._piper.speak(text, scale * pitch)
+            rate = round(rate * pitch)
         else:
             audio, rate = speak_as(voice, text, scale)
         audio = add_noise(
@@ -94,6 +97,13 @@ class Synthesizer:
             audio={"bytes": flac, "path": f"{utterance.id}.flac"},
             digest=digest,
         )
+
+    def _pitch(self, utterance: DemoUtterance) -> float:
+        """What moves the pitch and the formants of a training sentence; 1: nothing."""
+        low, high = self._config.pitch_factor
+        if utterance.split != "train" or low == high == 1.0:
+            return 1.0
+        return float(_generator(self._config.seed, f"{utterance.id}:pitch").uniform(low, high))
 
     def _voice(self, utterance: DemoUtterance) -> str:
         if utterance.split == "voice":

@@ -40,6 +40,28 @@ def test_ratios_are_auras_time_over_the_others_at_batch_1(result, rows):
     assert result["ttft_2s"]["vs_cascade"] == pytest.approx(expected, abs=1e-3)
 
 
+def test_a_hand_over_reads_about_as_many_slots_as_the_transcript_has_tokens(ingest_uri, config):
+    distil = config.distil.model_copy(
+        update={
+            "distillation": config.distil.distillation.model_copy(update={"handover": "ctc"}),
+            "lora": config.distil.lora.model_copy(update={"blocks": 1}),
+        }
+    )
+    found = bench_latency(
+        ingest_uri,
+        config.model_copy(update={"distil": distil}),
+        seconds=(2,),
+        batches=(1,),
+        repeats=1,
+        names=("aura_merged", "aura_gated", "aura_dense", "text_in"),
+    )
+    rows = {row["model"]: row for row in found["table"]}
+    text, dense = rows["text_in"]["positions"], rows["aura_dense"]["positions"]
+    for name in ("aura_merged", "aura_gated"):
+        assert abs(rows[name]["positions"] - text) < 0.5 * (dense - text)
+        assert rows[name]["kv_cache_bytes"] < rows["aura_dense"]["kv_cache_bytes"]
+
+
 def test_the_kv_cache_holds_every_position_of_every_prompt(rows):
     for row in rows.values():
         values = row["batch"] * row["positions"] * BLOCKS * 2 * HEADS * HEAD_WIDTH

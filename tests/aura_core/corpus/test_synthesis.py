@@ -62,6 +62,33 @@ def test_speech_is_short_and_understood_by_whisper(rows):
     assert rows[0]["response"] == SENTENCES[0].sentence.meaning
 
 
+def test_a_pitch_factor_moves_the_pitch_and_keeps_the_tempo():
+    def row(pitch, split="train"):
+        config = CONFIG.model_copy(update={"pitch_factor": (pitch, pitch)})
+        voice = Synthesizer(locate(parse(VOICE).name), "espeak-ng", config, "0")
+        return voice.speak(dataclasses.replace(SENTENCES[0], split=split))
+
+    plain, high = row(1.0), row(1.3)
+    assert high["duration_s"] == pytest.approx(plain["duration_s"], rel=0.15)
+    assert high["source_sample_rate"] == round(1.3 * plain["source_sample_rate"])
+    pitches = [pitch_hz(decode_audio(each["audio"]["bytes"])) for each in (plain, high)]
+    assert pitches[1] / pitches[0] == pytest.approx(1.3, rel=0.12)
+    # What is tested on sounds as it always did.
+    assert row(1.3, "heldout")["digest"] == row(1.0, "heldout")["digest"]
+
+
+def pitch_hz(samples):
+    """Median of the fundamental over voiced frames, by their autocorrelation."""
+    found = []
+    for start in range(0, len(samples) - 800, 400):
+        frame = samples[start : start + 800] - samples[start : start + 800].mean()
+        correlation = np.correlate(frame, frame, "full")[799:]
+        lag = 50 + int(correlation[50:260].argmax())  # 61 to 320 Hz at 16 kHz
+        if correlation[lag] > 0.6 * correlation[0] and np.abs(frame).max() > 0.1:
+            found.append(16_000 / lag)
+    return float(np.median(found))
+
+
 def test_random_words_ask_nothing_of_the_assistant():
     sentence = Sentence(None, "", (), "bell oven nine")
     row = synthesizer().speak(dataclasses.replace(SENTENCES[0], sentence=sentence))
