@@ -60,7 +60,7 @@ class TimedModel:
 
 def num_positions(cache: DynamicCache) -> int:
     """Positions in the last block: with a hand-over the lower ones hold text only."""
-    return int(cache.layers[-1].get_seq_length())
+    return int(cache.get_seq_length(len(cache.layers) - 1))
 
 
 class Workshop:
