@@ -20,7 +20,7 @@ def test_the_work_is_counted_from_the_table_and_the_config(ingest):
         recipe("demo"),
         [
             "distil.phases.0.steps=50",
-            "distil.phases.1.steps=75",
+            "distil.phases.0.batch_utterances=16",
             "teacher_cache.shard_utterances=300",
         ],
     )
