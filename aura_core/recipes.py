@@ -14,7 +14,6 @@ from aura_core.config import (
 from aura_core.errors import AuraError
 from aura_core.stage_config import TEACHER_RATE_HZ, Runtime
 from aura_core.train_config import (
-    AudioEmbeddingConfig,
     DistillationConfig,
     LoraConfig,
     Phase,
@@ -31,7 +30,7 @@ SHORT_CHATML = (
 
 def demo() -> Config:
     """An assistant that hears, in ten minutes on two CPU cores, and its report."""
-    return _assistant(_DEMO_CORPUS, text_steps=60, align_steps=700)
+    return _assistant(_DEMO_CORPUS, text_steps=70, align_steps=700)
 
 
 def demo_long() -> Config:
@@ -197,17 +196,17 @@ _DEMO_CORPUS = DemoCorpusConfig(
 def _assistant(corpus: DemoCorpusConfig, *, text_steps: int, align_steps: int) -> Config:
     """Audio handed over as slots: no step runs the blocks above the adapted ones."""
     base = _dense(text_steps=text_steps, align_steps=align_steps, learn_steps=1)
-    align = base.distil.phases[0].model_copy(update={"learning_rate": 4e-3})
+    align = base.distil.phases[0]
     return base.model_copy(
         update={
             "ingest": IngestConfig(demo=corpus),
-            "teacher_cache": TeacherCacheConfig(rate_hz=25),
             "distil": base.distil.model_copy(
                 update={
                     "lora": LoraConfig(),
-                    "audio_embedding": AudioEmbeddingConfig(token_rate_hz=25),
                     "distillation": DistillationConfig(handover="ctc", ctc_tokens=512),
-                    "phases": (align,),
+                    "phases": (
+                        align.model_copy(update={"learning_rate": 3e-3, "warmup_steps": 40}),
+                    ),
                 }
             ),
         }
