@@ -117,7 +117,10 @@ def bench_train(
 
 def _timed_phase(config: TrainConfig, steps: int) -> Phase:
     phase = [phase for phase in config.phases if phase.ce][-1]
-    changes = {"steps": steps + _WARM_UP, "ctc": 0.0, "moments": 0.0, "warmup_steps": 0}
+    changes = {
+        "steps": steps + _WARM_UP, "ctc": 0.0, "moments": 0.0, "warmup_steps": 0,
+        "text_every": None,
+    }  # fmt: skip
     return phase.model_copy(update={**changes, "distil": phase.distil or 1.0})
 
 
@@ -209,12 +212,17 @@ def _padded(whisper: Whisper, cache: TeacherCache, rows: Rows) -> States:
             block.register_forward_hook(lambda _m, _a, out, n=number: found.update({n: out}))
             for number, block in enumerate(whisper.encoder.blocks, start=1)
         ]
+        hooks.append(
+            whisper.encoder.blocks[0].register_forward_pre_hook(
+                lambda _m, given: found.update({0: given[0]})
+            )
+        )
         padded = torch.stack([pad_or_trim(each) for each in audio])
         mel = log_mel_spectrogram(padded, whisper.dims.n_mels)
         last = whisper.encoder(mel.to(whisper.device))
         for hook in hooks:
             hook.remove()
-        found[len(found)] = last
+        found[len(whisper.encoder.blocks)] = last
         return {layer: _as_cached(cache, layer, found[layer], lengths) for layer in cache.layers}
 
     return states
