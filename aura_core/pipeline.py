@@ -25,9 +25,9 @@ STAGE_VERSIONS = {
     "teacher_cache": 3,
     "text_lora": 2,
     "targets": 1,
-    "distil": 4,
+    "distil": 5,
     "benchmark": 1,
-    "evaluate": 2,
+    "evaluate": 3,
     "report": 4,
 }
 

@@ -339,10 +339,10 @@ class TrainConfig(StageConfig):
             raise ValueError("a text student hears nothing to hand over: leave it at dense")
         if self.lora.blocks is None:
             raise ValueError("handover=ctc needs blocks above the adapted ones: set lora.blocks")
-        if not self.phases[0].ctc:
+        if not any(phase.ctc for phase in self.phases):
             raise ValueError(
-                f"phase {self.phases[0].name!r}: handover=ctc makes slots of what CTC reads, "
-                "which is to be learnt first: give the phase a ctc weight"
+                "distillation.handover=ctc makes slots of what CTC reads, and no phase learns it: "
+                "give the first one a ctc weight, or set handover=dense"
             )
         return self
 

@@ -63,11 +63,11 @@ install_torch() {
     fi
 }
 
-# Where Python may not write it, every process would compile what it imports anew. Left out is what
-# is hardly ever imported.
+# uv leaves it to the first process that imports a file, and where Python may not write
+# (PYTHONDONTWRITEBYTECODE, a read-only image) every process would compile all it imports.
 compile_bytecode() {
-    "$venv/bin/python" -m compileall -q -j 0 -x '/(tests?|transformers/models|sympy)/' \
-        "$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" >/dev/null || true
+    local seldom='/(tests?|sympy|networkx|fontTools|transformers/models|torch/(_inductor|testing)|ray/(rllib|serve|llm))/'
+    "$venv/bin/python" -m compileall -q -j 0 -x "$seldom" "$venv"/lib/python*/site-packages >/dev/null || true
 }
 
 make_venv
@@ -78,6 +78,7 @@ install_locked --require-hashes --requirement "$locks/$lock_name.txt"
 compile_bytecode &
 install_torch
 install_locked --editable "$(dirname "$locks")/.."
+say "bytecode ..."
 wait
 say "the pinned models (0.25 GB) ..."
 "$venv/bin/python" -m aura_core.models.fetch

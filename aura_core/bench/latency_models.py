@@ -148,9 +148,7 @@ class Workshop:
             return student
         chat, width = self._chat(), int(self._llm.config.hidden_size)
         transcripts = [chat.text(text) for text in self._speech.texts]
-        tokens = spelling_tokens(
-            chat.tokenizer, transcripts, self._config.distillation.ctc_tokens
-        )
+        tokens = spelling_tokens(chat.tokenizer, transcripts, self._config.distillation.ctc_tokens)
         rows = torch.randn(len(tokens), width, generator=torch.Generator().manual_seed(0))
         states = TokenStates(list(tokens), rows, torch.zeros(width), torch.ones(width))
         handover = CtcHandover(CtcHead(states), blocks, chat.prefix, next(iter(tokens)))

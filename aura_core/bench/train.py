@@ -25,6 +25,7 @@ from aura_core.distillation.new_trainer import new_trainer
 from aura_core.distillation.sampler import endless_batches
 from aura_core.distillation.trainer import Trainer
 from aura_core.distillation.training_set import TrainBatch
+from aura_core.errors import AuraError
 from aura_core.models.whisper_encoder import (
     encoder_states,
     in_precision,
@@ -64,7 +65,7 @@ def bench_train(
         cache_uri: a finished teacher cache at the student's token rate.
         teacher: how the cache was made.
         config: the student; the last of its phases with cross-entropy is timed, without the
-            losses that only ours has.
+            losses that only ours has, and with audio positions in all blocks.
         steps: timed steps of each; a ratio is the median of the steps' own.
         tell: gets a line of progress.
 
@@ -73,7 +74,9 @@ def bench_train(
         what they were measured on.
     """
     phase = _timed_phase(config, steps)
-    config = config.model_copy(update={"phases": (phase,)})
+    # A hand-over needs CTC, which the loop a user would write has not.
+    dense = config.distillation.model_copy(update={"handover": "dense"})
+    config = config.model_copy(update={"phases": (phase,), "distillation": dense})
     cache = open_cache(cache_uri)
     rows = {safe_key(row["id"]): row for row in sample_rows(ingest_uri, "train", None)}
     device = device_for(None)
@@ -116,7 +119,13 @@ def bench_train(
 
 
 def _timed_phase(config: TrainConfig, steps: int) -> Phase:
-    phase = [phase for phase in config.phases if phase.ce][-1]
+    full = [phase for phase in config.phases if phase.ce]
+    if not full:
+        raise AuraError(
+            "no phase of distil has a cross-entropy, and a full step is what is timed: name a "
+            "recipe with one, such as --recipe ablation"
+        )
+    phase = full[-1]
     changes = {
         "steps": steps + _WARM_UP, "ctc": 0.0, "moments": 0.0, "warmup_steps": 0,
         "text_every": None,

@@ -79,6 +79,11 @@ def new_trainer(
     head = _ctc_head(config, data, student, layer_map)
     if config.distillation.handover == "ctc":
         assert head is not None
+        if max(layer_map) >= student.num_blocks:
+            raise AuraError(
+                f"distillation.handover=ctc after block {max(layer_map)} leaves no block of the "
+                f"LLM's {student.num_blocks} to read the slots: lower lora.blocks"
+            )
         [line_break, *_] = chat.text("\n")
         student.handover = CtcHandover(head, max(layer_map), chat.prefix, line_break)
     objective = Objective(

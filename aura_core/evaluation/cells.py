@@ -24,7 +24,7 @@ from aura_core.evaluation.question_sets import QuestionSet
 from aura_core.pipeline import StageSpec
 
 # Raised by hand when the prompts, the decoding or the fields of a cell change.
-CELL_VERSION = 2
+CELL_VERSION = 3
 NAME = "predictions.jsonl"
 # Answers of a cell that is not finished yet.
 PARTS = "parts"

@@ -20,16 +20,14 @@ def test_the_work_is_counted_from_the_table_and_the_config(ingest):
         recipe("demo"),
         [
             "distil.phases.0.steps=50",
-            "distil.phases.1.steps=75",
+            "distil.phases.0.batch_utterances=16",
             "teacher_cache.shard_utterances=300",
         ],
     )
     work = forecast(config, ingest)
     assert work["teacher_cache"] == "1,000 utterances (0.50 h of audio) in 4 shards"
-    # 125 steps of 16 clips of 1.8 s at 12.5 Hz.
-    assert work["distil"] == (
-        "125 steps (align 50, learn 75), 2,000 clips, 2.0 epochs, 45,000 audio positions"
-    )
+    # 50 steps of 16 clips of 1.8 s at 12.5 Hz.
+    assert work["distil"] == ("50 steps (align 50), 800 clips, 0.8 epochs, 18,000 audio positions")
     assert work["evaluate"] == "aura, cascade, text on voice"
 
 

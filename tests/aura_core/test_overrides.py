@@ -27,12 +27,12 @@ def test_override_replaces_whole_lists_and_mappings(config):
     changed = override(
         config,
         [
-            "distil.phases=[{name: only, steps: 3, ce: 0}]",
+            "distil.phases=[{name: only, steps: 3, ce: 0, ctc: 1}]",
             "distil.distillation.layer_map={2: 1, 4: 4}",
             "evaluate.models=[text]",
         ],
     )
-    assert changed.distil.phases == (Phase(name="only", steps=3, ce=0),)
+    assert changed.distil.phases == (Phase(name="only", steps=3, ce=0, ctc=1),)
     assert changed.distil.distillation.layer_map == {2: 1, 4: 4}
     assert changed.evaluate.models == ("text",)
 

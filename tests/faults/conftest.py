@@ -92,7 +92,7 @@ def overrides(shared_folder) -> list[str]:
             script = Path(__file__).with_name("tiny_llm.py")
             subprocess.run([sys.executable, str(script), str(llm)], check=True, cwd=ROOT)
     text = '{"name": "text", "steps": 48, "batch_utterances": 4, "distil": 0}'
-    align = '{"name": "align", "steps": 24, "batch_utterances": 4, "ce": 0}'
+    align = '{"name": "align", "steps": 24, "batch_utterances": 4, "ce": 0, "ctc": 0.3}'
     learn = '{"name": "learn", "steps": 24, "batch_utterances": 4}'
     return [
         "ingest.demo.train_utterances=24",

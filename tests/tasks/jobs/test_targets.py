@@ -21,7 +21,7 @@ from tasks.jobs import targets
 SETTINGS = [
     "targets.self_generated=true", "targets.top_k=4", "targets.max_new_tokens=6",
     "targets.part_utterances=10", "distil.targets={response: 0, self_generated: 0.5}",
-    "distil.phases=[{name: learn, steps: 1, batch_utterances: 4, kl: 1, warmup_steps: 0}]",
+    "distil.phases=[{name: learn, steps: 1, batch_utterances: 4, kl: 1, ctc: 1, warmup_steps: 0}]",
 ]  # fmt: skip
 
 
