@@ -7,8 +7,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, AutoProcessor
 
 from aura_core.artifacts import store
 from aura_core.augmentation_config import AugmentationConfig
@@ -19,6 +21,7 @@ from aura_core.distillation.new_trainer import new_trainer
 from aura_core.distillation.run import train
 from aura_core.distillation.training_set import TrainingSet
 from aura_core.errors import AuraError
+from aura_core.export.folder import export_student
 from aura_core.instructions import TRANSCRIBE
 from aura_core.recipes import recipe
 from aura_core.report.history import read_history
@@ -298,6 +301,16 @@ def test_a_student_like_vora_s_learns_is_saved_and_asked(train_config, stem_cach
     assert json.loads((tmp_path / SIMILARITY).read_text())["after"]["layers"] == [0, 1, 2, 3, 4]
     prompt = Prompt(TRANSCRIBE, input_features=open_cache(stem_cache_uri).read(0).log_mel)
     assert len(load_responder(str(tmp_path), CPU).generate([prompt], 3)) == 1
+    folder = tmp_path / "exported"
+    assert export_student(str(tmp_path), folder) == "merged"
+    processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
+    model = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True)
+    asked = [{"type": "audio"}, {"type": "text", "text": TRANSCRIBE}]
+    text = processor.apply_chat_template(
+        [{"role": "user", "content": asked}], add_generation_prompt=True
+    )
+    inputs = processor(text=text, audio=np.zeros(16000, dtype=np.float32), sampling_rate=16000)
+    assert model.generate(**inputs, max_new_tokens=3).shape[1] > inputs["input_ids"].shape[1]
 
 
 def test_raw_states_are_what_the_loss_is_given(train_config, cache_uri, monkeypatch):
