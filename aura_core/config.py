@@ -95,7 +95,10 @@ class TeacherCacheConfig(StageConfig):
     """Which teacher states are kept, and how."""
 
     teacher: str = "pinned:whisper-tiny.en"
-    layers: tuple[int, ...] | None = Field(None, description="1-based encoder layers; none: all")
+    layers: tuple[int, ...] | None = Field(
+        None,
+        description="1-based encoder layers, 0: what the first is given; none: all but that",
+    )
     padding: str = Field(
         "trim",
         pattern=r"^(trim|\d+(\.\d+)?s)$",
@@ -200,6 +203,27 @@ class AblationConfig(Frozen):
         return self
 
 
+def _check_layers(kept: tuple[int, ...] | None, distil: TrainConfig) -> None:
+    """Raise ValueError if a student learns from layers that the cache does not keep."""
+    layer_map, blocks = distil.distillation.layer_map, distil.lora.blocks
+    if isinstance(layer_map, dict):
+        if kept is None and 0 in layer_map.values():
+            raise ValueError(
+                "distil.distillation.layer_map asks for layer 0, which is kept if it is named: "
+                "set teacher_cache.layers, 0 among them"
+            )
+        if kept is not None and set(layer_map.values()) - set(kept):
+            raise ValueError(
+                f"distil.distillation.layer_map asks for layers {sorted(layer_map.values())}, but "
+                f"teacher_cache.layers keeps {sorted(kept)}"
+            )
+    elif layer_map == "one_to_one" and kept and blocks not in (None, max(kept)):
+        raise ValueError(
+            f"distil.distillation.layer_map is one_to_one, up to teacher layer {max(kept)} of "
+            f"teacher_cache.layers, but distil.lora.blocks is {blocks}: set both alike"
+        )
+
+
 class Config(Frozen):
     """One run of the pipeline."""
 
@@ -229,12 +253,7 @@ class Config(Frozen):
                 f"teacher_cache.rate_hz {cached_hz:g} is below the student's {token_hz:g} audio "
                 "positions a second (distil.audio_embedding.token_rate_hz): keep more, or lower it"
             )
-        kept, layer_map = self.teacher_cache.layers, self.distil.distillation.layer_map
-        if kept is not None and isinstance(layer_map, dict) and set(layer_map.values()) - set(kept):
-            raise ValueError(
-                f"distil.distillation.layer_map asks for layers {sorted(layer_map.values())}, but "
-                f"teacher_cache.layers keeps {sorted(kept)}"
-            )
+        _check_layers(self.teacher_cache.layers, self.distil)
         if (self.text_lora.input, self.distil.input) != ("text", "audio"):
             raise ValueError("text_lora.input is text and distil.input is audio")
         return self

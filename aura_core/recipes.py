@@ -14,6 +14,7 @@ from aura_core.config import (
 from aura_core.errors import AuraError
 from aura_core.stage_config import TEACHER_RATE_HZ, Runtime
 from aura_core.train_config import (
+    AudioEmbeddingConfig,
     DistillationConfig,
     LoraConfig,
     Phase,
@@ -80,6 +81,36 @@ def ablation_losses() -> Config:
                     "cross_entropy": (*full, *without, "phases.*.distil=0"),
                 },
                 seeds=(0, 1, 2),
+            ),
+        }
+    )
+
+
+def vora_like() -> Config:
+    """The paper's likely template, VoRA, in place of the demo's student (docs/method.md)."""
+    base = demo()
+    learn = Phase(
+        name="learn",
+        steps=400,
+        batch_utterances=16,
+        learning_rate=1e-3,
+        warmup_steps=20,
+        text_every=5,
+    )
+    return base.model_copy(
+        update={
+            # All four of Whisper tiny, and what the first of them is given.
+            "teacher_cache": base.teacher_cache.model_copy(update={"layers": (0, 1, 2, 3, 4)}),
+            "distil": base.distil.model_copy(
+                update={
+                    # As large a share of the LLM's width as VoRA's 1024 of 3584.
+                    "lora": LoraConfig(rank=160, alpha=160, blocks=4, positions="all"),
+                    "audio_embedding": AudioEmbeddingConfig(stem="patch"),
+                    "distillation": DistillationConfig(
+                        layer_map="one_to_one", teacher_states="raw", head_bias=False
+                    ),
+                    "phases": (learn,),
+                }
             ),
         }
     )
@@ -297,6 +328,7 @@ RECIPES: dict[str, Callable[[], Config]] = {
     "demo-long": demo_long,
     "ablation": ablation,
     "ablation-losses": ablation_losses,
+    "vora-like": vora_like,
     "whisper-small-qwen": whisper_small_qwen,
     "whisper-large-qwen7b": whisper_large_qwen7b,
     "smoke": smoke,

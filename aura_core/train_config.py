@@ -48,6 +48,9 @@ class AudioEmbeddingConfig(Frozen):
         return one_of(value, TOKEN_RATES_HZ)
 
 
+LayerMap = dict[int, int] | Literal["evenly_spaced", "most_similar", "one_to_one"]
+
+
 class DistillationConfig(Frozen):
     """How student states are pulled towards the teacher's, and given to the blocks above."""
 
@@ -63,10 +66,11 @@ class DistillationConfig(Frozen):
         description="tokens that CTC may spell: those of the transcripts and single characters "
         "in any case, then the LLM's vocabulary in its order; none: all of it",
     )
-    layer_map: dict[int, int] | Literal["evenly_spaced", "most_similar"] = Field(
+    layer_map: LayerMap = Field(
         "evenly_spaced",
-        description="{student block: teacher layer}, 1-based; most_similar: by CKA of the "
-        "untrained student's states and the teacher's",
+        description="{student block: teacher layer}, 1-based, 0: what the first block or layer is "
+        "given; most_similar: by CKA of the untrained student's states and the teacher's; "
+        "one_to_one: every cached layer to the block of its number",
     )
     layer_weights: dict[int, Annotated[float, Field(ge=0)]] | None = Field(
         None, description="{student block: weight in the mean over blocks}; none: all alike"
@@ -75,7 +79,18 @@ class DistillationConfig(Frozen):
         "stack", description="what a position learns of the teacher states it spans"
     )
     loss: Literal["cosine", "mse", "smooth_l1", "cka"] = Field(
-        "cosine", description="against standardised states; cka: without heads"
+        "cosine", description="cka: without heads"
+    )
+    teacher_states: Literal["standardised", "raw"] = Field(
+        "standardised",
+        # What came before these options had them so: its artifacts stay what they are.
+        exclude_if=lambda value: value == "standardised",
+        description="what a loss compares with: mean 0 and deviation 1 a channel, or as they are",
+    )
+    head_bias: bool = Field(
+        True,
+        exclude_if=lambda value: value,
+        description="whether the heads' linear maps have one",
     )
     attention: Literal["bidirectional", "causal", "chunked"] = "bidirectional"
     chunk_positions: int | None = Field(
@@ -91,6 +106,12 @@ class DistillationConfig(Frozen):
     def _chunks_if_chunked(self) -> "DistillationConfig":
         if (self.attention == "chunked") != (self.chunk_positions is not None):
             raise ValueError("attention chunked and chunk_positions go together: set both or none")
+        return self
+
+    @model_validator(mode="after")
+    def _has_heads_without_bias(self) -> "DistillationConfig":
+        if self.loss == "cka" and not self.head_bias:
+            raise ValueError("loss cka has no heads: leave head_bias true, or choose another loss")
         return self
 
     @model_validator(mode="after")
@@ -150,6 +171,14 @@ class Phase(Frozen):
         None, gt=0, description="LoRA above the adapted blocks; none: the same rate"
     )
     warmup_steps: int = Field(10, ge=0)
+    text_every: int | None = Field(
+        None,
+        ge=2,
+        # What came before this option had none: its artifacts stay what they are.
+        exclude_if=lambda value: value is None,
+        description="every so many steps one of text alone, transcripts in place of the audio: "
+        "against forgetting, where LoRA is on for text too (lora.positions=all)",
+    )
 
     @model_validator(mode="after")
     def _has_a_loss(self) -> "Phase":
@@ -157,12 +186,26 @@ class Phase(Frozen):
             raise ValueError(f"phase {self.name!r} has no loss: give one of them a weight")
         if self.distil == 0 and self.distil_end is not None:
             raise ValueError(f"phase {self.name!r}: distil_end without a distil to start from")
+        if self.text_every is not None and not self.answers:
+            raise ValueError(
+                f"phase {self.name!r}: a step of text alone has only answers to learn from: give "
+                "the phase a ce or kl, or leave text_every out"
+            )
+        if self.text_every is not None and self.text_every > self.steps:
+            raise ValueError(
+                f"phase {self.name!r}: text_every {self.text_every} is never reached in "
+                f"{self.steps} steps: lower it, or leave it out"
+            )
         return self
 
     @property
     def answers(self) -> bool:
         """Whether the LLM answers, all blocks of it, or audio alone goes through the first."""
         return bool(self.ce or self.kl)
+
+    def is_text_step(self, step: int) -> bool:
+        """Whether a step of the phase, counted from 0, is of text alone."""
+        return self.text_every is not None and (step + 1) % self.text_every == 0
 
     def distil_weight(self, step: int) -> float:
         """Weight of distillation at a step of the phase, counted from 0."""
@@ -236,6 +279,23 @@ class TrainConfig(StageConfig):
                 raise ValueError(
                     f"phase {phase.name!r}: a text student has no audio positions to align: set "
                     "distil, ctc and moments to 0"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _reads_where_that_teaches(self) -> "TrainConfig":
+        for phase in self.phases:
+            if phase.text_every is None:
+                continue
+            if self.input == "text":
+                raise ValueError(
+                    f"phase {phase.name!r}: a text student reads in every step: "
+                    "leave text_every out"
+                )
+            if self.lora.positions == "audio":
+                raise ValueError(
+                    f"phase {phase.name!r}: with lora.positions=audio no LoRA is on in a step of "
+                    "text alone, and nothing would learn: leave text_every out, or set it to all"
                 )
         return self
 

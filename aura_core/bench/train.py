@@ -126,7 +126,10 @@ def _timed_phase(config: TrainConfig, steps: int) -> Phase:
             "recipe with one, such as --recipe ablation"
         )
     phase = full[-1]
-    changes = {"steps": steps + _WARM_UP, "ctc": 0.0, "moments": 0.0, "warmup_steps": 0}
+    changes = {
+        "steps": steps + _WARM_UP, "ctc": 0.0, "moments": 0.0, "warmup_steps": 0,
+        "text_every": None,
+    }  # fmt: skip
     return phase.model_copy(update={**changes, "distil": phase.distil or 1.0})
 
 
@@ -218,12 +221,17 @@ def _padded(whisper: Whisper, cache: TeacherCache, rows: Rows) -> States:
             block.register_forward_hook(lambda _m, _a, out, n=number: found.update({n: out}))
             for number, block in enumerate(whisper.encoder.blocks, start=1)
         ]
+        hooks.append(
+            whisper.encoder.blocks[0].register_forward_pre_hook(
+                lambda _m, given: found.update({0: given[0]})
+            )
+        )
         padded = torch.stack([pad_or_trim(each) for each in audio])
         mel = log_mel_spectrogram(padded, whisper.dims.n_mels)
         last = whisper.encoder(mel.to(whisper.device))
         for hook in hooks:
             hook.remove()
-        found[len(found)] = last
+        found[len(whisper.encoder.blocks)] = last
         return {layer: _as_cached(cache, layer, found[layer], lengths) for layer in cache.layers}
 
     return states

@@ -56,6 +56,10 @@ class LayerCodec:
         """[..., width] as the teacher gives them -> mean 0, standard deviation 1."""
         return (states - self.mean).div_(self.std)
 
+    def raw(self, standardised: Tensor) -> Tensor:
+        """Inverse of `standardise`: [..., width] as the teacher gave them."""
+        return standardised * self.std + self.mean
+
     def encode(self, rows: Tensor, valid: Tensor, dtype: torch.dtype) -> Encoded:
         """Store rows [n, frames, width] of which the states `valid` [n, frames] are real."""
         exact = self.exact(rows, valid)
@@ -140,7 +144,7 @@ class Codec:
         """Store a batch's states of one layer, and compare what comes back with the exact ones.
 
         Args:
-            layer: 1-based.
+            layer: as the teacher counts.
             states: float32 [batch, frames_50hz, width].
             num_frames: int64 [batch], valid frames of each clip.
         """
@@ -163,7 +167,7 @@ class Codec:
         """What `decode` gives of a batch that `encode` stored, without comparing the two.
 
         Args:
-            layer: 1-based.
+            layer: as the teacher counts.
             states: float32 [batch, frames_50hz, width].
             num_frames: int64 [batch], valid frames of each clip.
 

@@ -63,9 +63,10 @@ class EncodedSample:
 def chosen_layers(config: TeacherCacheConfig, num_layers: int) -> tuple[int, ...]:
     """Return the layers to keep, ascending. Raises AuraError for a layer the teacher lacks."""
     layers = tuple(range(1, num_layers + 1)) if config.layers is None else config.layers
-    if not layers or not set(layers) <= set(range(1, num_layers + 1)):
+    if not layers or not set(layers) <= set(range(num_layers + 1)):
         raise AuraError(
-            f"teacher_cache.layers {list(layers)}: {config.teacher} has layers 1 to {num_layers}"
+            f"teacher_cache.layers {list(layers)}: {config.teacher} has layers 1 to {num_layers}, "
+            "and 0, what the first of them is given"
         )
     return tuple(sorted(set(layers)))
 

@@ -1,12 +1,12 @@
 """Which student block learns from which teacher layer."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
 from aura_core.distillation.similarity import most_similar_map
 from aura_core.errors import AuraError
+from aura_core.train_config import LayerMap
 
 
 def evenly_spaced(num_blocks: int, teacher_layers: Sequence[int]) -> dict[int, int]:
@@ -21,7 +21,7 @@ def evenly_spaced(num_blocks: int, teacher_layers: Sequence[int]) -> dict[int, i
 
 
 def resolve_layer_map(
-    layer_map: Mapping[int, int] | Literal["evenly_spaced", "most_similar"],
+    layer_map: LayerMap,
     num_blocks: int,
     teacher_layers: Sequence[int],
     similarity: Callable[[], Tensor],
@@ -32,18 +32,32 @@ def resolve_layer_map(
         layer_map: explicit, or how to choose one.
         num_blocks: adapted blocks.
         teacher_layers: the cache's.
-        similarity: asked only for "most_similar": float [blocks, layers], layers ascending.
+        similarity: asked only for "most_similar": float [blocks, layers] of the layers from 1 on,
+            ascending.
 
     Raises:
         AuraError: if a block is not adapted, a layer is not cached, or the last
             adapted block is missing (nothing would train the blocks above the last target).
     """
-    if layer_map == "most_similar":
-        return most_similar_map(similarity(), sorted(teacher_layers))
+    if layer_map == "one_to_one":
+        if max(teacher_layers) != num_blocks:
+            raise AuraError(
+                f"layer_map: one_to_one, and {num_blocks} adapted blocks for cached layers up to "
+                f"{max(teacher_layers)}: set lora.blocks to {max(teacher_layers)}"
+            )
+        layer_map = {layer: layer for layer in teacher_layers}
+    # Layer 0 is the stem's output, which only a map that names it sets against a block.
+    layers = sorted(layer for layer in teacher_layers if layer)
     if isinstance(layer_map, str):
-        return evenly_spaced(num_blocks, teacher_layers)
+        if not layers:
+            raise AuraError(
+                f"layer_map: {layer_map} chooses among the layers from 1 on, and the cache has none"
+            )
+        if layer_map == "most_similar":
+            return most_similar_map(similarity(), layers)
+        return evenly_spaced(num_blocks, layers)
     for block, layer in layer_map.items():
-        if not 1 <= block <= num_blocks:
+        if not 0 <= block <= num_blocks:
             raise AuraError(
                 f"layer_map: block {block} is not among the {num_blocks} adapted blocks"
             )

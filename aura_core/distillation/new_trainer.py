@@ -72,7 +72,7 @@ def new_trainer(
             config.distillation.layer_map,
             blocks,
             cache.layers,
-            lambda: state_similarity(student, data, blocks, group),
+            lambda: state_similarity(student, data.only(filter(None, cache.layers)), blocks, group),
         )
     data = data.only(layer_map.values())
     stacked = group if config.distillation.time_map == "stack" else 1
@@ -93,6 +93,7 @@ def new_trainer(
         _heads(config, layer_map, llm, cache.width * stacked),
         head,
         group,
+        cache.codec.to(device) if config.distillation.teacher_states == "raw" else None,
     )
     return Trainer(config, objective.to(device), data)
 
@@ -126,7 +127,8 @@ def _heads(
     distils = any(phase.distil for phase in config.phases)
     if not distils or not LOSSES[config.distillation.loss].has_heads:
         return nn.ModuleDict()
-    return distillation_heads(layer_map, int(llm.config.hidden_size), target_width)
+    width, bias = int(llm.config.hidden_size), config.distillation.head_bias
+    return distillation_heads(layer_map, width, target_width, bias=bias)
 
 
 def _ctc_head(

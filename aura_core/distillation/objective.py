@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from aura_core.cache.codec import Codec
 from aura_core.distillation.losses import LOSSES, cross_entropy, kl_to_top, moment_loss
 from aura_core.distillation.training_set import TrainBatch
 from aura_core.padding import valid_positions
@@ -43,7 +44,8 @@ class Objective(nn.Module):
 
     `states_per_position`: the cache's teacher states that make one audio position. `ctc_head`
     holds the LLM's own states of tokens after the last adapted block, which CTC and the moments
-    compare audio with; it is the hand-over's own where the student has one.
+    compare audio with; it is the hand-over's own where the student has one. With `raw_by`, the
+    cache's codec, teacher states are compared as the teacher gave them.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Objective(nn.Module):
         heads: nn.ModuleDict,
         ctc_head: CtcHead | None,
         states_per_position: int,
+        raw_by: Codec | None = None,
     ) -> None:
         super().__init__()
         self.student = student
@@ -63,6 +66,7 @@ class Objective(nn.Module):
         self._config = config
         self._loss = LOSSES[config.loss]
         self.states_per_position = states_per_position
+        self._raw_by = raw_by
 
     def weights(self, data: TrainBatch) -> Tensor:
         """What each of `PARTS` is a mean over, float64 [parts]: tokens, positions, clips.
@@ -82,7 +86,7 @@ class Objective(nn.Module):
     def forward(
         self, data: TrainBatch, phase: Phase, step: int, shares: Sequence[float] | None = None
     ) -> Losses:
-        """Compute the losses of one batch.
+        """Compute the losses of one batch; one of text alone has those of its answers only.
 
         Args:
             data: the batch.
@@ -91,18 +95,19 @@ class Objective(nn.Module):
             shares: what each of `PARTS` is multiplied with, where the batch is one of several
                 whose losses are added up; None is 1.
         """
+        hears = data.batch.input_features is not None
         adapted = max(self.layer_map, default=None)
         hidden = self.student(
             data.batch,
-            blocks=tuple(self.layer_map),
+            blocks=tuple(self.layer_map) if hears else (),
             stop_after=None if phase.answers else adapted,
         )
         audio = hidden.audio
         ce, kl = self._answer_losses(data, hidden, phase)
-        blocks = self.distillation(data, audio) if phase.distil else {}
+        blocks = self.distillation(data, audio) if hears and phase.distil else {}
         distil = self._weighted(blocks) if blocks else None
-        ctc = self._ctc(data, audio) if phase.ctc else None
-        moments = self._moments(data, audio) if phase.moments else None
+        ctc = self._ctc(data, audio) if hears and phase.ctc else None
+        moments = self._moments(data, audio) if hears and phase.moments else None
         share = dict(zip(PARTS, shares or [1.0] * len(PARTS), strict=True))
         found = {"ce": ce, "kl": kl, "distil": distil, "ctc": ctc, "moments": moments}
         parts = {name: share[name] * loss for name, loss in found.items() if loss is not None}
@@ -149,8 +154,9 @@ class Objective(nn.Module):
         """Return each mapped block's loss, given its audio states [batch, positions, width]."""
         result = {}
         for block, layer in self.layer_map.items():
+            states = data.teacher[layer]
             target, weight = group_frames(
-                data.teacher[layer],
+                states if self._raw_by is None else self._raw_by.layers[layer].raw(states),
                 data.num_states,
                 self.states_per_position,
                 self._config.time_map,

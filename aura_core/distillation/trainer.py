@@ -3,7 +3,7 @@
 import math
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import Any
@@ -172,12 +172,14 @@ class Trainer:
         share_of_batch, fetched = clips
         watch = Stopwatch(self.device)
         phase = here.phase
+        reads = phase.is_text_step(here.step_in_phase)
+        data = self.data.as_text() if reads else self.data
         share = rate_share(phase, here.step_in_phase)
         rates = (phase.learning_rate, phase.upper_learning_rate or phase.learning_rate)
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = share * rate
         batches = [
-            self.data.assemble(piece, with_text=phase.answers, step=self.step)
+            data.assemble(piece, with_text=phase.answers, step=self.step)
             for piece in pieces(fetched, self.config.runtime.micro_batch_utterances)
         ]
         watch.lap("assemble")
@@ -189,8 +191,8 @@ class Trainer:
         return {
             "step": self.step,
             "phase": phase.name,
-            "clips": share_of_batch.of,
-            **losses,
+            "clips": 0 if reads else share_of_batch.of,
+            **(_of_text(losses) if reads else losses),
             "learning_rate": share * phase.learning_rate,
             "gradient_norm": norm,
             "samples_per_s": share_of_batch.of / sum(seconds.values()),
@@ -294,6 +296,11 @@ class Trainer:
         for name, parameter in self.trainable.items():
             (upper if re.fullmatch(above, name) else lower).append(parameter)
         return lower, upper
+
+
+def _of_text(losses: Mapping[str, Any]) -> dict[str, Any]:
+    """A record's losses under names of their own, apart from those of steps with audio."""
+    return {f"text_{name}" if name in ("ce", "kl") else name: v for name, v in losses.items()}
 
 
 def _quick_attention(device: torch.device) -> AbstractContextManager[None]:

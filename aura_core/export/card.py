@@ -146,7 +146,10 @@ def _data(cache: Manifest | None) -> dict[str, str]:
 
 def _losses(phase: Phase) -> str:
     names = ("ce", "kl", "distil", "ctc", "moments")
-    return ", ".join(f"{name} {weight:g}" for name in names if (weight := getattr(phase, name)))
+    parts = [f"{name} {weight:g}" for name in names if (weight := getattr(phase, name))]
+    if phase.text_every is not None:
+        parts.append(f"one step in {phase.text_every} of text alone")
+    return ", ".join(parts)
 
 
 def _licences(cache: Manifest | None, config: TrainConfig) -> dict[str, str]:

@@ -26,7 +26,7 @@ class Teacher(Protocol):
 
     @property
     def num_layers(self) -> int:
-        """Layers there are states of, counted from 1."""
+        """Layers there are states of, counted from 1; 0 is what the first of them is given."""
 
     @property
     def width(self) -> int:
@@ -53,7 +53,7 @@ class Teacher(Protocol):
             inputs: float32 [batch, frames_100hz, num_mels], or samples at 16 kHz, float32
                 [batch, samples].
             lengths: int64 [batch], the valid frames or samples of each clip.
-            layers: 1-based.
+            layers: 1-based; 0: what the first layer is given.
 
         Yields:
             Layer, and its states, float32 [batch, at least (frames_100hz + 1) // 2, width]. State

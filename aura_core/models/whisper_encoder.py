@@ -135,7 +135,8 @@ def encoder_states(
         model: the teacher.
         mel: float [batch, frames_100hz, n_mels], at most 2 * n_audio_ctx frames.
         num_mel_frames: int64 [batch], valid frames of each clip.
-        layers: 1-based; the last layer's states are taken after the final LayerNorm.
+        layers: 1-based, the last one's states taken after the final LayerNorm; 0: the stem's
+            output with positions, which the first layer is given.
 
     Yields:
         Layer, and its states, float32 [batch, (frames_100hz + 1) // 2, width]; valid are the
@@ -150,12 +151,12 @@ def encoder_states(
     x = x.float() + encoder.positional_embedding[: x.shape[1]]
     valid = valid_positions((num_mel_frames + 1) // 2, x.shape[1])
     mask = None if bool(valid.all()) else valid[:, None, None]
-    for layer, block in enumerate(encoder.blocks, start=1):
+    if 0 in layers:
+        yield 0, x
+    for layer, block in enumerate(encoder.blocks[: max(layers)], start=1):
         x = _block(block, x, mask)
         if layer in layers:
             yield layer, encoder.ln_post(x) if layer == model.dims.n_audio_layer else x
-        if layer == max(layers):
-            break
 
 
 def _block(block: ResidualAttentionBlock, x: Tensor, mask: Tensor | None) -> Tensor:

@@ -28,7 +28,7 @@ class Hidden:
         last: states after the final norm [batch, length, width]; None if not all blocks ran.
         read: the batch that `last` is of: with a hand-over, slots stand where clips were.
         audio: 1-based block -> its states at audio positions, float32 [clips, positions, width],
-            zero where a clip has fewer than the longest.
+            zero where a clip has fewer than the longest; 0 -> what the first block is given there.
     """
 
     last: Tensor | None
@@ -128,7 +128,8 @@ class Student(nn.Module):
 
         Args:
             batch: B sequences of length L.
-            blocks: 1-based blocks whose states at audio positions are kept.
+            blocks: 1-based blocks whose states at audio positions are kept; 0: what the first
+                block is given.
             stop_after: run only so many blocks.
         """
         if self.handover is not None and batch.input_features is not None:
@@ -240,7 +241,7 @@ class Student(nn.Module):
             mask: bool [batch, 1, length, keys], True where a query may see a key.
             position_ids: int64 [batch, length].
             cache: keys and values of positions before, and of these from now on.
-            kept: 1-based blocks whose outputs are wanted.
+            kept: 1-based blocks whose outputs are wanted; 0: `states`.
 
         Returns:
             The last block's output, before any final norm, and {block: output} of `kept`.
@@ -261,7 +262,7 @@ class Student(nn.Module):
                 )
             return torch.as_tensor(output[0] if isinstance(output, tuple) else output)
 
-        outputs = {}
+        outputs = {0: states} if 0 in kept else {}
         for index in blocks:
             if self.recomputes and torch.is_grad_enabled():
                 states = checkpoint(through, index, states, use_reentrant=False)

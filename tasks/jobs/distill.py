@@ -88,7 +88,7 @@ def _show(progress: Any, total: int, name: str, done: "Future[Any]") -> None:
         while True:
             ended = done.done()
             record = ray.get(progress.newest.remote())
-            shown = ("loss", "ce", "kl", "distil", "ctc", "samples_per_s")
+            shown = ("loss", "ce", "kl", "text_ce", "distil", "ctc", "samples_per_s")
             bar.set_postfix(
                 {key: f"{record[key]:.3g}" for key in shown if key in record}, refresh=False
             )

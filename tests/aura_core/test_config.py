@@ -66,6 +66,8 @@ def test_configs_are_frozen_and_closed(config):
         (["layer_weights={4: 1}"], "give layer_map as"),
         (["layer_map={2: 1, 4: 4}", "layer_weights={4: 1}"], "each block of layer_map a weight"),
         (["loss=kl"], "smooth_l1"),
+        (["loss=cka", "head_bias=false"], "cka has no heads"),
+        (["layer_map={0: 0, 4: 4}"], r"asks for layer 0.*set teacher_cache\.layers"),
     ],
 )
 def test_a_distillation_that_contradicts_itself_is_refused(config, assignments, reason):
@@ -105,3 +107,49 @@ def test_a_bridge_has_no_log_mel_to_floor(config):
     changed = {**config.distil.model_dump(), "audio_embedding": bridge}
     with pytest.raises(ValueError, match="log_mel_floor"):
         TrainConfig.model_validate(changed)
+
+
+def test_one_to_one_ends_at_the_last_adapted_block(config):
+    wanted = ["teacher_cache.layers=[0, 2]", "distil.distillation.layer_map=one_to_one"]
+    with pytest.raises(AuraError, match=r"up to teacher layer 2 .*lora\.blocks is 4"):
+        override(config, wanted)
+    override(config, [*wanted, "distil.lora.blocks=2"])
+
+
+@pytest.mark.parametrize(
+    ("assignments", "reason"),
+    [
+        (["distil.phases.1.text_every=2"], r"lora\.positions=audio no LoRA is on"),
+        (["text_lora.phases.0.text_every=2"], "reads in every step"),
+        (["distil.phases.0.text_every=2"], "has only answers to learn from"),
+        (["distil.phases.1.text_every=1"], "greater than or equal to 2"),
+        (["distil.phases.1.text_every=3"], "never reached in 2 steps"),
+    ],
+)
+def test_text_batches_without_effect_are_refused(config, assignments, reason):
+    with pytest.raises(AuraError, match=reason):
+        override(config, assignments)
+
+
+def test_every_so_many_steps_are_of_text_alone():
+    phase = Phase(name="learn", steps=7, text_every=3)
+    assert [step for step in range(7) if phase.is_text_step(step)] == [2, 5]
+    assert not any(Phase(name="learn", steps=7).is_text_step(step) for step in range(7))
+
+
+def test_options_that_are_off_are_no_part_of_an_identity(config):
+    identity = config.distil.identity()
+    assert not {"teacher_states", "head_bias"} & identity["distillation"].keys()
+    assert all("text_every" not in phase for phase in identity["phases"])
+    changed = override(
+        config,
+        [
+            "distil.distillation.teacher_states=raw", "distil.distillation.head_bias=false",
+            "distil.lora.positions=all", "distil.phases.1.text_every=2",
+        ],
+    )  # fmt: skip
+    identity = changed.distil.identity()
+    assert identity["distillation"]["teacher_states"] == "raw"
+    assert identity["distillation"]["head_bias"] is False
+    assert identity["phases"][1]["text_every"] == 2
+    assert TrainConfig.model_validate_json(changed.distil.model_dump_json()) == changed.distil

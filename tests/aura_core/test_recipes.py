@@ -1,6 +1,7 @@
 import pytest
 
 from aura_core.ablation import students
+from aura_core.config import Config
 from aura_core.errors import AuraError
 from aura_core.pipeline import plan
 from aura_core.recipes import RECIPES, recipe
@@ -9,6 +10,7 @@ from aura_core.recipes import RECIPES, recipe
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_is_a_config_without_contradictions(name):
     config = recipe(name)
+    assert Config.model_validate(config.model_dump()) == config
     assert students(config)["distil"] == config.distil
     assert RECIPES[name].__doc__
 
@@ -26,3 +28,11 @@ def test_the_ablation_trains_nine_students():
 def test_a_recipe_for_ones_own_speech_asks_for_it(name):
     with pytest.raises(AuraError, match=r"speech\.jsonl"):
         plan(recipe(name), "/r")
+
+
+def test_the_student_like_vora_s_can_be_merged_and_maps_every_layer_it_has():
+    config = recipe("vora-like")
+    student = config.distil
+    assert config.ingest == recipe("demo").ingest
+    assert config.teacher_cache.layers == tuple(range(student.lora.blocks + 1))
+    assert (student.lora.positions, student.lora.rank) == ("all", student.lora.alpha)

@@ -33,6 +33,7 @@ def loss_chart(history: History, name: str) -> str:
     """Draw a run's loss terms over its steps, each step faint and their running mean bold."""
     terms = {
         "cross-entropy": ("ce", AURA),
+        "cross-entropy, text alone": ("text_ce", INK),
         "distillation": ("distil", CASCADE),
         "CTC": ("ctc", TEXT),
         "moments": ("moments", ASR),

@@ -156,3 +156,8 @@ def test_a_flipped_byte_is_refused(states, position):
 def test_a_cut_codec_is_refused(states):
     with pytest.raises(AuraError, match=r"codec\.safetensors is damaged"):
         codecs.from_bytes(codecs.to_bytes(fitted(states))[:-1])
+
+
+def test_raw_states_are_those_that_were_standardised(states):
+    layer = fitted(states).layers[1]
+    torch.testing.assert_close(layer.raw(layer.standardise(states)), states)

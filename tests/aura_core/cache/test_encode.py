@@ -102,7 +102,7 @@ def test_the_storage_error_is_that_of_what_comes_back(encode_clips, teacher, row
         )
 
 
-@pytest.mark.parametrize("layers", [(0,), (5,), ()])
+@pytest.mark.parametrize("layers", [(-1,), (5,), ()])
 def test_a_layer_the_teacher_lacks_is_refused(encode_clips, rows, layers):
     with pytest.raises(AuraError, match="has layers 1 to 4"):
         encode_clips(rows[:1], layers=layers)
@@ -120,3 +120,13 @@ def test_a_clip_longer_than_the_window_is_refused_by_name(encode_clips, rows):
     flac, _ = encode_audio(audio.repeat(1 + 16_000 * 31 // len(audio)))
     with pytest.raises(AuraError, match=r"utterance clip-0: .* longer than the teacher's 30 s"):
         encode_clips([{**rows[0], "audio": {"bytes": flac}}])
+
+
+def test_what_the_first_layer_is_given_is_kept_if_it_is_named(encode_clips, teacher, rows):
+    codec, [sample] = encode_clips(rows[:1], layers=(4, 0), **FP32)
+    assert set(sample.tensors) == {"log_mel", "layer_00", "layer_04"}
+    mel = log_mel(decode_audio(rows[0]["audio"]["bytes"]), 80)
+    [(_, states)] = teacher.states(mel[None], torch.tensor([len(mel)]), (0,))
+    exact = codec.layers[0].standardise(states[0])
+    torch.testing.assert_close(restored(codec, sample, 0), exact, atol=1e-4, rtol=1e-4)
+    assert set(encode_clips(rows[:1])[0].layers) == {1, 2, 3, 4}

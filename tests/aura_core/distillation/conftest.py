@@ -18,10 +18,20 @@ TEXTS = ["turn on the lamp", "turn off the fan", "what time is it", "call anna",
 @pytest.fixture(scope="session")
 def cache_uri(tmp_path_factory) -> str:
     """A real teacher cache of six short clips of coloured noise."""
-    root = tmp_path_factory.mktemp("cache")
+    return make_cache(tmp_path_factory.mktemp("cache"), TeacherCacheConfig())
+
+
+@pytest.fixture(scope="session")
+def stem_cache_uri(tmp_path_factory) -> str:
+    """The same with what the teacher's first layer is given."""
+    return make_cache(
+        tmp_path_factory.mktemp("stem-cache"), TeacherCacheConfig(layers=(0, 1, 2, 3, 4))
+    )
+
+
+def make_cache(root, config: TeacherCacheConfig) -> str:
     ingest_uri, uri = str(root / "ingest"), str(root / "teacher_cache")
     write_part(ingest_uri, 0, [utterance(number, text) for number, text in enumerate(TEXTS)])
-    config = TeacherCacheConfig()
     teacher = load_teacher(config.teacher, CPU)
     publish_manifest(
         uri, build.make_cache(teacher, ingest_uri, uri, config), stage="teacher_cache",

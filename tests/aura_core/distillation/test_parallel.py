@@ -45,6 +45,18 @@ def config(train_config):
 
 
 @pytest.fixture
+def reading(config):
+    """A student to be merged, of whose five steps the second and the fourth are of text alone."""
+    changes = {"name": "learn", "steps": 5, "batch_utterances": 5, "text_every": 2, "ctc": 0}
+    return config.model_copy(
+        update={
+            "lora": config.lora.model_copy(update={"positions": "all"}),
+            "phases": (config.phases[1].model_copy(update=changes),),
+        }
+    )
+
+
+@pytest.fixture
 def alone(config, cache_uri, tmp_path):
     uris = {"cache_uri": cache_uri, "output_uri": str(tmp_path / "alone")}
     train(config, device=CPU, **uris, on_step=lambda _: None)
@@ -54,7 +66,8 @@ def alone(config, cache_uri, tmp_path):
 def assert_same_steps(found, expected):
     assert [record["step"] for record in found] == [1, 2, 3, 4, 5]
     for ours, theirs in zip(found, expected, strict=True):
-        names = {"loss", "distil", "ctc", "ce"} & theirs.keys()
+        assert ours.keys() == theirs.keys()
+        names = {"loss", "distil", "ctc", "ce", "text_ce"} & theirs.keys()
         values, wanted = ([record[name] for name in sorted(names)] for record in (ours, theirs))
         # Where a gradient is all but zero, Adam makes a whole step of its rounding: norms drift.
         rel, rel_norm = (1e-5, 1e-5) if ours["step"] == 1 else (5e-4, 5e-3)
@@ -73,13 +86,32 @@ def assert_same_steps(found, expected):
 )
 def test_two_workers_take_the_steps_of_one(config, alone, cache_uri, tmp_path, runtime):
     output = str(tmp_path / "two")
-    config = config.model_copy(update={"runtime": runtime})
-    arguments = [config.model_dump_json(), cache_uri, output, str(tmp_path / "meeting")]
+    train_with_two(config.model_copy(update={"runtime": runtime}), cache_uri, output)
+    assert_same_steps(read_history(output).records, alone)
+
+
+def train_with_two(config, cache_uri, output):
+    arguments = [config.model_dump_json(), cache_uri, output, f"{output}-meeting"]
     workers = [
         subprocess.Popen([sys.executable, "-c", WORKER, *arguments, str(rank)]) for rank in range(2)
     ]
     assert [worker.wait(timeout=240) for worker in workers] == [0, 0]
-    assert_same_steps(read_history(output).records, alone)
+
+
+def test_steps_of_text_are_the_same_for_two_workers_and_in_micro_batches(
+    reading, cache_uri, tmp_path
+):
+    uris = {name: str(tmp_path / name) for name in ("alone", "two", "micro")}
+    micro = reading.model_copy(update={"runtime": Runtime(micro_batch_utterances=2)})
+    for name, config in (("alone", reading), ("micro", micro)):
+        train(
+            config, device=CPU, cache_uri=cache_uri, output_uri=uris[name], on_step=lambda _: None
+        )
+    train_with_two(reading, cache_uri, uris["two"])
+    expected = read_history(uris["alone"]).records
+    assert [record["step"] for record in expected if "text_ce" in record] == [2, 4]
+    assert_same_steps(read_history(uris["two"]).records, expected)
+    assert_same_steps(read_history(uris["micro"]).records, expected)
 
 
 def test_micro_batches_add_up_to_the_batch(config, alone, cache_uri, tmp_path):

@@ -4,10 +4,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, AutoProcessor
 
 from aura_core.artifacts import store
 from aura_core.augmentation_config import AugmentationConfig
@@ -18,12 +21,20 @@ from aura_core.distillation.new_trainer import new_trainer
 from aura_core.distillation.run import train
 from aura_core.distillation.training_set import TrainingSet
 from aura_core.errors import AuraError
+from aura_core.export.folder import export_student
 from aura_core.instructions import TRANSCRIBE
+from aura_core.recipes import recipe
 from aura_core.report.history import read_history
 from aura_core.student.file_names import SIMILARITY
 from aura_core.student.inference import load_responder
 from aura_core.student.prompts import Prompt
-from aura_core.train_config import LoraConfig, Phase, TrainConfig
+from aura_core.train_config import (
+    DistillationConfig,
+    LoraConfig,
+    Phase,
+    TrainConfig,
+    ValidationConfig,
+)
 
 CPU = torch.device("cpu")
 
@@ -248,6 +259,7 @@ def test_out_of_memory_says_what_to_lower(train_config, cache_uri, monkeypatch):
         ({"time_map": "interpolate", "loss": "smooth_l1"}, True),
         ({"time_map": "mean", "loss": "mse"}, True),
         ({"loss": "cka"}, False),
+        ({"teacher_states": "raw", "head_bias": False}, True),
         ({"attention": "chunked", "chunk_positions": 4}, True),
     ],
 )
@@ -261,6 +273,99 @@ def test_every_way_to_distil_brings_the_student_closer(train_config, cache_uri, 
     assert records[-1]["distil"] < records[0]["distil"]
     assert bool(len(trainer.objective.heads)) == heads
     assert 4 in trainer.objective.layer_map
+
+
+def merged_reader(config: TrainConfig, **phase) -> TrainConfig:
+    """A student to be merged, whose one phase has steps of text alone."""
+    settings = {"name": "learn", "steps": 6, "batch_utterances": 4, "text_every": 3, **phase}
+    return TrainConfig.model_validate(
+        {
+            **config.model_dump(),
+            "lora": {**config.lora.model_dump(), "positions": "all"},
+            "phases": [settings],
+        }
+    )
+
+
+def test_a_student_like_vora_s_learns_is_saved_and_asked(train_config, stem_cache_uri, tmp_path):
+    ours = recipe("vora-like").distil
+    config = merged_reader(train_config, learning_rate=2e-3).model_copy(
+        update={"audio_embedding": ours.audio_embedding, "distillation": ours.distillation}
+    )
+    run(config, stem_cache_uri, tmp_path)
+    records = read_history(str(tmp_path)).records
+    heard = [record for record in records if "distil" in record]
+    assert [record["step"] for record in heard] == [1, 2, 4, 5]
+    assert all(set(record["distil_blocks"]) == {"0", "1", "2", "3", "4"} for record in heard)
+    assert all(heard[-1]["distil_blocks"][n] < heard[0]["distil_blocks"][n] for n in "01234")
+    assert json.loads((tmp_path / SIMILARITY).read_text())["after"]["layers"] == [0, 1, 2, 3, 4]
+    prompt = Prompt(TRANSCRIBE, input_features=open_cache(stem_cache_uri).read(0).log_mel)
+    assert len(load_responder(str(tmp_path), CPU).generate([prompt], 3)) == 1
+    folder = tmp_path / "exported"
+    assert export_student(str(tmp_path), folder) == "merged"
+    processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
+    model = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True)
+    asked = [{"type": "audio"}, {"type": "text", "text": TRANSCRIBE}]
+    text = processor.apply_chat_template(
+        [{"role": "user", "content": asked}], add_generation_prompt=True
+    )
+    inputs = processor(text=text, audio=np.zeros(16000, dtype=np.float32), sampling_rate=16000)
+    assert model.generate(**inputs, max_new_tokens=3).shape[1] > inputs["input_ids"].shape[1]
+
+
+def test_raw_states_are_what_the_loss_is_given(train_config, cache_uri, monkeypatch):
+    cache, given = open_cache(cache_uri), {}
+    for scale in ("standardised", "raw"):
+        distillation = DistillationConfig(teacher_states=scale)
+        trainer = new_trainer(
+            train_config.model_copy(update={"distillation": distillation}), cache, CPU
+        )
+        batch = trainer.data.assemble(trainer.data.fetch([0, 5]), with_text=False, step=0)
+        targets = given[scale] = []
+        loss = replace(
+            trainer.objective._loss,
+            function=lambda _p, target, weight, targets=targets: targets.append(target * weight),
+        )
+        monkeypatch.setattr(trainer.objective, "_loss", loss)
+        audio = trainer.objective.student(batch.batch, blocks=(1, 2, 3, 4), stop_after=4).audio
+        trainer.objective.distillation(batch, audio)
+    for layer, (plain, raw) in enumerate(zip(*given.values(), strict=True), start=1):
+        codec = cache.codec.layers[layer]
+        frames = int(batch.num_states[0])
+        torch.testing.assert_close(raw[0, :frames], plain[0, :frames] * codec.std + codec.mean)
+        assert not raw[0, frames:].any()
+
+
+def test_a_step_of_text_alone_teaches_the_lora_and_nothing_that_hears(train_config, cache_uri):
+    trainer = new_trainer(merged_reader(train_config, text_every=2), open_cache(cache_uri), CPU)
+    steps = trainer.run()
+    assert {"ce", "distil"} <= next(steps).keys()
+    before = {name: value.detach().clone() for name, value in trainer.trainable.items()}
+    read = next(steps)
+    assert read["text_ce"] == pytest.approx(read["loss"])
+    assert read["clips"] == 0
+    assert not {"ce", "distil"} & read.keys()
+    moved = {n for n, value in trainer.trainable.items() if not value.equal(before[n])}
+    assert moved == {n for n in before if "lora_" in n}
+
+
+def test_a_killed_run_with_steps_of_text_goes_on_with_the_same_losses(
+    train_config, cache_uri, tmp_path
+):
+    config = merged_reader(train_config)
+    whole = run(config, cache_uri, tmp_path / "whole")
+    with pytest.raises(Killed):
+        # The last checkpoint is from before the first step of text.
+        run(config, cache_uri, tmp_path / "cut", die_after=3)
+    assert run(config, cache_uri, tmp_path / "cut") == whole
+
+
+def test_clips_kept_out_are_heard_whatever_the_step(train_config, cache_uri):
+    validation = ValidationConfig(utterances=2, every_steps=1)
+    config = merged_reader(train_config, steps=3).model_copy(update={"validation": validation})
+    records = list(new_trainer(config, open_cache(cache_uri), CPU).run())
+    assert "text_ce" in records[2]
+    assert all({"ce", "distil"} <= record["validation"].keys() for record in records)
 
 
 @pytest.mark.parametrize("stem", ["random", "patch"])

@@ -20,7 +20,7 @@ from .conftest import SENTENCE
 
 CPU = torch.device("cpu")
 
-LAYERS = (1, 2, 3, 4)
+LAYERS = (0, 1, 2, 3, 4)
 
 
 def test_the_pinned_model_hears_every_word(teacher, speech):
@@ -49,12 +49,17 @@ def test_states_of_a_full_window_are_the_modules_own(teacher, speech):
         block.register_forward_hook(lambda _m, _i, out, k=k: inputs.__setitem__(k, out))
         for k, block in enumerate(teacher.encoder.blocks, start=1)
     ]
+    hooks.append(
+        teacher.encoder.blocks[0].register_forward_pre_hook(
+            lambda _m, given: inputs.__setitem__(0, given[0])
+        )
+    )
     with torch.inference_mode():
         expected = teacher.encoder(mel.T[None])
     for hook in hooks:
         hook.remove()
     torch.testing.assert_close(states[4], expected, atol=1e-4, rtol=1e-4)
-    for layer in (1, 2, 3):
+    for layer in (0, 1, 2, 3):
         torch.testing.assert_close(states[layer], inputs[layer], atol=1e-4, rtol=1e-4)
 
 
@@ -123,3 +128,10 @@ def test_a_checkpoint_cannot_run_code(tmp_path):
 def test_what_is_not_there_is_one_line(reference):
     with pytest.raises(AuraError):
         load_whisper(reference, CPU)
+
+
+def test_the_stem_s_output_is_had_without_running_a_layer(teacher, speech, monkeypatch):
+    monkeypatch.setattr("aura_core.models.whisper_encoder._block", pytest.fail)
+    mel = log_mel(speech, 80)
+    [(layer, states)] = encoder_states(teacher, mel[None], torch.tensor([len(mel)]), (0,))
+    assert (layer, states.shape) == (0, (1, (len(mel) + 1) // 2, 384))
