@@ -12,7 +12,7 @@ torch_version=2.13.0
 cpu_wheels=https://download.pytorch.org/whl/cpu
 locks=$(dirname "$0")/lock
 
-say() { printf "install: %3d s  %s\n" "$SECONDS" "$*"; }
+say() { printf 'install: %3d s  %s\n' "$SECONDS" "$*"; }
 
 fail() {
     echo "error: $*" >&2
@@ -27,8 +27,9 @@ make_venv() {
         fail "cannot make $venv; on Debian: apt-get install python3-venv"
 }
 
+# A stalled connection is tried again after the timeout, of which there may be several.
 with_pip() {
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --timeout 30 "$@"
 }
 
 with_uv() {
@@ -71,6 +72,7 @@ compile_bytecode() {
 }
 
 make_venv
+say "one to two minutes on a new machine with a fast connection, seconds later on"
 say "uv, to install the rest ..."
 with_pip --require-hashes --requirement "$locks/build.txt"
 say "$(grep -c '^[a-z0-9]' "$locks/$lock_name.txt") locked libraries ($lock_name.txt) ..."
