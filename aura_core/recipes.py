@@ -31,13 +31,14 @@ SHORT_CHATML = (
 
 def demo() -> Config:
     """An assistant that hears, in ten minutes on two CPU cores, and its report."""
-    return _assistant(_DEMO_CORPUS, text_steps=70, align_steps=700)
+    return _assistant(_DEMO_CORPUS, text_steps=60, align_steps=600)
 
 
 def demo_long() -> Config:
     """The demo's assistant, trained longer on more speech: half an hour on two cores."""
-    corpus = _DEMO_CORPUS.model_copy(update={"train_utterances": 4000})
-    return _assistant(corpus, text_steps=80, align_steps=2200)
+    more = {"train_utterances": 4000, "random_words_share": 0.5, "random_words": "english"}
+    corpus = _DEMO_CORPUS.model_copy(update=more)
+    return _assistant(corpus, text_steps=80, align_steps=3000)
 
 
 def ablation() -> Config:

@@ -14,7 +14,8 @@ from aura_core.models.whisper_encoder import load_whisper
 from aura_core.student.inference import Responder, load_base, load_responder
 from aura_core.student.prompts import Prompt
 
-BATCH_ITEMS = 32
+# Samples that have ended leave a batch: a large one takes few steps.
+BATCH_ITEMS = 96
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ def decode_greedy(
 ) -> list[list[int]]:
     """Return the generated ids of each sample, without the end token.
 
+    A sample that has ended leaves the batch.
+
     Args:
         batch: prompts, each with one continuation whose response is empty.
         end_ids: tokens that end an answer.
@@ -23,14 +25,21 @@ def decode_greedy(
     """
     answers: list[list[int]] = [[] for _ in batch.input_ids]
     stop = torch.tensor(end_ids, device=batch.input_ids.device)
-    finished = torch.zeros(len(answers), dtype=torch.bool, device=stop.device)
-    for token in stream_greedy(student, batch, max_new_tokens=max_new_tokens):
-        finished = finished | torch.isin(token, stop)
-        for answer, value, done in zip(answers, token.tolist(), finished.tolist(), strict=True):
-            if not done:
-                answer.append(value)
-        if finished.all():
+    cache = DynamicCache(config=student.causal_lm.config)
+    prefilled = student.prefill(batch, cache)
+    unfinished = torch.arange(len(answers), device=stop.device)
+    for step in range(max_new_tokens):
+        token = student.logits(prefilled.last).argmax(dim=-1)
+        going_on = (~torch.isin(token, stop)).nonzero()[:, 0]
+        if len(going_on) < len(unfinished):
+            unfinished, token = unfinished[going_on], token[going_on]
+            prefilled = prefilled.only(going_on)
+            cache.batch_select_indices(going_on)
+        for sample, value in zip(unfinished.tolist(), token.tolist(), strict=True):
+            answers[sample].append(value)
+        if not len(unfinished) or step == max_new_tokens - 1:
             break
+        prefilled = student.go_on(prefilled, token, cache)
     return answers
 
 

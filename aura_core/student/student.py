@@ -55,6 +55,11 @@ class Prefilled:
     parts: tuple[Part, ...]
     num_positions: Tensor  # int64 [batch]
 
+    def only(self, rows: Tensor) -> "Prefilled":
+        """Some of the prompts, int64 [rows]."""
+        parts = tuple(Part(part.blocks, part.valid[rows]) for part in self.parts)
+        return Prefilled(self.last[rows], parts, self.num_positions[rows])
+
 
 class Student(nn.Module):
     """A causal LM whose first blocks carry LoRA; `audio_embedding` is None for text only.
