@@ -10,9 +10,9 @@ import soundfile
 
 from aura_core.artifacts.manifest import Manifest, write_manifest
 from aura_core.evaluation.table import Row, write_results
-from aura_core.export.card import evaluation_of, model_card
+from aura_core.export.card import _losses, evaluation_of, model_card
 from aura_core.export.folder import export_student
-from aura_core.train_config import TrainConfig
+from aura_core.train_config import Phase, TrainConfig
 
 PROVENANCE = {"created_at": "2026-01-01T00:00:00+00:00", "transformers": "5.24.0"}
 NEEDS = ("torch", "transformers", "soundfile")
@@ -63,7 +63,7 @@ def test_it_says_what_the_model_was_made_of_and_no_path(root):
     assert "utterances: 17" in text
     assert "`my.jsonl`" in text
     assert "/secret" not in text
-    assert "| learn | 1 | 24 | ce 1, distil 1 | 0.001 |" in text
+    assert "| learn | 1 | 24 | ce 1, distil 1, ctc 1 | 0.001 |" in text
     assert "MIT (OpenAI Whisper)" in text
     assert "has not been evaluated" in text
 
@@ -131,3 +131,8 @@ def test_five_lines_answer_a_wav_without_this_project(downloaded):
     without = downloaded / "without.py"
     without.write_text(HIDDEN + "import aura_core")
     assert "ModuleNotFoundError" in run(sys.executable, downloaded, without).stderr
+
+
+def test_it_says_how_many_steps_were_of_text_alone():
+    phase = Phase(name="learn", steps=10, distil=0.3, text_every=5)
+    assert _losses(phase) == "ce 1, distil 0.3, one step in 5 of text alone"
