@@ -56,6 +56,14 @@ class DemoCorpusConfig(Frozen):
         exclude_if=lambda value: value == "grammar",
         description="which words: the grammar's own, or 1,600 common English ones as well",
     )
+    noise_share: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        exclude_if=lambda value: value == 0.0,
+        description="so many of the training clips are 0.5 to 3 s of noise or silence with an "
+        "empty transcript and no response: where nobody speaks, nothing is to be heard",
+    )
     length_scales: tuple[float, ...] = Field(
         (0.85, 0.95, 1.05),
         description="piper's length_scale, espeak-ng's likewise: smaller is faster speech",

@@ -15,7 +15,7 @@ import yaml
 from pydantic import ValidationError, model_validator
 
 from aura_core.config import DemoCorpusConfig
-from aura_core.corpus.random_words import distinct_words, english_words, is_random, random_words
+from aura_core.corpus.random_words import distinct_words, english_words, is_drawn, random_words
 from aura_core.errors import AuraError
 from aura_core.stage_config import Frozen
 
@@ -66,7 +66,10 @@ class Grammar(Frozen):
 
 @dataclass(frozen=True)
 class Sentence:
-    """A request in words and its meaning; random words are of no family and mean nothing."""
+    """A request in words and its meaning.
+
+    Random words and noise are of no family and mean nothing; the text of noise is empty.
+    """
 
     family: str | None
     phrasing: str
@@ -132,7 +135,7 @@ def plan_corpus(grammar: Grammar, config: DemoCorpusConfig) -> list[DemoUtteranc
     No sentence of a test split is in train, and those of `phrasing` come from held-out
     phrasings only. Train covers every phrasing and slot value before it takes anything
     else (as far as its size allows), and repeats sentences only when all are used. Between them
-    stand its sentences of random words, if any are asked for.
+    stand its sentences of random words and its clips of noise, if any are asked for.
 
     Raises:
         AuraError: if the grammar cannot make that many different test sentences.
@@ -172,16 +175,20 @@ def plan_corpus(grammar: Grammar, config: DemoCorpusConfig) -> list[DemoUtteranc
 def _train(
     grammar: Grammar, requests: Iterator[Sentence], config: DemoCorpusConfig, tested: Set[str]
 ) -> list[Sentence]:
-    """The next of `requests`, or random words: by the number of the sentence alone."""
+    """The next of `requests`, random words or noise: by the number of the sentence alone."""
     words = words_of(grammar)
     if config.random_words == "english":
         words |= set(english_words())
     pool = distinct_words(words)
 
     def sentence(number: int) -> Sentence:
-        if not is_random(number, config.random_words_share):
+        if is_drawn(number, config.noise_share):
+            return Sentence(None, "", (), "")
+        # What is said is the first of what would be said without noise.
+        spoken = number - int(number * config.noise_share)
+        if not is_drawn(spoken, config.random_words_share):
             return next(requests)
-        text = random_words(pool, f"{config.seed}:{number}", tested)
+        text = random_words(pool, f"{config.seed}:{spoken}", tested)
         return Sentence(None, "", (), text)
 
     return [sentence(number) for number in range(config.train_utterances)]

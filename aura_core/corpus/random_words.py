@@ -33,8 +33,11 @@ def distinct_words(words: Collection[str]) -> list[str]:
     return sorted(set(words) - _SOUND_LIKE_OTHERS)
 
 
-def is_random(number: int, share: float) -> bool:
-    """Whether the training sentence `number` is of random words: spread evenly, `share` of all."""
+def is_drawn(number: int, share: float) -> bool:
+    """Whether `number` is among the `share` of all numbers that are drawn: they are spread evenly.
+
+    Of the first `n` numbers, `int(n * share)` are.
+    """
     return int((number + 1) * share) > int(number * share)
 
 

@@ -20,6 +20,7 @@ from piper.config import PiperConfig
 from aura_core.config import DemoCorpusConfig
 from aura_core.corpus import espeak
 from aura_core.corpus.grammar import DEMO_INSTRUCTION, DemoUtterance
+from aura_core.corpus.noise import noise
 from aura_core.corpus.table import SAMPLE_RATE, Utterance, encode_audio
 from aura_core.corpus.voice import ESPEAK_VOICES, FLITE_COMMANDS, PIPER, require_installed
 from aura_core.errors import AuraError
@@ -63,8 +64,16 @@ class Synthesizer:
         self._piper = Piper(voice_model, seed)
 
     def speak(self, utterance: DemoUtterance) -> Utterance:
-        """Synthesise one utterance as a row of the table."""
+        """Synthesise one utterance as a row of the table; without a text it is noise."""
         draw = _generator(self._config.seed, utterance.id)
+        if not utterance.sentence.text:
+            return _row(utterance, None, noise(draw), SAMPLE_RATE)
+        return _row(utterance, *self._spoken(utterance, draw))
+
+    def _spoken(
+        self, utterance: DemoUtterance, draw: np.random.Generator
+    ) -> tuple[str, np.ndarray, int]:
+        """Who speaks, float32 [samples] at `SAMPLE_RATE`, and the rate they were made at."""
         text = utterance.sentence.text
         voice = self._voice(utterance)
         scale = 1.0
@@ -81,22 +90,7 @@ class Synthesizer:
             trimmed_clip(audio, rate), float(draw.uniform(*self._config.snr_db)), draw
         )
         audio = set_level(audio, float(draw.uniform(*self._config.gain_db)))
-        flac, digest = encode_audio(audio)
-        meaning = utterance.sentence.meaning
-        return Utterance(
-            id=utterance.id,
-            text=text,
-            instruction=None if meaning is None else DEMO_INSTRUCTION,
-            response=meaning,
-            speaker=voice,
-            split=utterance.split,
-            family=utterance.sentence.family,
-            duration_s=len(audio) / SAMPLE_RATE,
-            source_sample_rate=rate,
-            avg_logprob=None,
-            audio={"bytes": flac, "path": f"{utterance.id}.flac"},
-            digest=digest,
-        )
+        return voice, audio, rate
 
     def _pitch(self, utterance: DemoUtterance) -> float:
         """What moves the pitch and the formants of a training sentence; 1: nothing."""
@@ -154,6 +148,26 @@ def add_noise(audio: np.ndarray, snr_db: float, draw: np.random.Generator) -> np
 def set_level(audio: np.ndarray, peak_db: float) -> np.ndarray:
     """Scale so that the loudest sample lies at `peak_db` (dB of full scale)."""
     return np.asarray(audio * np.float32(10 ** (peak_db / 20) / max(np.abs(audio).max(), 1e-9)))
+
+
+def _row(utterance: DemoUtterance, speaker: str | None, audio: np.ndarray, rate: int) -> Utterance:
+    """A row of the table; `rate` is what the audio came at before it was brought to 16 kHz."""
+    flac, digest = encode_audio(audio)
+    meaning = utterance.sentence.meaning
+    return Utterance(
+        id=utterance.id,
+        text=utterance.sentence.text,
+        instruction=None if meaning is None else DEMO_INSTRUCTION,
+        response=meaning,
+        speaker=speaker,
+        split=utterance.split,
+        family=utterance.sentence.family,
+        duration_s=len(audio) / SAMPLE_RATE,
+        source_sample_rate=rate,
+        avg_logprob=None,
+        audio={"bytes": flac, "path": f"{utterance.id}.flac"},
+        digest=digest,
+    )
 
 
 def _generator(seed: int, utterance_id: str) -> np.random.Generator:

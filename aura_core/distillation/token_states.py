@@ -80,7 +80,8 @@ def token_states(
             counts.index_add_(0, index, torch.ones(len(index), 1, device=device))
             squares.add_(states.square().sum(dim=0))
 
-    read(sorted(transcripts, key=len))
+    # Where nothing is said there is no state of a token.
+    read(sorted(filter(None, transcripts), key=len))
     # How states spread is that of sentences.
     mean = sums.sum(dim=0) / counts.sum()
     std = (squares / counts.sum() - mean.square()).clamp(min=_EPSILON).sqrt()

@@ -24,6 +24,8 @@ _FIRST_SCALE = 0.04
 # Probabilities to this power: what CTC is nearly sure of becomes the state of one token.
 _SHARPNESS = 2.0
 _TINY = 1e-6
+# Of speech, at 12.5 positions a second.
+_POSITIONS_A_TOKEN = 4
 
 
 class TokenStates(nn.Module):
@@ -91,23 +93,29 @@ class CtcHead(nn.Module):
     def forward(
         self, states: Tensor, num_positions: Tensor, transcripts: Sequence[Sequence[int]]
     ) -> Tensor:
-        """Mean CTC loss per transcript token.
+        """Mean over clips of the CTC loss per transcript token.
 
         Args:
             states: float [batch, positions, width].
             num_positions: int64 [batch], the valid audio positions.
             transcripts: token ids of each clip; one too long for its positions counts as zero.
+                A clip without any is weighed as speech of its length: its loss is divided by
+                about as many tokens as would fill it.
         """
         targets = [
             torch.tensor([self.classes[t] for t in ids], dtype=torch.long) for ids in transcripts
         ]
-        return functional.ctc_loss(
+        lengths = torch.tensor([len(ids) for ids in transcripts], device=states.device)
+        losses = functional.ctc_loss(
             self.logits(states).log_softmax(dim=-1).transpose(0, 1),
             pad_sequence(targets, batch_first=True).to(states.device),
             num_positions,
-            torch.tensor([len(ids) for ids in transcripts]),
+            lengths,
+            reduction="none",
             zero_infinity=True,
         )
+        filling = (num_positions / _POSITIONS_A_TOKEN).clamp(min=1)
+        return (losses / torch.where(lengths > 0, lengths, filling)).mean()
 
     def spell(self, states: Tensor, num_positions: Tensor) -> list[list[int]]:
         """Greedy reading of states [batch, positions, width]: token ids, repeats merged."""

@@ -84,6 +84,18 @@ def test_random_words_take_the_share_of_training_they_are_given():
     assert mixed(random_words_share=0.25, seed=1)[0] != train
 
 
+def test_noise_takes_its_share_and_leaves_what_is_said_as_it_would_be():
+    said = {"random_words_share": 0.25}
+    train, tests = mixed(noise_share=0.03, **said)
+    assert [u.sentence.text == "" for u in train].count(True) == 60
+    assert tests == [u for u in CORPUS if u.split != "train"]
+    spoken = [u.sentence for u in train if u.sentence.text]
+    assert spoken == [u.sentence for u in mixed(**said)[0]][:1940]
+    assert all(u.sentence.meaning is None for u in train if not u.sentence.text)
+    # Spread evenly, so that every part of the corpus has some.
+    assert all("" in {u.sentence.text for u in train[i : i + 50]} for i in range(0, 2000, 50))
+
+
 def test_english_words_come_beside_those_of_the_grammar():
     train, _ = mixed(random_words_share=1.0, random_words="english")
     words = {word for u in train for word in u.sentence.text.split()}

@@ -7,7 +7,7 @@ from aura_core.corpus.grammar import grammar_text, parse_grammar, words_of
 from aura_core.corpus.random_words import (
     distinct_words,
     english_words,
-    is_random,
+    is_drawn,
     random_words,
 )
 
@@ -30,7 +30,7 @@ def test_the_list_is_what_it_says():
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.5, 1.0])
 def test_a_share_is_spread_evenly(share):
-    chosen = [is_random(number, share) for number in range(1000)]
+    chosen = [is_drawn(number, share) for number in range(1000)]
     assert sum(chosen) == pytest.approx(1000 * share, abs=1)
     assert sum(chosen[:100]) == pytest.approx(100 * share, abs=1)
 

@@ -96,6 +96,18 @@ def test_random_words_ask_nothing_of_the_assistant():
     assert [row[name] for name in ("instruction", "response", "family")] == [None] * 3
 
 
+def test_a_sentence_without_words_is_noise_and_moves_no_other(rows):
+    voice, quiet = synthesizer(), Sentence(None, "", (), "")
+    first = voice.speak(SENTENCES[0])
+    noisy = voice.speak(dataclasses.replace(SENTENCES[2], sentence=quiet))
+    assert [first, voice.speak(SENTENCES[1])] == rows[:2]
+    assert noisy == voice.speak(dataclasses.replace(SENTENCES[2], sentence=quiet))
+    assert (noisy["text"], noisy["split"], noisy["source_sample_rate"]) == ("", "train", 16_000)
+    assert [noisy[name] for name in ("instruction", "response", "speaker")] == [None] * 3
+    assert 0.5 <= noisy["duration_s"] <= 3.0
+    assert len(decode_audio(noisy["audio"]["bytes"])) == round(noisy["duration_s"] * 16_000)
+
+
 def test_second_voice_sounds_different(rows):
     utterance = dataclasses.replace(SENTENCES[0], split="voice")
     row = synthesizer().speak(utterance)

@@ -53,6 +53,29 @@ def test_a_transcript_too_long_for_its_clip_costs_nothing(head, tokens):
     assert head(spoken(tokens, [1]), torch.tensor([1]), [[7, 8, 9]]) == 0
 
 
+def test_of_a_clip_without_words_blanks_are_asked_as_strongly_as_of_speech(head, tokens):
+    head.blank.bias.data.zero_()
+    head.scale.data.fill_(0.04)
+    states = spoken(tokens, [1, 2, 3, 0, 1, 2, 3, 0]).requires_grad_()
+    both = torch.cat([states, states])
+    loss = head(both, torch.tensor([8, 5]), [[], []])
+    # The sum over a clip's positions, by a token for every four of them.
+    blank = head.logits(states).log_softmax(dim=-1)[0, :, 0]
+    torch.testing.assert_close(loss, (-blank.sum() / 2 - blank[:5].sum() / 1.25) / 2)
+    loss.backward()
+    assert torch.isfinite(states.grad).all()
+    assert states.grad.abs().sum() > 0
+    mixed = head(both, torch.tensor([8, 5]), [[7, 8], []])
+    alone = head(states, torch.tensor([8]), [[7, 8]])
+    torch.testing.assert_close(mixed, (alone - blank[:5].sum() / 1.25) / 2)
+
+
+def test_without_words_and_with_too_few_positions_nothing_is_asked_in_vain(head, tokens):
+    states = spoken(tokens, [0])
+    assert torch.isfinite(head(states, torch.tensor([1]), [[]]))
+    assert head(states, torch.tensor([0]), [[]]) == 0
+
+
 def test_positions_past_the_clips_end_do_not_count(head, tokens):
     states = spoken(tokens, [1, 2, 3])
     padded = torch.cat([states, 50 * torch.ones(1, 4, WIDTH)], dim=1)
