@@ -222,6 +222,7 @@ _DEMO_CORPUS = DemoCorpusConfig(
                   "espeak-ng:nyc", "espeak-ng:gb"),
     pitch_factor=(0.85, 1.25),
     random_words_share=0.35,
+    noise_share=0.03,
 )  # fmt: skip
 
 
