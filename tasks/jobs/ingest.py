@@ -107,10 +107,11 @@ def _summary(uri: str, rejections: list[Rejection]) -> tuple[dict[str, int], dic
 
 
 def _voices(uri: str) -> dict[str, list[str]]:
-    """Who speaks each split of the demo corpus."""
+    """Who speaks each split of the demo corpus; in some clips nobody does."""
     voices: dict[str, set[str]] = {}
     for row in read_table(uri, columns=["split", "speaker"]).to_pylist():
-        voices.setdefault(row["split"], set()).add(row["speaker"])
+        if row["speaker"] is not None:
+            voices.setdefault(row["split"], set()).add(row["speaker"])
     return {split: sorted(names) for split, names in sorted(voices.items())}
 
 
