@@ -300,12 +300,17 @@ def smoke() -> Config:
     return base.model_copy(
         update={
             "ingest": IngestConfig(
-                demo=DemoCorpusConfig(
-                    train_utterances=24,
-                    heldout_utterances=4,
-                    phrasing_utterances=4,
-                    voice_utterances=4,
-                    human_utterances=4,
+                demo=_DEMO_CORPUS.model_copy(
+                    update={
+                        "train_utterances": 24,
+                        "heldout_utterances": 4,
+                        "phrasing_utterances": 4,
+                        "voice_utterances": 4,
+                        "human_utterances": 4,
+                        # Some of each kind, however few there are.
+                        "random_words_share": 0.25,
+                        "noise_share": 0.1,
+                    }
                 )
             ),
             "text_lora": base.text_lora.model_copy(
