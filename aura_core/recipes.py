@@ -31,7 +31,7 @@ SHORT_CHATML = (
 
 def demo() -> Config:
     """An assistant that hears, in ten minutes on two CPU cores, and its report."""
-    return _assistant(_DEMO_CORPUS, text_steps=60, align_steps=600)
+    return _assistant(_DEMO_CORPUS, text_steps=70, align_steps=650)
 
 
 def demo_long() -> Config:
@@ -222,7 +222,10 @@ _DEMO_CORPUS = DemoCorpusConfig(
                   "espeak-ng:nyc", "espeak-ng:gb"),
     pitch_factor=(0.85, 1.25),
     random_words_share=0.35,
-    noise_share=0.03,
+    noise_share=0.02,
+    train_utterances=1600,
+    voice_utterances=40,
+    human_utterances=30,
 )  # fmt: skip
 
 
