@@ -36,13 +36,22 @@ class FolderChat:
             inputs = self._processor(text, audio=clips(turns), sampling_rate=SAMPLE_RATE)
         except (TemplateError, ValueError) as error:
             raise AuraError(f"these turns cannot be laid out: {error}") from error
-        length = inputs["input_ids"].shape[1]
-        limit = room_for(
-            max_new_tokens, length, self._model.config.text_config.max_position_embeddings
-        )
+        text_config = self._model.config.text_config
+        most = text_config.max_position_embeddings
+        least = inputs["input_ids"].shape[1]
+        if self._model.handover is not None:
+            # A clip becomes one slot or more: how many is known once it is heard.
+            is_text = inputs["input_ids"] != self._model.config.audio_token_id
+            least = int(is_text.sum()) + len(clips(turns))
+        room_for(max_new_tokens, least, most)
+        cache = DynamicCache(config=text_config)
+        first = self._next(dict(inputs.to(self._device)), cache)
+        # The last block's cache holds what is read, audio or the slots that stand for it.
+        length = cache.get_seq_length(text_config.num_hidden_layers - 1)
+        limit = room_for(max_new_tokens, length, most)
         ends = self._model.generation_config.eos_token_id
         return Reply(
-            self._tokens(dict(inputs.to(self._device)), limit),
+            self._tokens(first, cache, limit),
             prompt_tokens=length,
             decode=self._decode,
             end_ids=ends if isinstance(ends, list) else [ends],
@@ -53,13 +62,17 @@ class FolderChat:
         return str(self._processor.tokenizer.decode(ids, skip_special_tokens=True))
 
     @torch.inference_mode()
-    def _tokens(self, inputs: dict[str, Any], max_new_tokens: int) -> Iterator[int]:
-        cache = DynamicCache(config=self._model.config.text_config)
-        for _ in range(max_new_tokens):
-            output = self._model(**inputs, cache=cache, use_cache=True, logits_to_keep=1)
-            token = output.logits[:, -1:].argmax(dim=-1)
-            yield int(token)
-            inputs = {"input_ids": token}
+    def _tokens(self, first: int, cache: DynamicCache, max_new_tokens: int) -> Iterator[int]:
+        token = first
+        yield token
+        for _ in range(max_new_tokens - 1):
+            token = self._next({"input_ids": torch.tensor([[token]], device=self._device)}, cache)
+            yield token
+
+    def _next(self, inputs: dict[str, Any], cache: DynamicCache) -> int:
+        """The most likely token after what is in the cache and `inputs`."""
+        output = self._model(**inputs, cache=cache, use_cache=True, logits_to_keep=1)
+        return int(output.logits[0, -1].argmax())
 
 
 def _messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:

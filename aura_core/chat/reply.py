@@ -13,7 +13,8 @@ class Reply:
 
     Args:
         tokens: ids as they are decoded, an end token or not.
-        prompt_tokens: positions of the prompt, those of audio included.
+        prompt_tokens: positions that the last block holds of the prompt: text, and audio or, with
+            a hand-over, the slots that stand for it.
         decode: text of ids, without special tokens.
         end_ids: tokens that end an answer.
         stop: strings that end it.
@@ -54,7 +55,7 @@ class ChatModel(Protocol):
     """Goes on with conversations, greedily."""
 
     def reply(self, turns: Sequence[Turn], max_new_tokens: int, stop: Sequence[str] = ()) -> Reply:
-        """Read the conversation; the answer is decoded while it is iterated.
+        """Read the conversation; the rest of the answer is decoded while it is iterated.
 
         Args:
             turns: the last one the user's; audio may be in any user turn.

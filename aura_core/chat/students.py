@@ -1,14 +1,15 @@
 """Trained students of this project in a conversation: those that hear, and a cascade."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import zip_longest
 
 import torch
+from transformers import DynamicCache
 
 from aura_core.chat.reply import Reply, room_for
 from aura_core.evaluation.transcriber import Transcriber
 from aura_core.student.batch import Batch, lay_out_conversation
-from aura_core.student.decoding import stream_greedy
+from aura_core.student.decoding import continue_greedy
 from aura_core.student.ears import Ear
 from aura_core.student.prompts import ChatFormat
 from aura_core.student.student import Student
@@ -63,18 +64,20 @@ class CascadeChat:
 def _reply(
     student: Student, chat: ChatFormat, batch: Batch, max_new_tokens: int, stop: Sequence[str]
 ) -> Reply:
-    length = batch.input_ids.shape[1]
-    limit = room_for(max_new_tokens, length, student.causal_lm.config.max_position_embeddings)
-    batch = batch.to(next(student.parameters()).device)
+    max_positions = student.causal_lm.config.max_position_embeddings
+    least = batch.input_ids.shape[1]
+    if student.handover is not None and batch.num_feature_frames is not None:
+        # A clip becomes one slot or more: how many is known once it is heard.
+        least = int((~batch.is_audio).sum()) + len(batch.num_feature_frames)
+    room_for(max_new_tokens, least, max_positions)
+    cache = DynamicCache(config=student.causal_lm.config)
+    prefilled = student.prefill(batch.to(student.device), cache)
+    length = int(prefilled.num_positions[0])
+    limit = room_for(max_new_tokens, length, max_positions)
     return Reply(
-        _tokens(student, batch, limit),
+        (int(token) for token in continue_greedy(student, prefilled, cache, limit)),
         prompt_tokens=length,
         decode=lambda ids: str(chat.tokenizer.decode(ids, skip_special_tokens=True)),
         end_ids=(chat.end_id,),
         stop=stop,
     )
-
-
-def _tokens(student: Student, batch: Batch, max_new_tokens: int) -> Iterator[int]:
-    for token in stream_greedy(student, batch, max_new_tokens=max_new_tokens):
-        yield int(token)

@@ -22,3 +22,15 @@ def conversation(clip):
         Turn("assistant", ("turn it on",)),
         Turn("user", ("And what is that: 🎧?", clip(0.4, seed=1))),
     ]
+
+
+DENSE = [{"positions": "audio"}, {"positions": "all", "attention": "chunked", "chunk_positions": 3}]
+CTC = [{**each, "handover": "ctc"} for each in DENSE]
+
+
+@pytest.fixture(
+    scope="module", params=DENSE + CTC, ids=["gated", "merged", "ctc_gated", "ctc_merged"]
+)
+def artifact(request, artifact_of):
+    """A student of each kind, as a distil stage saves it."""
+    return str(artifact_of(**request.param))

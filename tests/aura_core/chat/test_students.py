@@ -19,16 +19,9 @@ from aura_core.student.file_names import AUDIO_EMBEDDING, ENCODER, ENCODER_CODEC
 from aura_core.student.inference import load_responder, load_student
 from aura_core.student.prompts import Prompt
 from aura_core.train_config import TrainConfig
-from aura_core.turns import Turn
+from aura_core.turns import Turn, clips
 
 CPU = torch.device("cpu")
-
-WAYS = [{"positions": "audio"}, {"positions": "all", "attention": "chunked", "chunk_positions": 3}]
-
-
-@pytest.fixture(scope="module", params=WAYS, ids=["gated", "merged"])
-def artifact(request, artifact_of):
-    return str(artifact_of(**request.param))
 
 
 @pytest.mark.parametrize("seconds", [0.3, 1.3])
@@ -102,6 +95,80 @@ def test_later_turns_depend_on_earlier_ones_and_on_each_clip(artifact, conversat
     other = Turn("user", (clip(1.3, seed=7), "Transcribe."))
     assert answer([conversation[0], other, *conversation[2:]]) != said
     assert answer([Turn("user", ("Hello",))]) != said
+
+
+@torch.no_grad()
+def by_hand(artifact, turns, number):
+    """Tokens after a conversation with every clip heard alone, without cache, batch or mask code.
+
+    Also how many positions the last block reads before the first of them.
+    """
+    student, chat, ear = load_student(artifact, CPU)
+    handover, chunk = student.handover, student.chunk_positions
+
+    def blocks(states, which, is_audio, first=0, chunk=1):
+        index = torch.arange(states.shape[1])
+        start = torch.where(is_audio[0], index - (index - first) % chunk, index)
+        mask = (index[:, None] >= index) | (
+            is_audio[0][:, None] & is_audio[0] & (start[:, None] == start)
+        )
+        rows = is_audio if is_audio.any() else None
+        return student.run(
+            states, which, is_audio=rows, mask=mask[None, None], position_ids=index[None]
+        )[0]
+
+    def slots(clip):
+        features = ear([clip])[0]
+        audio = student.audio_embedding(features[None], torch.tensor([len(features)]))
+        prefix = student.embed_tokens(handover.prefix)[None]
+        is_audio = torch.arange(prefix.shape[1] + audio.shape[1])[None] >= prefix.shape[1]
+        together = torch.cat([prefix, audio], dim=1)
+        first, size = prefix.shape[1], chunk or audio.shape[1]
+        heard = blocks(together, student.lower, is_audio, first, size)[:, first:]
+        made = handover(heard, torch.tensor([heard.shape[1]])).states
+        # Each slot depends on its own span, so that several of them say that words are told apart.
+        assert 1 < made.shape[1] < heard.shape[1]
+        return made
+
+    pieces, audio = chat.conversation(turns), [slots(clip) for clip in clips(turns)]
+    said, length = [], 0
+    for _ in range(number):
+        ids = [*map(torch.tensor, [*pieces[:-1], [*pieces[-1], *said]])]
+        kinds = [torch.zeros(len(ids[0]), dtype=torch.bool)]
+        for each, piece in zip(audio, ids[1:], strict=True):
+            kinds += [torch.ones(each.shape[1], dtype=torch.bool), piece < 0]
+        is_audio = torch.cat(kinds)[None]
+        length = length or is_audio.shape[1]
+        # Text stands where it will be read, so that its turning angle is that of its place.
+        text = student.embed_tokens(torch.cat(ids))[None]
+        places = (~is_audio[0]).nonzero()[:, 0]
+        below, _ = student.run(
+            text, student.lower, is_audio=None,
+            mask=torch.ones(text.shape[1], text.shape[1], dtype=torch.bool).tril()[None, None],
+            position_ids=places[None],
+        )  # fmt: skip
+        states = torch.zeros(1, is_audio.shape[1], below.shape[2])
+        states[~is_audio] = below[0]
+        states[is_audio] = torch.cat(audio, dim=1)[0]
+        above = blocks(states, student.upper, is_audio)
+        said.append(int(student.logits(student.decoder.norm(above[:, -1])).argmax()))
+    return said, length
+
+
+@pytest.mark.parametrize(
+    "artifact",
+    [
+        {"positions": "audio", "handover": "ctc"},
+        {"positions": "all", "handover": "ctc", "attention": "chunked", "chunk_positions": 3},
+    ],
+    indirect=True,
+    ids=["gated", "merged"],
+)
+def test_clips_of_several_turns_are_read_as_if_each_were_heard_alone(artifact, conversation):
+    expected, length = by_hand(artifact, conversation, 12)
+    reply = load_chat(artifact).reply(conversation, 12)
+    assert list(reply._tokens) == expected
+    assert reply.prompt_tokens == length
 
 
 def test_a_stop_string_of_the_answer_cuts_it(artifact, clip):

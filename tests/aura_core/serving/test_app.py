@@ -15,6 +15,11 @@ from aura_core.serving.app import create_app
 from aura_core.turns import Turn
 
 
+@pytest.fixture(scope="module", params=["dense", "ctc"])
+def hearing(request, artifact_of):
+    return load_chat(str(artifact_of(handover=request.param)))
+
+
 @pytest.fixture(scope="module")
 def model(artifact_of):
     return load_chat(str(artifact_of()))
@@ -25,12 +30,12 @@ def free(model, tokens=1000):
     return model
 
 
-def test_an_answer_whole_and_streamed_is_the_librarys(client_of, model, speech, heard, clip16):
+def test_an_answer_whole_and_streamed_is_the_librarys(client_of, hearing, speech, heard, clip16):
     audio = clip16(speech(1.3))
-    reply = model.reply([Turn("user", (audio, "Transcribe."))], 24)
+    reply = hearing.reply([Turn("user", (audio, "Transcribe."))], 24)
     expected = "".join(reply)
     asked = {"model": "aura", "messages": [heard(speech(1.3))], "max_tokens": 24}
-    with client_of({"aura": model}) as client:
+    with client_of({"aura": hearing}) as client:
         whole = client.chat.completions.create(**asked)
         with closing(
             client.chat.completions.create(
