@@ -36,7 +36,13 @@ def demo() -> Config:
 
 def demo_long() -> Config:
     """The demo's assistant, trained longer on more speech: half an hour on two cores."""
-    more = {"train_utterances": 4000, "random_words_share": 0.5, "random_words": "english"}
+    more = {
+        "train_utterances": 4000,
+        "voice_utterances": 60,
+        "human_utterances": 60,
+        "random_words_share": 0.5,
+        "random_words": "english",
+    }
     corpus = _DEMO_CORPUS.model_copy(update=more)
     return _assistant(corpus, text_steps=80, align_steps=3000)
 
