@@ -41,5 +41,5 @@ def test_with_the_llms_shape_the_memory_is_estimated(ingest):
 def test_without_a_table_it_says_what_is_not_known():
     work = forecast(recipe("demo"), None)
     assert work["teacher_cache"] == "known once ingest is done"
-    assert work["ingest"] == "2,200 synthetic utterances"
+    assert work["ingest"] == "1,780 synthetic utterances"
     assert "epochs" not in work["distil"]

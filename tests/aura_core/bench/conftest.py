@@ -46,5 +46,8 @@ def config(tmp_path_factory):
         )
     ).save_pretrained(folder)
     demo = recipe("demo")
-    distil = demo.distil.model_copy(update={"llm": folder, "precision": "fp32"})
+    # So that what is expected of positions follows from the clip's length.
+    dense = demo.distil.distillation.model_copy(update={"handover": "dense"})
+    changes = {"llm": folder, "precision": "fp32", "distillation": dense}
+    distil = demo.distil.model_copy(update=changes)
     return demo.model_copy(update={"distil": distil})

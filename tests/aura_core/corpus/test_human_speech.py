@@ -5,6 +5,7 @@ import jiwer
 import numpy as np
 import pytest
 import soundfile
+import torch
 from whisper.normalizers import EnglishTextNormalizer
 
 from aura_core.config import DemoCorpusConfig, IngestConfig
@@ -93,7 +94,7 @@ def test_the_prompts_say_what_the_list_says():
     items = human_items(60)
     assert len(items) == 60
     normalise = EnglishTextNormalizer()
-    model = load_whisper("pinned:whisper-tiny.en")
+    model = load_whisper("pinned:whisper-tiny.en", torch.device("cpu"))
     said, heard = [], []
     for item in items[:6]:
         with Path(item.audio_uri).open("rb") as file:

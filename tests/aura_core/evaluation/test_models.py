@@ -1,7 +1,7 @@
 from itertools import chain
 
 from aura_core.evaluation.items import Item
-from aura_core.evaluation.models import predict
+from aura_core.evaluation.models import BATCH_ITEMS, predict
 
 
 class Echo:
@@ -16,9 +16,10 @@ class Echo:
 
 
 def test_answers_keep_the_order_of_items_that_are_batched_by_length():
-    durations = [float(7 * i % 40) for i in range(80)]
+    count = 2 * BATCH_ITEMS + 16
+    durations = [float(7 * i % 40) for i in range(count)]
     items = [Item(str(i), "", ("",), f"text {i}", d, b"") for i, d in enumerate(durations)]
     model = Echo()
     assert predict(model, items, 4) == [item.text for item in items]
-    assert [len(batch) for batch in model.batches] == [32, 32, 16]
+    assert [len(batch) for batch in model.batches] == [BATCH_ITEMS, BATCH_ITEMS, 16]
     assert list(chain(*model.batches)) == sorted(durations, reverse=True)
