@@ -14,7 +14,7 @@ from aura_core.distillation.new_trainer import new_trainer
 from aura_core.models.teachers import load_teacher
 from aura_core.student.batch import Layout, collate
 from aura_core.student.ears import LogMelEar
-from aura_core.train_config import TrainConfig
+from aura_core.train_config import DistillationConfig, TrainConfig
 
 CPU = torch.device("cpu")
 SAID = {"go": 300.0, "stop": 700.0, "no": 1500.0}
@@ -28,14 +28,19 @@ def tone(hz, seed):
     return (0.5 * audio + 0.01 * draw.standard_normal(len(audio))).astype(np.float32)
 
 
+def quiet(seed):
+    """Noise of at most 0.75 s."""
+    return noise(np.random.default_rng(seed))[:12_000]
+
+
 @pytest.fixture(scope="module")
 def cache_of(tmp_path_factory):
     """Make a cache of spoken words, and of so many clips of noise."""
 
     def make(num_noise):
         root = tmp_path_factory.mktemp("quiet")
-        clips = [(word, tone(hz, seed)) for seed in range(4) for word, hz in SAID.items()]
-        clips += [("", noise(np.random.default_rng(seed))) for seed in range(num_noise)]
+        clips = [(word, tone(hz, seed)) for seed in range(8) for word, hz in SAID.items()]
+        clips += [("", quiet(seed)) for seed in range(num_noise)]
         rows = []
         for number, (text, audio) in enumerate(clips):
             flac, digest = encode_audio(audio)
@@ -72,26 +77,51 @@ def readings(trainer, clips):
 
 def trained(config, uri):
     trainer = new_trainer(config, open_cache(uri), CPU)
-    records = list(trainer.run())
-    assert all(np.isfinite(record["loss"]) for record in records)
+    for _ in trainer.run():
+        pass
     return trainer
 
 
-@pytest.fixture
-def config(handing_over):
+@pytest.mark.slow
+def test_who_has_trained_on_noise_reads_no_words_in_it(handing_over, cache_of, monkeypatch):
+    # As sure as a head on a wide LLM is: so a narrow one learns in few steps.
+    monkeypatch.setattr("aura_core.student.handover._FIRST_SCALE", 0.1)
     phase = {
-        "name": "align", "steps": 60, "batch_utterances": 12, "ce": 0, "distil": 0, "ctc": 1,
-        "warmup_steps": 0, "learning_rate": 2e-2,
+        "name": "align", "steps": 200, "batch_utterances": 48, "ce": 0, "distil": 0, "ctc": 1,
+        "warmup_steps": 0, "learning_rate": 5e-3,
     }  # fmt: skip
-    changes = {"phases": [phase], "distillation": {"handover": "ctc", "ctc_tokens": 1}}
-    return TrainConfig.model_validate({**handing_over.model_dump(), **changes})
-
-
-def test_who_has_trained_on_noise_reads_no_words_in_it(config, cache_of):
-    unheard = [noise(np.random.default_rng(100 + seed)) for seed in range(20)]
-    words = {word: tone(hz, 50) for word, hz in SAID.items()}
-    hears_all, knows_quiet = (trained(config, cache_of(number)) for number in (0, 12))
-    assert readings(knows_quiet, list(words.values())) == list(words)
-    assert readings(hears_all, list(words.values())) == list(words)
+    changes = {
+        "phases": [phase],
+        "lora": {"rank": 16, "alpha": 16, "blocks": 1},
+        "distillation": {"handover": "ctc", "ctc_tokens": 1},
+    }
+    config = TrainConfig.model_validate({**handing_over.model_dump(), **changes})
+    words = [tone(hz, 50) for hz in SAID.values()]
+    unheard = [quiet(100 + seed) for seed in range(20)]
+    hears_all, knows_quiet = (trained(config, cache_of(number)) for number in (0, 24))
+    assert readings(knows_quiet, words) == readings(hears_all, words) == list(SAID)
     assert sum(map(bool, readings(hears_all, unheard))) > 10
     assert sum(map(bool, readings(knows_quiet, unheard))) <= 1
+
+
+def test_both_hand_overs_and_the_text_lora_train_on_what_is_not_said(either_config, cache_of):
+    learn = either_config.phases[1].model_copy(update={"batch_utterances": 24, "steps": 1})
+    align = either_config.phases[0].model_copy(update={"batch_utterances": 24, "steps": 1})
+    lora = either_config.lora.model_copy(update={"positions": "all"})
+    text = {
+        "input": "text",
+        "lora": lora,
+        "distillation": DistillationConfig(),
+        "phases": (learn.model_copy(update={"distil": 0}),),
+    }
+    uri = cache_of(1)
+    for changes in ({"phases": (align, learn)}, text):
+        trainer = new_trainer(either_config.model_copy(update=changes), open_cache(uri), CPU)
+        [number] = [i for i, said in enumerate(trainer.data.cache.column("text")) if not said]
+        batch = trainer.data.assemble(trainer.data.fetch([number]), with_text=True, step=0)
+        # What is to be learnt of it is to say nothing.
+        assert batch.batch.labels[batch.batch.labels >= 0].tolist() == [trainer.data.chat.end_id]
+        assert batch.transcripts == [[]]
+        losses, norm = trainer.update([batch], trainer.config.phases[0], 0)
+        assert np.isfinite(losses["loss"])
+        assert 0 < norm < float("inf")
