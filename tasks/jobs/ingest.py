@@ -110,7 +110,9 @@ def _voices(uri: str) -> dict[str, list[str]]:
     """Who speaks each split of the demo corpus."""
     voices: dict[str, set[str]] = {}
     for row in read_table(uri, columns=["split", "speaker"]).to_pylist():
-        voices.setdefault(row["split"], set()).add(row["speaker"])
+        # Nobody speaks in noise.
+        if row["speaker"] is not None:
+            voices.setdefault(row["split"], set()).add(row["speaker"])
     return {split: sorted(names) for split, names in sorted(voices.items())}
 
 
