@@ -13,6 +13,7 @@ from aura_core.distillation.run import train
 from aura_core.distillation.sampler import epoch_batches
 from aura_core.report.history import read_history
 from aura_core.stage_config import Runtime
+from aura_core.student import handover
 from aura_core.train_config import Phase
 
 CPU = torch.device("cpu")
@@ -22,8 +23,10 @@ import sys
 import torch
 import torch.distributed as dist
 from aura_core.distillation.run import train
+from aura_core.student import handover
 from aura_core.train_config import TrainConfig
-config, cache_uri, output_uri, meeting, rank = sys.argv[1:]
+config, cache_uri, output_uri, meeting, first_scale, rank = sys.argv[1:]
+handover._FIRST_SCALE = float(first_scale)
 torch.set_num_threads(1)
 dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=int(rank), world_size=2)
 train(
@@ -35,23 +38,25 @@ dist.destroy_process_group()
 
 
 @pytest.fixture
-def config(train_config):
+def config(either_config):
+    rate = either_config.phases[0].learning_rate
     # Batches of 5 of 6 clips: the last of an epoch has one clip, and so none for a second worker.
     phases = (
-        Phase(name="align", steps=3, batch_utterances=5, ce=0, ctc=0.3, warmup_steps=0),
-        Phase(name="learn", steps=2, batch_utterances=4, warmup_steps=1),
-    )
-    return train_config.model_copy(update={"phases": phases})
+        Phase(name="align", steps=3, batch_utterances=5, ce=0, ctc=0.3, warmup_steps=0,
+              learning_rate=rate),
+        Phase(name="learn", steps=2, batch_utterances=4, warmup_steps=1, learning_rate=rate),
+    )  # fmt: skip
+    return either_config.model_copy(update={"phases": phases})
 
 
 @pytest.fixture
-def reading(config):
+def reading(train_config):
     """A student to be merged, of whose five steps the second and the fourth are of text alone."""
     changes = {"name": "learn", "steps": 5, "batch_utterances": 5, "text_every": 2, "ctc": 0}
-    return config.model_copy(
+    return train_config.model_copy(
         update={
-            "lora": config.lora.model_copy(update={"positions": "all"}),
-            "phases": (config.phases[1].model_copy(update=changes),),
+            "lora": train_config.lora.model_copy(update={"positions": "all"}),
+            "phases": (train_config.phases[1].model_copy(update=changes),),
         }
     )
 
@@ -92,6 +97,7 @@ def test_two_workers_take_the_steps_of_one(config, alone, cache_uri, tmp_path, r
 
 def train_with_two(config, cache_uri, output):
     arguments = [config.model_dump_json(), cache_uri, output, f"{output}-meeting"]
+    arguments.append(str(handover._FIRST_SCALE))
     workers = [
         subprocess.Popen([sys.executable, "-c", WORKER, *arguments, str(rank)]) for rank in range(2)
     ]
@@ -126,13 +132,22 @@ def test_micro_batches_add_up_to_the_batch(config, alone, cache_uri, tmp_path):
     assert_same_steps(read_history(str(tmp_path / "micro")).records, alone)
 
 
+def slots_of_all(trainer):
+    data = trainer.data.assemble(trainer.data.fetch(range(6)), with_text=True, step=0)
+    return int(trainer.objective.student(data.batch).read.is_audio.sum())
+
+
 @pytest.mark.parametrize("positions", ["audio", "all"])
 def test_activations_computed_again_give_the_same_gradients(config, cache_uri, positions):
     lora = config.lora.model_copy(update={"positions": positions})
+    phases = (config.phases[1].model_copy(update={"ctc": 0.3}),)
     steps = []
     for runtime in (Runtime(), Runtime(checkpoint_activations=True)):
-        changes = {"runtime": runtime, "lora": lora, "phases": config.phases[1:]}
+        changes = {"runtime": runtime, "lora": lora, "phases": phases}
         trainer = new_trainer(config.model_copy(update=changes), open_cache(cache_uri), CPU)
+        if trainer.objective.student.handover is not None:
+            # With one slot a clip, a wrong order of them would not be seen.
+            assert slots_of_all(trainer) > 2 * len(trainer.data.lengths)
         first_of_block = trainer.objective.student.decoder.layers[-1].input_layernorm
         calls: list[int] = []
         first_of_block.register_forward_hook(lambda *_, calls=calls: calls.append(1))

@@ -43,10 +43,10 @@ def test_a_run_has_stalled_after_so_many_evaluations_without_a_lower_loss(
 
 
 @pytest.fixture
-def validated(train_config):
+def validated(either_config):
     def build(**settings):
         validation = ValidationConfig(utterances=2, **settings)
-        return train_config.model_copy(update={"validation": validation})
+        return either_config.model_copy(update={"validation": validation})
 
     return build
 
@@ -97,6 +97,20 @@ def test_a_phase_that_has_stalled_ends_and_the_next_begins(
     phases = [record["phase"] for record in read_history(str(tmp_path)).records]
     # Of three steps the first phase took two; of two the second both.
     assert phases == ["align", "align", "learn", "learn"]
+
+
+def test_a_clip_in_which_nothing_is_said_counts_what_is_heard_in_it(
+    validated, cache_uri, monkeypatch
+):
+    trainer = new_trainer(validated(), open_cache(cache_uri), CPU)
+    heard = [(torch.zeros(40, 80), text) for text in ("", "stop it", "")]
+    monkeypatch.setattr(trainer.data, "listen", lambda _: heard)
+    said = iter(["", "stop it", "the cat"])
+    monkeypatch.setattr(
+        "aura_core.student.inference.Responder.generate",
+        lambda _self, prompts, _limit: [next(said) for _ in prompts],
+    )
+    assert word_error_rate(trainer.objective.student, trainer.data, range(3)) == 1.0
 
 
 def test_a_cache_too_small_to_keep_clips_out_is_an_error(train_config, cache_uri):

@@ -147,6 +147,9 @@ def test_the_demo_corpus_says_who_speaks_and_has_human_speech_where_it_is(
     spec = make_spec(tmp_path, None, demo=demo)
     _, counts, metrics = ingest.run(spec)
     assert counts["utterances"] == 21
+    # Nobody speaks in noise.
+    silent = [row for row in read_table(spec.uri).to_pylist() if not row["text"]]
+    assert [(row["split"], row["speaker"]) for row in silent] == [("train", None)] * 2
     assert counts["split human"] == 1
     assert metrics["voices"] == {
         "heldout": ["piper"],
