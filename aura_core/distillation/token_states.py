@@ -37,10 +37,10 @@ def spelling_tokens(
         {token id: how often it stands in the transcripts}, the most frequent first.
     """
     counts = Counter(token for transcript in transcripts for token in transcript)
+    # Put together anew each time it is asked for: once, not once a token of the vocabulary.
+    special = set(tokenizer.all_special_ids)
     ordinary = {
-        token: number
-        for token, number in tokenizer.get_vocab().items()
-        if number not in tokenizer.all_special_ids
+        token: number for token, number in tokenizer.get_vocab().items() if number not in special
     }
     pieces = sorted(number for token, number in ordinary.items() if _PIECE.fullmatch(token))
     chosen = dict(counts.most_common())

@@ -138,12 +138,9 @@ class Student(nn.Module):
             stop_after: run only so many blocks.
         """
         if self.handover is not None and batch.input_features is not None:
-            audio, counts = self.hear(batch, blocks, stop_after)
             if stop_after is not None:
-                return Hidden(None, batch, audio)
-            read, slots = self._handed_over(
-                batch, self.handover(audio[self.handover.block], counts)
-            )
+                return Hidden(None, batch, self.hear(batch, blocks, stop_after)[0])
+            audio, read, slots = self._handed_over(batch, blocks)
             states, _ = self._read(read, slots, None)
             return Hidden(states, read, {block: audio[block] for block in blocks})
         states, kept = self._through(batch, blocks, stop_after)
@@ -154,10 +151,7 @@ class Student(nn.Module):
         """Put prompts, each with one continuation without a response, into an empty cache."""
         slots: Tensor | None = None
         if self.handover is not None and batch.input_features is not None:
-            audio, counts = self.hear(batch, (), None)
-            batch, slots = self._handed_over(
-                batch, self.handover(audio[self.handover.block], counts)
-            )
+            _, batch, slots = self._handed_over(batch, ())
         states, parts = self._read(batch, slots, cache)
         num_positions = (batch.branch != PADDING).sum(dim=1)
         last = states[torch.arange(len(states), device=states.device), num_positions - 1]
@@ -307,10 +301,16 @@ class Student(nn.Module):
             kept=blocks,
         )
 
-    def _handed_over(self, batch: Batch, slots: Slots) -> tuple[Batch, Tensor]:
-        """The batch with slots where its clips were, and the slots [all slots, width]."""
+    def _handed_over(
+        self, batch: Batch, blocks: Sequence[int]
+    ) -> tuple[dict[int, Tensor], Batch, Tensor]:
+        """Audio states as of `hear`, the batch with slots for its clips, and these [all, width]."""
+        assert self.handover is not None
+        audio, counts = self.hear(batch, blocks, None)
+        slots: Slots = self.handover(audio[self.handover.block], counts)
         clip, place = clip_positions(batch.is_audio)
-        return batch.keep(~batch.is_audio | (place < slots.counts[clip])), slots.flat
+        read = batch.keep(~batch.is_audio | (place < slots.counts[clip]))
+        return audio, read, slots.flat
 
     def _read(
         self, batch: Batch, slots: Tensor | None, cache: DynamicCache | None
