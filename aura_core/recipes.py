@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from aura_core.augmentation_config import AugmentationConfig
 from aura_core.config import (
     AblationConfig,
     Config,
@@ -36,15 +37,22 @@ def demo() -> Config:
 
 def demo_long() -> Config:
     """The demo's assistant, trained longer on more speech: half an hour on two cores."""
-    more = {
-        "train_utterances": 4000,
-        "voice_utterances": 60,
-        "human_utterances": 60,
-        "random_words_share": 0.5,
-        "random_words": "english",
-    }
-    corpus = _DEMO_CORPUS.model_copy(update=more)
-    return _assistant(corpus, text_steps=80, align_steps=3000)
+    corpus = _DEMO_CORPUS.model_copy(
+        update={
+            "train_utterances": 4000,
+            "train_voices": ("piper",) * 6 + _LONG_ESPEAK_VOICES,
+            "heldout_utterances": 200,
+            "phrasing_utterances": 100,
+            "voice_utterances": 60,
+            "human_utterances": 60,
+            "random_words_share": 0.5,
+            "random_words": "english",
+        }
+    )
+    base = _assistant(corpus, text_steps=120, align_steps=2800)
+    augmentation = AugmentationConfig(vtlp_factor=(0.9, 1.1))
+    distil = base.distil.model_copy(update={"augmentation": augmentation})
+    return base.model_copy(update={"distil": distil})
 
 
 def ablation() -> Config:
@@ -221,6 +229,7 @@ def _real(
     )
 
 
+_LONG_ESPEAK_VOICES = tuple(f"espeak-ng:{name}" for name in ("f2", "f4", "m1", "m3", "nyc", "gb"))
 # One voice at many pitches and four more of another synthesiser; a third of the sentences are words
 # in no order, from which the ear learns how each one sounds and not which comes next.
 _DEMO_CORPUS = DemoCorpusConfig(
