@@ -6,6 +6,7 @@ Nothing here runs a stage or imports torch, so a fully cached run stays instant.
 from collections.abc import Mapping
 from typing import Any
 
+import xxhash
 from pydantic import BaseModel, ConfigDict
 
 from aura_core.ablation import MAIN, students
@@ -16,8 +17,10 @@ from aura_core.benchmarks.pinning import pinned_benchmark
 from aura_core.config import BenchmarkConfig, Config, EvaluateConfig
 from aura_core.corpus.source import source_digests
 from aura_core.evaluation.scorers.versions import SCORER_VERSIONS
+from aura_core.instructions import ordinary_instructions_text
 from aura_core.models.references import digest
 from aura_core.stage_config import Runtime, StageConfig
+from aura_core.train_config import TrainConfig
 
 # Raised by hand when the code of a stage changes what it makes.
 STAGE_VERSIONS = {
@@ -132,6 +135,9 @@ def pinned_content(config: StageConfig) -> dict[str, str]:
         pinned["scorers"] = " ".join(f"{name}={each}" for name, each in SCORER_VERSIONS.items())
     if isinstance(config, BenchmarkConfig):
         return pinned_benchmark(config)
+    if isinstance(config, TrainConfig) and any(phase.text_every for phase in config.phases):
+        text = ordinary_instructions_text().encode()
+        pinned["ordinary_instructions"] = f"xxh3:{xxhash.xxh3_128_hexdigest(text)}"
     return pinned | source_digests(config)
 
 

@@ -32,7 +32,7 @@ SHORT_CHATML = (
 
 def demo() -> Config:
     """An assistant that hears, in ten minutes on two CPU cores, and its report."""
-    return _assistant(_DEMO_CORPUS, text_steps=70, align_steps=650)
+    return _assistant(_DEMO_CORPUS, text_steps=85, align_steps=650)
 
 
 def demo_long() -> Config:
@@ -49,7 +49,7 @@ def demo_long() -> Config:
             "random_words": "english",
         }
     )
-    base = _assistant(corpus, text_steps=120, align_steps=2800)
+    base = _assistant(corpus, text_steps=125, align_steps=2800)
     augmentation = AugmentationConfig(vtlp_factor=(0.9, 1.1))
     distil = base.distil.model_copy(update={"augmentation": augmentation})
     return base.model_copy(update={"distil": distil})
@@ -57,7 +57,7 @@ def demo_long() -> Config:
 
 def ablation() -> Config:
     """AuRA, AuRA without distillation and a bridge, three seeds each: two hours on two cores."""
-    base = _dense(text_steps=80, align_steps=300, learn_steps=100)
+    base = _dense(text_steps=100, align_steps=300, learn_steps=100)
     distillation = base.distil.distillation.model_copy(update={"time_map": "mean"})
     return base.model_copy(
         update={
@@ -278,6 +278,8 @@ def _dense(*, text_steps: int, align_steps: int, learn_steps: int) -> Config:
                     batch_utterances=8,
                     distil=0,
                     learning_rate=2e-3,
+                    # So that a question that is no request of the grammar's is still answered.
+                    text_every=5,
                 ),
             ),
         ),
@@ -332,7 +334,11 @@ def smoke() -> Config:
                 )
             ),
             "text_lora": base.text_lora.model_copy(
-                update={"phases": (Phase(name="text", steps=2, batch_utterances=4, distil=0),)}
+                update={
+                    "phases": (
+                        Phase(name="text", steps=2, batch_utterances=4, distil=0, text_every=2),
+                    )
+                }
             ),
             "distil": base.distil.model_copy(
                 update={

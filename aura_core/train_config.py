@@ -176,8 +176,8 @@ class Phase(Frozen):
         ge=2,
         # What came before this option had none: its artifacts stay what they are.
         exclude_if=lambda value: value is None,
-        description="every so many steps one of text alone, transcripts in place of the audio: "
-        "against forgetting, where LoRA is on for text too (lora.positions=all)",
+        description="every so many steps one of ordinary instructions, answered as the LLM did "
+        "before: against forgetting, where LoRA is on for text too (lora.positions=all)",
     )
 
     @model_validator(mode="after")
@@ -287,11 +287,6 @@ class TrainConfig(StageConfig):
         for phase in self.phases:
             if phase.text_every is None:
                 continue
-            if self.input == "text":
-                raise ValueError(
-                    f"phase {phase.name!r}: a text student reads in every step: "
-                    "leave text_every out"
-                )
             if self.lora.positions == "audio":
                 raise ValueError(
                     f"phase {phase.name!r}: with lora.positions=audio no LoRA is on in a step of "

@@ -76,6 +76,13 @@ _ALL = (
         description="The questions of spoken_choice, read: the likeliest of the four letters.",
     ),
     Benchmark(
+        name="text_facts", version=1, title="Text: facts",
+        layout=EMBEDDED, subset="", prompt_text="", scorer="exist_match",
+        slices=(), max_new_tokens=32, num_items=None, licence="Apache-2.0",
+        hub=None, homepage="", reading="answer",
+        description="The questions of spoken_facts, read.",
+    ),
+    Benchmark(
         name="text_instructions", version=1, title="Text: instructions",
         layout=EMBEDDED, subset="", prompt_text="", scorer="instructions",
         slices=(), max_new_tokens=160, num_items=None, licence="Apache-2.0",

@@ -14,6 +14,7 @@ from aura_core.distillation.heads import distillation_heads
 from aura_core.distillation.layer_map import resolve_layer_map
 from aura_core.distillation.losses import LOSSES
 from aura_core.distillation.objective import Objective
+from aura_core.distillation.ordinary_text import OrdinaryText
 from aura_core.distillation.probe import state_similarity
 from aura_core.distillation.token_states import spelling_tokens, token_states
 from aura_core.distillation.trainer import Trainer
@@ -95,7 +96,12 @@ def new_trainer(
         group,
         cache.codec.to(device) if config.distillation.teacher_states == "raw" else None,
     )
-    return Trainer(config, objective.to(device), data)
+    ordinary_text = None
+    read = [p.batch_utterances * (p.steps // p.text_every) for p in config.phases if p.text_every]
+    if read:
+        top_k = targets.top_k if targets and any(phase.kl for phase in config.phases) else 0
+        ordinary_text = OrdinaryText(student, chat, sum(read), top_k)
+    return Trainer(config, objective.to(device), data, ordinary_text)
 
 
 def _stem(config: TrainConfig, cache: TeacherCache) -> Stem:

@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from aura_core.cache.index import Fetched
 from aura_core.distillation.objective import Losses, Objective, nested
+from aura_core.distillation.ordinary_text import OrdinaryText
 from aura_core.distillation.parallel import (
     Share,
     Workers,
@@ -49,8 +50,15 @@ _EXPLODED = 20.0
 class Trainer:
     """Objective, optimiser and data of one run; `step` counts the finished steps."""
 
-    def __init__(self, config: TrainConfig, objective: Objective, data: TrainingSet) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        objective: Objective,
+        data: TrainingSet,
+        ordinary_text: OrdinaryText | None = None,
+    ) -> None:
         self.config = config
+        self._ordinary_text = ordinary_text
         self.objective = objective
         self.step = 0
         self._first_loss: float | None = None
@@ -173,15 +181,21 @@ class Trainer:
         watch = Stopwatch(self.device)
         phase = here.phase
         reads = phase.is_text_step(here.step_in_phase)
-        data = self.data.as_text() if reads else self.data
         share = rate_share(phase, here.step_in_phase)
         rates = (phase.learning_rate, phase.upper_learning_rate or phase.learning_rate)
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = share * rate
-        batches = [
-            data.assemble(piece, with_text=phase.answers, step=self.step)
-            for piece in pieces(fetched, self.config.runtime.micro_batch_utterances)
-        ]
+        most = self.config.runtime.micro_batch_utterances
+        if reads:
+            assert self._ordinary_text is not None
+            # The clips drawn for the step choose the instructions: the same ones in a resumed run.
+            numbers = pieces(share_of_batch.indices, most)
+            batches = [self._ordinary_text.assemble(piece) for piece in numbers]
+        else:
+            batches = [
+                self.data.assemble(piece, with_text=phase.answers, step=self.step)
+                for piece in pieces(fetched, most)
+            ]
         watch.lap("assemble")
         losses, norm = self.update(
             batches, phase, here.step_in_phase, counts=share_of_batch.counts, watch=watch

@@ -81,13 +81,6 @@ class TrainingSet:
         plain._augmentation = AugmentationConfig()
         return plain
 
-    def as_text(self) -> "TrainingSet":
-        """The same with transcripts in the place of the audio, as a text student reads them."""
-        text = self.clean()
-        text._audio_embedding = text._heard_layer = None
-        text.layers = []
-        return text
-
     @property
     def lengths(self) -> list[float]:
         """Seconds of each utterance, for length buckets."""

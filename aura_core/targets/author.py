@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from aura_core.config import TargetsConfig
 from aura_core.device import device_for
 from aura_core.student.batch import IGNORE, Continuation, Layout, collate
 from aura_core.student.decoding import decode_greedy
 from aura_core.student.inference import load_student
+from aura_core.student.student import Student
 from aura_core.targets.questions import Question, questions
 
 _BATCH = 16
@@ -59,7 +61,6 @@ class Author:
         texts = [self._chat.decode(ids) if len(ids) < limit else "" for ids in found]
         return [text or None for text in texts]
 
-    @torch.inference_mode()
     def _with_logprobs(
         self,
         rows: Sequence[Mapping[str, Any]],
@@ -73,7 +74,12 @@ class Author:
             ]
             for each in asked
         ]
-        top = iter(self._top(rows, said) if self._config.top_k else [])
+        layouts = [
+            Layout(self._chat.prefix, 0, self._chat.text(row["text"]), each)
+            for row, each in zip(rows, said, strict=True)
+        ]
+        found = top_logprobs(self._student, layouts, self._config.top_k)
+        top = iter([(ids.flatten().tolist(), each.flatten().tolist()) for ids, each in found])
         made = []
         for row, each in zip(rows, asked, strict=True):
             for kind, _, response in each:
@@ -89,22 +95,23 @@ class Author:
                 )
         return made
 
-    def _top(
-        self, rows: Sequence[Mapping[str, Any]], said: Sequence[Sequence[Continuation]]
-    ) -> list[tuple[list[int], list[float]]]:
-        """The most likely tokens, and their log-probabilities, at every token of every answer."""
-        layouts = [
-            Layout(self._chat.prefix, 0, self._chat.text(row["text"]), each)
-            for row, each in zip(rows, said, strict=True)
-        ]
-        batch = collate(layouts).to(next(self._student.parameters()).device)
-        states = self._student(batch).last[batch.labels != IGNORE]
-        logprobs = self._student.logits(states).float().log_softmax(dim=-1)
-        values, ids = logprobs.topk(self._config.top_k, dim=-1)
-        lengths = [len(answer.response) for each in said for answer in each]
-        return [
-            (one.flatten().tolist(), other.flatten().tolist())
-            for one, other in zip(
-                torch.split(ids.cpu(), lengths), torch.split(values.cpu(), lengths), strict=True
-            )
-        ]
+
+@torch.inference_mode()
+def top_logprobs(
+    student: Student, layouts: Sequence[Layout], top_k: int
+) -> list[tuple[Tensor, Tensor]]:
+    """What is likeliest at every token of every response.
+
+    Returns:
+        The `top_k` token ids and their log-probabilities of each response in turn, on the CPU:
+        int64 and float32 [tokens, top_k]. None at all for a `top_k` of 0.
+    """
+    if not top_k:
+        return []
+    batch = collate(layouts).to(next(student.parameters()).device)
+    states = student(batch).last[batch.labels != IGNORE]
+    values, ids = student.logits(states).float().log_softmax(dim=-1).topk(top_k, dim=-1)
+    lengths = [len(answer.response) for layout in layouts for answer in layout.continuations]
+    return list(
+        zip(torch.split(ids.cpu(), lengths), torch.split(values.cpu(), lengths), strict=True)
+    )

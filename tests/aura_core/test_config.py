@@ -3,6 +3,7 @@ import pytest
 from aura_core.config import Config
 from aura_core.errors import AuraError
 from aura_core.overrides import override
+from aura_core.pipeline import plan
 from aura_core.recipes import RECIPES, recipe
 from aura_core.stage_config import StageConfig
 from aura_core.train_config import Phase, TrainConfig
@@ -120,7 +121,6 @@ def test_one_to_one_ends_at_the_last_adapted_block(config):
     ("assignments", "reason"),
     [
         (["distil.phases.1.text_every=2"], r"lora\.positions=audio no LoRA is on"),
-        (["text_lora.phases.0.text_every=2"], "reads in every step"),
         (["distil.phases.0.text_every=2"], "has only answers to learn from"),
         (["distil.phases.1.text_every=1"], "greater than or equal to 2"),
         (["distil.phases.1.text_every=3"], "never reached in 2 steps"),
@@ -129,6 +129,17 @@ def test_one_to_one_ends_at_the_last_adapted_block(config):
 def test_text_batches_without_effect_are_refused(config, assignments, reason):
     with pytest.raises(AuraError, match=reason):
         override(config, assignments)
+
+
+def test_the_ordinary_instructions_are_part_of_the_identity_of_who_learns_from_them(monkeypatch):
+    def pinned():
+        specs = plan(recipe("demo"), "/nowhere")
+        return {name: spec.identity["pinned"] for name, spec in specs.items()}
+
+    before = pinned()
+    monkeypatch.setattr("aura_core.pipeline.ordinary_instructions_text", lambda: "- Hello?")
+    after = pinned()
+    assert {name for name in before if before[name] != after[name]} == {"text_lora"}
 
 
 def test_every_so_many_steps_are_of_text_alone():

@@ -151,6 +151,7 @@ TEXTS: dict[str, Callable[[], list[EmbeddedText]]] = {
     "spoken_instructions": _instructions,
     "text_perplexity": _passages,
     "text_choice": _written_choice,
+    "text_facts": _facts,
     "text_instructions": _instructions,
 }
 
@@ -163,5 +164,6 @@ SOURCES: dict[str, str | None] = {
     "spoken_instructions": "instructions.yaml",
     "text_perplexity": "passages.yaml",
     "text_choice": "choice.yaml",
+    "text_facts": "facts.yaml",
     "text_instructions": "instructions.yaml",
 }

@@ -9,7 +9,6 @@ from aura_core.distillation.answers import Answers
 from aura_core.distillation.training_set import TrainingSet
 from aura_core.models.llm import load_llm
 from aura_core.student.audio_embedding import AudioEmbedding, ConvStem
-from aura_core.student.batch import IGNORE
 from aura_core.student.prompts import ChatFormat
 from aura_core.train_config import TargetWeights
 
@@ -58,16 +57,3 @@ def test_a_clip_is_augmented_by_its_step_whatever_the_batch(training_set):
     frames = alone.num_feature_frames[0]
     assert alone.input_features[0].equal(batch.input_features[1, :frames])
     assert not alone.input_features.equal(later.input_features)
-
-
-def test_as_text_the_transcript_stands_where_the_audio_would(training_set):
-    data = training_set(AugmentationConfig(noise_probability=1))
-    heard, read = (load(each, INDICES, with_text=True, step=7) for each in (data, data.as_text()))
-    assert read.batch.input_features is None
-    assert not read.batch.is_audio.any()
-    assert not read.teacher
-    answers = [each.labels[each.labels != IGNORE] for each in (heard.batch, read.batch)]
-    assert answers[0].equal(answers[1])
-    start = len(data.chat.prefix)
-    for row, transcript in zip(read.batch.input_ids.tolist(), read.transcripts, strict=True):
-        assert row[start : start + len(transcript)] == transcript
