@@ -1,4 +1,4 @@
-"""The README's annotated tree against the real one."""
+"""The annotated tree of docs/architecture.md against the real one."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,9 @@ _PATH = re.compile(r"(?:[\w.-]+/)*[\w.-]+(?:/|\.(?:py|md|sh|yaml|yml)\b)")
 
 def tree_lines() -> list[tuple[str, str]]:
     """(top folder, line) of the annotated tree."""
-    blocks = re.findall(r"^```\n(.*?)^```", (ROOT / "README.md").read_text(), re.S | re.M)
+    blocks = re.findall(
+        r"^```\n(.*?)^```", (ROOT / "docs" / "architecture.md").read_text(), re.S | re.M
+    )
     [block] = [block for block in blocks if "\naura_core/" in block]
     lines, top = [], ""
     for line in block.splitlines():
