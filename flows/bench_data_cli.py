@@ -14,6 +14,7 @@ from aura_core.benchmarks.catalogue import BENCHMARKS
 from aura_core.corpus.rejections import count_kinds
 from aura_core.corpus.source_item import Rejection
 from aura_core.errors import AuraError
+from flows.interrupt import interrupt
 from flows.options import AsJson
 from flows.terminal import out
 
@@ -60,7 +61,8 @@ def get(name: Name, /, *, to: Path | None = None) -> None:
 
     benchmark = _find(name)
     folder = (to or Path("bench-data", name)).expanduser().absolute()
-    commit = download(benchmark, folder)
+    with interrupt.resumable():
+        commit = download(benchmark, folder)
     out.print(f"{benchmark.title} at {commit}: {folder}")
     out.print(f"evaluate on it: aura run --benchmark {name}={folder}")
 

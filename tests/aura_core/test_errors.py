@@ -15,7 +15,7 @@ from aura_core.errors import system_error_line
         (OSError(errno.ENOENT, "gone", "/x"), "No such file or directory: /x"),
         (OSError(errno.EIO, "broken"), "Input/output error"),
         (OSError("a library\nsays so"), "a library says so"),
-        (OSError("a text", "where a number is due"), "('a text', 'where a number is due')"),
+        (OSError("a text", "where a number is due"), "[Errno a text] where a number is due"),
         (OSError(), "OSError"),
     ],
 )
