@@ -90,7 +90,8 @@ def check(name: Name, folder: str, /) -> None:
     rejections: list[Rejection] = []
     with store.local_folder(folder) as local:
         entries = read_folder(benchmark, local)
-        progress = tqdm(entries, desc=name, total=benchmark.num_items, unit="item")
+        # None: a bar on a terminal alone.
+        progress = tqdm(entries, desc=name, total=benchmark.num_items, unit="item", disable=None)
         num_items = sum(1 for _ in accepted_rows(progress, rejections))
     published = f" of {benchmark.num_items} published" if benchmark.num_items else ""
     out.print(f"{num_items} items{published}, {len(rejections)} rejected")
