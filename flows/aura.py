@@ -1,7 +1,7 @@
 """The one flow: speech in, a distilled model, its table and a report out."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 from prefect import flow, tags
@@ -10,10 +10,10 @@ from pydantic import WithJsonSchema
 
 from aura_core.corpus.source import installable
 from aura_core.errors import AuraError
-from aura_core.pipeline import STAGE_INPUTS, StageSpec, is_complete, plan
+from aura_core.pipeline import STAGE_INPUTS, is_complete, plan
 from aura_core.recipes import RECIPES
 from flows import ui_artifacts
-from flows.request import choose_stages, load_config, resolve_root
+from flows.request import choose_stages, load_config, require_inputs, resolve_root
 from flows.summary import summary_lines
 from tasks.launch import launcher
 from tasks.stages import STAGE_TASKS, StageRun
@@ -91,17 +91,3 @@ def aura(
     for line in summary_lines(runs):
         log.info("%s", line)
     return runs[-1].spec.uri
-
-
-def require_inputs(specs: Mapping[str, StageSpec], wanted: Sequence[str]) -> None:
-    """Raise AuraError if a wanted stage reads an artifact that is neither there nor wanted."""
-    for spec in specs.values():
-        if spec.stage not in wanted or is_complete(spec):
-            continue
-        for name in spec.inputs:
-            needed = specs[name]
-            if needed.stage not in wanted and not is_complete(needed):
-                raise AuraError(
-                    f"{spec.stage} reads {needed.uri}, which is not there: run stage "
-                    f"{needed.stage} first (aura/full-pipeline makes every stage)"
-                )

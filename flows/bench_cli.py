@@ -1,13 +1,14 @@
 """`aura bench`: compare with the alternatives on your own machine and your own speech."""
 
 import os
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter, validators
 
 from aura_core.train_config import Phase
 from flows.bench_latency_cli import latency, serve, streaming
 from flows.bench_runs import made, show, tell
-from flows.options import AsJson, Selection
+from flows.options import AsJson, Count, Selection
 
 app = App(name="bench", help="Compare with the alternatives, on this machine, in one run.",
           help_format="plaintext")  # fmt: skip
@@ -21,8 +22,8 @@ app.command(serve)
 def teacher(
     *,
     selection: Selection = Selection(),  # noqa: B008 - frozen
-    clips: int = 512,
-    rounds: int = 3,
+    clips: Count = 512,
+    rounds: Count = 3,
     as_json: AsJson = False,
 ) -> None:
     """Teacher states per second: a naive loop, ours from audio to shard, the encoder alone.
@@ -57,9 +58,9 @@ def cache(
     *,
     selection: Selection = Selection(),  # noqa: B008 - frozen
     settings: tuple[str, ...] = (),
-    clips: int | None = None,
-    steps: int = 150,
-    seeds: int = 3,
+    clips: Count | None = None,
+    steps: Count = 150,
+    seeds: Count = 3,
     as_json: AsJson = False,
 ) -> None:
     """Ways to store teacher states: bytes, errors, and the student each one makes.
@@ -77,12 +78,12 @@ def cache(
     as_json:
         Per setting: bytes_ratio, storage_error, wer with its interval; and `default`.
     """
-    ingest = made(selection, "ingest")["ingest"]
     from aura_core.bench.cache import SETTINGS, bench_cache
     from aura_core.errors import AuraError
 
     if unknown := set(settings) - set(SETTINGS):
         raise AuraError(f"no setting {sorted(unknown)[0]!r}: choose from {', '.join(SETTINGS)}")
+    ingest = made(selection, "ingest")["ingest"]
     config = selection.load()
     align = Phase.model_validate({**config.distil.phases[0].model_dump(), "steps": steps})
     result = bench_cache(
@@ -101,7 +102,7 @@ def cache(
 def train(
     *,
     selection: Selection = Selection(),  # noqa: B008 - frozen
-    steps: int = 10,
+    steps: Count = 10,
     as_json: AsJson = False,
 ) -> None:
     """Training steps per second: a loop a user would write, ours, the student alone.
@@ -134,7 +135,7 @@ def train(
 def overhead(
     *,
     selection: Selection = Selection(),  # noqa: B008 - frozen
-    rounds: int = 1,
+    rounds: Count = 1,
     as_json: AsJson = False,
 ) -> None:
     """What orchestration costs: the whole recipe by the flow, and by plain function calls.
@@ -155,7 +156,11 @@ def overhead(
 
 
 @app.command
-def scale(*, utterances: int = 1_000_000, as_json: AsJson = False) -> None:
+def scale(
+    *,
+    utterances: Annotated[int, Parameter(validator=validators.Number(gte=10))] = 1_000_000,
+    as_json: AsJson = False,
+) -> None:
     """Bookkeeping of a very large cache: planning, resuming, listing, opening. No audio at all.
 
     Parameters

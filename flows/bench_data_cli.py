@@ -14,6 +14,7 @@ from aura_core.benchmarks.catalogue import BENCHMARKS
 from aura_core.corpus.rejections import count_kinds
 from aura_core.corpus.source_item import Rejection
 from aura_core.errors import AuraError
+from flows.interrupt import interrupt
 from flows.options import AsJson
 from flows.terminal import out
 
@@ -60,7 +61,8 @@ def get(name: Name, /, *, to: Path | None = None) -> None:
 
     benchmark = _find(name)
     folder = (to or Path("bench-data", name)).expanduser().absolute()
-    commit = download(benchmark, folder)
+    with interrupt.resumable():
+        commit = download(benchmark, folder)
     out.print(f"{benchmark.title} at {commit}: {folder}")
     out.print(f"evaluate on it: aura run --benchmark {name}={folder}")
 
@@ -88,7 +90,8 @@ def check(name: Name, folder: str, /) -> None:
     rejections: list[Rejection] = []
     with store.local_folder(folder) as local:
         entries = read_folder(benchmark, local)
-        progress = tqdm(entries, desc=name, total=benchmark.num_items, unit="item")
+        # None: a bar on a terminal alone.
+        progress = tqdm(entries, desc=name, total=benchmark.num_items, unit="item", disable=None)
         num_items = sum(1 for _ in accepted_rows(progress, rejections))
     published = f" of {benchmark.num_items} published" if benchmark.num_items else ""
     out.print(f"{num_items} items{published}, {len(rejections)} rejected")

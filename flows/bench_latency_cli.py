@@ -5,7 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from flows.bench_runs import made, show
-from flows.options import AsJson, Selection
+from flows.options import AsJson, Count, Selection
 
 # `--seconds 1 5` as well as `--seconds 1 --seconds 5`.
 _SEVERAL = Parameter(consume_multiple=True, negative=())
@@ -16,7 +16,7 @@ def latency(
     selection: Selection = Selection(),  # noqa: B008 - frozen
     seconds: Annotated[tuple[float, ...], _SEVERAL] = (1, 5, 15, 30),
     batches: Annotated[tuple[int, ...], _SEVERAL] = (1, 8),
-    repeats: int = 10,
+    repeats: Count = 10,
     models: Annotated[tuple[str, ...], _SEVERAL] = (),
     as_json: AsJson = False,
 ) -> None:
@@ -61,7 +61,7 @@ def streaming(
     selection: Selection = Selection(),  # noqa: B008 - frozen
     seconds: Annotated[tuple[float, ...], _SEVERAL] = (5, 15, 30),
     chunk_positions: int | None = None,
-    repeats: int = 10,
+    repeats: Count = 10,
     as_json: AsJson = False,
 ) -> None:
     """Time to the first token after the end of speech: heard as it arrives, and all at once.
@@ -94,7 +94,7 @@ def serve(
     *,
     selection: Selection = Selection(),  # noqa: B008 - frozen
     seconds: Annotated[tuple[float, ...], _SEVERAL] = (1, 5, 15, 30),
-    repeats: int = 20,
+    repeats: Count = 20,
     as_json: AsJson = False,
 ) -> None:
     """Time to the first token through the endpoint of `aura serve`, beside the library call.

@@ -73,7 +73,7 @@ def _time(name: str, selection: Selection) -> float:
 def _flow_command(selection: Selection, _specs: Mapping[str, StageSpec], root: str) -> list[str]:
     config = ["--config", selection.config] if selection.config else []
     changes = [word for each in selection.overrides for word in ("--set", each)]
-    return ["-m", "flows.cli", "run", "--recipe", selection.recipe, *config, *changes,
+    return ["-m", "flows.main", "run", "--recipe", selection.recipe, *config, *changes,
             "--root", root]  # fmt: skip
 
 

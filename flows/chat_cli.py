@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 from aura_core.errors import AuraError
 from aura_core.instructions import TRANSCRIBE
+from flows.options import Count
 from flows.request import resolve_root
 from flows.speak_cli import read_audio
 
@@ -38,7 +39,7 @@ def chat(
     *,
     name: Annotated[str | None, Parameter(name="--name")] = None,
     root: str | None = None,
-    max_new_tokens: int = 256,
+    max_new_tokens: Count = 256,
 ) -> None:
     """Talk to a model in turns, by text and audio files; answers stream.
 

@@ -1,16 +1,13 @@
-"""The `aura` command."""
+"""The `aura` command: its groups, and what makes a run."""
 
 import json
 import logging
 import os
-import signal
-import sys
 import warnings
 from importlib import metadata
-from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, Parameter
 from rich.console import Console
 
 from aura_core.artifacts import store
@@ -35,10 +32,9 @@ from flows import (
     speak_cli,
 )
 from flows.options import Selection
-from flows.request import choose_stages, resolve_root
+from flows.request import choose_stages, require_inputs, resolve_root
 from flows.summary import closing_lines
 from flows.terminal import out
-from tasks.stage_driver import StageCrashError
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 log = logging.getLogger("aura")
@@ -132,6 +128,8 @@ def run(
         work = forecast(config, ingest, llm_shape(config.distil.llm))
         out.print(display.work_table(explain_stages(wanted), work))
         return
+    # The flow asks for them too, when it has a server.
+    require_inputs(specs, stages)
     with display.stage_lines(err):
         if all(map(is_complete, wanted.values())):
             for name, spec in wanted.items():
@@ -190,45 +188,9 @@ def recipes() -> None:
         out.print(f"[bold]{name:12}[/] {(make.__doc__ or '').strip().splitlines()[0]}")
 
 
-class _Stopped(BaseException):
-    """A signal asked the command to end."""
-
-
-def main() -> None:
-    """Run the command; exit code 2 is a user's mistake, 1 a crash, each told in one line."""
+def start() -> None:
+    """Run the command that the arguments name; `flows.main` says how what it raises is told."""
     local_prefect.set_environment(os.environ)
     # What libraries say to those who call them, in the midst of a user's answers.
     warnings.simplefilter("ignore", FutureWarning)
-    stopped_by: list[int] = []
-
-    def stop(number: int, _frame: FrameType | None) -> NoReturn:
-        stopped_by.append(number)
-        # One is enough: a second would cut short the ending of what runs.
-        _catch_signals(signal.SIG_IGN)
-        raise _Stopped
-
-    _catch_signals(stop)
-    try:
-        app(exit_on_error=False, print_error=False)
-    except BaseException as error:  # noqa: BLE001 - whatever a signal has led to
-        # A terminal's Ctrl-C also ends Prefect's server, and Prefect then fails in its own way.
-        if stopped_by:
-            print("stopped; the same command goes on where it was", file=sys.stderr)
-            sys.exit(128 + stopped_by[0])
-        _exit_for(error)
-
-
-def _exit_for(error: BaseException) -> NoReturn:
-    if not isinstance(error, AuraError | CycloptsError | StageCrashError):
-        raise error
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-    sys.exit(1 if isinstance(error, StageCrashError) else 2)
-
-
-def _catch_signals(handler: Any) -> None:
-    signal.signal(signal.SIGINT, handler)
-    signal.signal(signal.SIGTERM, handler)
-
-
-if __name__ == "__main__":
-    main()
+    app(exit_on_error=False, print_error=False)

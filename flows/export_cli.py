@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from aura_core.ablation import MAIN
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
-from aura_core.artifacts.reach import require_reachable
+from aura_core.artifacts.reach import require_reachable, require_writable
 from aura_core.errors import AuraError
 from aura_core.student.file_names import TRAIN_CONFIG
 from flows.options import Selection
@@ -54,6 +54,7 @@ def export(
     from aura_core.train_config import TrainConfig
 
     require_empty(to)
+    require_writable(str(to.absolute().parent))
     print(f"exporting {uri} ...", file=sys.stderr, flush=True)
     # An artifact lies at ROOT/distil/NAME, whatever the root of this call.
     root = resolve_root(uri.rsplit("/", 2)[0] if artifact else selection.root)

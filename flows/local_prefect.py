@@ -13,8 +13,10 @@ from typing import Any
 
 from filelock import FileLock
 
+from aura_core.artifacts.reach import require_writable
 from aura_core.errors import AuraError
 from aura_core.models.file_digest import cache_folder
+from flows.interrupt import interrupt
 from tasks.parent_death import ending_with_parent
 
 # Read when Prefect and Ray are imported, so they are set before.
@@ -56,14 +58,17 @@ def run_flow(**parameters: Any) -> None:
     """Run the flow in this process, on $PREFECT_API_URL if set, else on a temporary server.
 
     Raises:
-        AuraError: a mistake the user can mend, or no server could be started.
+        AuraError: a mistake the user can mend, a root that cannot be written to, or no server
+            could be started.
         StageCrashError: a stage crashed more often than it is retried.
     """
+    require_writable(parameters["root"])
     if not os.environ.get("PREFECT_API_URL"):
         os.environ["PREFECT_API_URL"] = start_temporary_server()
     from flows.aura import aura
 
-    aura(**parameters)
+    with interrupt.resumable():
+        aura(**parameters)
 
 
 def start_temporary_server() -> str:

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from aura_core.artifacts.reach import require_reachable
 from aura_core.config import Config
 from aura_core.pipeline import StageSpec, plan
 from flows.request import benchmark_overrides, load_config, manifest_overrides, resolve_root
 
+Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
 AsJson = Annotated[bool, Parameter("--json", negative=())]
 
 

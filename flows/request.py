@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aura_core.artifacts import store
@@ -10,7 +10,7 @@ from aura_core.benchmarks.benchmark import EMBEDDED
 from aura_core.config import Config
 from aura_core.errors import AuraError
 from aura_core.overrides import merge_file, override
-from aura_core.pipeline import STAGE_INPUTS
+from aura_core.pipeline import STAGE_INPUTS, StageSpec, is_complete
 from aura_core.recipes import recipe
 
 REPORT_NAME = "report.html"
@@ -52,11 +52,18 @@ def benchmark_overrides(benchmarks: Sequence[str]) -> list[str]:
 
 
 def resolve_root(root: str | None) -> str:
-    """Return where artifacts go: the given root, else $AURA_ROOT, else ./runs; absolute."""
+    """Return where artifacts go: the given root, else $AURA_ROOT, else ./runs; absolute.
+
+    Raises:
+        AuraError: if that is a file.
+    """
     root = root or os.environ.get("AURA_ROOT") or "runs"
     if store.is_remote(root):
         return root.rstrip("/")
-    return str(Path(root.removeprefix("file://")).expanduser().absolute())
+    folder = Path(root.removeprefix("file://")).expanduser().absolute()
+    if folder.is_file():
+        raise AuraError(f"{folder} is a file: name a folder as the root of all artifacts")
+    return str(folder)
 
 
 def choose_stages(until: str | None, only: Sequence[str] | None) -> list[str]:
@@ -78,6 +85,20 @@ def choose_stages(until: str | None, only: Sequence[str] | None) -> list[str]:
         needed = {until, *_upstream(until)}
         stages = [stage for stage in stages if stage in needed]
     return stages
+
+
+def require_inputs(specs: Mapping[str, StageSpec], wanted: Sequence[str]) -> None:
+    """Raise AuraError if a wanted stage reads an artifact that is neither there nor wanted."""
+    for spec in specs.values():
+        if spec.stage not in wanted or is_complete(spec):
+            continue
+        for name in spec.inputs:
+            needed = specs[name]
+            if needed.stage not in wanted and not is_complete(needed):
+                raise AuraError(
+                    f"{spec.stage} reads {needed.uri}, which is not there: run stage "
+                    f"{needed.stage} first (aura/full-pipeline makes every stage)"
+                )
 
 
 def _upstream(stage: str) -> set[str]:

@@ -10,7 +10,7 @@ from cyclopts import Parameter, validators
 from rich.live import Live
 
 from aura_core.artifacts.reach import require_reachable
-from flows.options import AsJson
+from flows.options import AsJson, Count
 from flows.request import resolve_root
 from flows.terminal import out
 
@@ -20,9 +20,9 @@ _WATCH_S = 2.0
 def up(
     *,
     host: str = "127.0.0.1",
-    port: int = 4200,
+    port: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=65535))] = 4200,
     root: str | None = None,
-    runs: Annotated[int, Parameter(validator=validators.Number(gte=1))] | None = None,
+    runs: Count | None = None,
 ) -> None:
     """Start a Prefect server and a worker in the background, and deploy the flow to them.
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,11 +13,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from aura_core.artifacts import store
 from aura_core.artifacts.newest import newest_artifact
+from aura_core.artifacts.reach import require_writable
 from aura_core.audio_cuts import cut_at_silences
 from aura_core.corpus.table import SAMPLE_RATE
 from aura_core.errors import AuraError
 from aura_core.instructions import TRANSCRIBE
 from aura_core.transcripts import FORMATS, Piece, render
+from flows.interrupt import interrupt
+from flows.options import Count
 from flows.request import resolve_root
 
 if TYPE_CHECKING:
@@ -50,7 +54,7 @@ def transcribe(
     kind: Annotated[str, Parameter(name="--format")] = "txt",
     to: Path | None = None,
     resume: Annotated[bool, Parameter(negative=())] = False,
-    max_new_tokens: int = 256,
+    max_new_tokens: Count = 256,
 ) -> None:
     """Write down what is said in audio files, of any length, rate and common format.
 
@@ -90,7 +94,10 @@ def transcribe(
         print(f"{len(there)} of {len(found)} files are there already", file=sys.stderr)
         found = [each for each in found if each not in there]
     uri = model or newest_artifact(resolve_root(root), "distil")
-    bad = _transcribe_all(found, uri, output, max_new_tokens)
+    if to is not None:
+        require_writable(str(to))
+    with interrupt.resumable() if resume else nullcontext():
+        bad = _transcribe_all(found, uri, output, max_new_tokens)
     if bad:
         raise AuraError(f"{len(bad)} of {len(found)} files could not be read: {'; '.join(bad)}")
 
@@ -102,7 +109,7 @@ def ask(
     *,
     model: Model = None,
     root: Root = None,
-    max_new_tokens: int = 256,
+    max_new_tokens: Count = 256,
 ) -> None:
     """Ask something about an audio file of at most 30 s.
 

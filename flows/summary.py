@@ -80,7 +80,7 @@ def _program() -> str:
     """How a shell here calls the `aura` of this installation."""
     own = Path(sys.executable).with_name("aura")
     if not own.exists():
-        return f"{shlex.quote(sys.executable)} -m flows.cli"
+        return f"{shlex.quote(sys.executable)} -m flows.main"
     on_path = shutil.which("aura")
     if on_path and own.samefile(on_path):
         return "aura"

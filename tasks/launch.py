@@ -15,8 +15,8 @@ from tasks.stage_driver import Launch
 def launcher(where: str, specs: Sequence[StageSpec]) -> Iterator[Launch]:
     """Give a function that runs one stage's driver to its end.
 
-    It raises AuraError for a mistake the user can mend, in the driver's own words, and
-    StageCrashError for anything else that keeps a driver from finishing.
+    It raises AuraError for a mistake the user can mend, in the driver's own words, StageLostError
+    for what may pass, and StageCrashError for anything else that keeps a driver from finishing.
 
     Args:
         where: "local" or the address of a Ray cluster's job server (http://host:8265).

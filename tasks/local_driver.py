@@ -19,7 +19,8 @@ def run_driver(local_ray: LocalRay, spec: StageSpec, on_progress: OnProgress | N
 
     Raises:
         AuraError: a mistake the user can mend, in the driver's own words.
-        StageCrashError: anything else that kept the driver from finishing.
+        StageLostError: the driver was ended, or failed by what may pass.
+        StageCrashError: anything else that kept it from finishing.
     """
     needs_ray = JOBS[spec.stage].uses_ray and cluster_address() is None
     ray_environment = local_ray.start() if needs_ray else {}

@@ -8,7 +8,7 @@ import tempfile
 
 from aura_core.stage_config import NodeSize
 from tasks.process_group import end_group
-from tasks.stage_driver import StageCrashError
+from tasks.stage_driver import StageLostError
 
 # Ray reads it when it is imported.
 _WITH_TOKEN = {"RAY_AUTH_MODE": "token"}
@@ -35,7 +35,7 @@ class LocalRay:
         """Return the environment by which a driver finds it, and start it if it is not there.
 
         Raises:
-            StageCrashError: if Ray does not start.
+            StageLostError: if Ray does not start.
         """
         if self._holder and self._holder.poll() is None:
             return self._environment
@@ -55,7 +55,7 @@ class LocalRay:
                 self.close()
                 errors.seek(0)
                 lines = errors.read().decode(errors="replace").splitlines()
-                raise StageCrashError(f"Ray did not start: {lines[-1] if lines else 'no reason'}")
+                raise StageLostError(f"Ray did not start: {lines[-1] if lines else 'no reason'}")
         self._environment = _WITH_TOKEN | json.loads(found)
         return self._environment
 

@@ -27,6 +27,8 @@ JOBS: Mapping[str, Job] = {
     "report": Job("report", uses_ray=False),
 }
 MISTAKE_EXIT_CODE = 2
+# What sysexits.h calls a temporary failure.
+PASSING_EXIT_CODE = 75
 # By itself Ray leaves those of others in sight of a worker that is given none. A worker without
 # one touches none all the same: `aura_core.device` sees to that.
 HIDE_GPUS: Mapping[str, str] = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
@@ -36,7 +38,11 @@ Launch = Callable[[StageSpec, OnProgress | None], float | None]
 
 
 class StageCrashError(RuntimeError):
-    """A driver ended without its artifact, and not by a mistake of the user: worth a retry."""
+    """A driver ended without its artifact, and not by a mistake of the user."""
+
+
+class StageLostError(StageCrashError):
+    """A driver was ended, or failed by what may pass by itself: worth a retry."""
 
 
 def driver_command(spec: StageSpec) -> list[str]:
@@ -52,12 +58,15 @@ def cluster_address() -> str | None:
 
 
 def raise_for_exit(spec: StageSpec, exit_code: int, error_line: str | None) -> None:
-    """Turn a driver's end into silence, AuraError or StageCrashError."""
+    """Turn a driver's end into silence, AuraError, StageLostError or StageCrashError."""
     if exit_code == 0:
         return
     if exit_code == MISTAKE_EXIT_CODE and error_line:
         raise AuraError(error_line)
-    raise StageCrashError(
-        f"{spec.stage} {spec.fingerprint[:12]} crashed (exit code {exit_code}); its output is "
-        "above, and running again goes on from what is finished"
-    )
+    crashed = f"{spec.stage} {spec.fingerprint[:12]} crashed (exit code {exit_code})"
+    # Signals: a shell adds 128 to their number, Python takes it from 0.
+    if exit_code == PASSING_EXIT_CODE or not 0 <= exit_code <= 128:
+        raise StageLostError(
+            f"{crashed}; its output is above, and running again goes on from what is finished"
+        )
+    raise StageCrashError(f"{crashed} by an error of its code: the traceback is above")

@@ -21,7 +21,7 @@ from aura_core.artifacts import store
 from aura_core.artifacts.manifest import Manifest, read_manifest, require_manifest
 from aura_core.pipeline import STAGE_INPUTS, StageSpec
 from tasks.output import OnProgress
-from tasks.stage_driver import Launch, StageCrashError
+from tasks.stage_driver import Launch, StageLostError
 
 log = logging.getLogger("aura")
 # A server that is away for a while must not end hours of work.
@@ -105,13 +105,13 @@ def _progress(spec: StageSpec) -> OnProgress | None:
     return show
 
 
-def is_crash(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
-    """Only crashes are worth a retry: a mistake stays one until the user mends it."""
+def is_lost(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
+    """Only what may pass is worth a retry: a mistake, and an error of the code, stay."""
     try:
         state.result()
-    except StageCrashError:
+    except StageLostError:
         return True
-    except BaseException:  # noqa: BLE001 - whatever it is, it is not a crash of a driver
+    except BaseException:  # noqa: BLE001 - whatever it is, another try ends the same
         return False
     return False
 
@@ -131,7 +131,7 @@ def _stage_task(name: str) -> Task[..., StageRun]:
         persist_result=False,
         retries=2,
         retry_delay_seconds=[2, 15],
-        retry_condition_fn=is_crash,
+        retry_condition_fn=is_lost,
     )
 
 

@@ -16,7 +16,14 @@ import aura_core
 from aura_core.errors import AuraError
 from aura_core.pipeline import StageSpec
 from tasks.output import LineLog, OnProgress
-from tasks.stage_driver import HIDE_GPUS, StageCrashError, driver_command, raise_for_exit
+from tasks.stage_driver import (
+    HIDE_GPUS,
+    PASSING_EXIT_CODE,
+    StageCrashError,
+    StageLostError,
+    driver_command,
+    raise_for_exit,
+)
 
 log = logging.getLogger("aura")
 
@@ -54,20 +61,22 @@ def run_job(address: str, spec: StageSpec, on_progress: OnProgress | None) -> No
     Raises:
         AuraError: the cluster cannot be reached or takes no job, or a mistake in the driver's
             own words.
-        StageCrashError: the job failed otherwise, was stopped or was lost.
+        StageLostError: the job was lost, or failed by what may pass.
+        StageCrashError: it failed otherwise or was stopped.
     """
     client = _connect(address)
     job_id = adopt_or_submit(client, spec)
     try:
         info, output = _follow_to_end(client, job_id, on_progress)
-    except StageCrashError:
+    except StageLostError:
         raise
     except BaseException:
         _stop(client, job_id)
         raise
     if info.status == JobStatus.STOPPED:
         raise StageCrashError(f"job {job_id} was stopped")
-    exit_code = info.driver_exit_code if info.driver_exit_code is not None else 1
+    # A job has none where its driver could not be watched to its end.
+    exit_code = PASSING_EXIT_CODE if info.driver_exit_code is None else info.driver_exit_code
     raise_for_exit(spec, 0 if info.status == JobStatus.SUCCEEDED else exit_code, output.error_line)
 
 
@@ -156,7 +165,7 @@ def _follow_to_end(
         except _LOST as error:
             log.warning("no word of job %s (%s): waiting for its cluster", job_id, error)
             if not _comes_back(client, job_id):
-                raise StageCrashError(f"job {job_id} was lost with its cluster") from error
+                raise StageLostError(f"job {job_id} was lost with its cluster") from error
             log.info("following job %s again", job_id)
 
 

@@ -18,6 +18,8 @@ import fsspec
 import xxhash
 from fsspec.spec import AbstractFileSystem
 
+from aura_core.errors import AuraError
+
 # Names of folders of half-written files begin with it.
 TEMPORARY = ".tmp-"
 _CHUNK_BYTES = 1 << 20
@@ -36,8 +38,15 @@ def join(uri: str, *parts: str) -> str:
 
 
 def filesystem(uri: str, s3_attempts: int = _S3_ATTEMPTS) -> tuple[AbstractFileSystem, str]:
-    """Return the fsspec filesystem of `uri` and the path inside it."""
-    fs, path = fsspec.core.url_to_fs(uri, **_options(uri, s3_attempts))
+    """Return the fsspec filesystem of `uri` and the path inside it.
+
+    Raises:
+        AuraError: for a scheme that is unknown or whose library is not installed.
+    """
+    try:
+        fs, path = fsspec.core.url_to_fs(uri, **_options(uri, s3_attempts))
+    except (ValueError, ImportError) as error:
+        raise AuraError(f"{uri}: {error}; name a folder or an s3:// URI") from error
     return fs, path
 
 
@@ -64,7 +73,11 @@ def read_bytes(uri: str) -> bytes:
 
 
 def read_text(uri: str) -> str:
-    return read_bytes(uri).decode()
+    """Read a whole file of UTF-8. Raises FileNotFoundError, and AuraError if it is not UTF-8."""
+    try:
+        return read_bytes(uri).decode()
+    except UnicodeDecodeError as error:
+        raise AuraError(f"{uri} is not UTF-8 text ({error.reason})") from error
 
 
 def write_bytes(uri: str, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from aura_core.artifacts.reach import require_writable
 from aura_core.benchmarks.benchmark import EMBEDDED, Benchmark, HubSource
 from aura_core.errors import AuraError
 
@@ -15,12 +16,14 @@ def download(benchmark: Benchmark, folder: Path) -> str:
         The commit.
 
     Raises:
-        AuraError: if it is made here, must be got by hand, or the hub cannot be reached.
+        AuraError: if it is made here, must be got by hand, the folder cannot be written to, or
+            the hub cannot be reached.
     """
     if benchmark.layout == EMBEDDED:
         raise AuraError(f"{benchmark.name} is made here: aura run --benchmark {benchmark.name}")
     if benchmark.hub is None:
         raise AuraError(f"{benchmark.title} must be got by hand: {_by_hand(benchmark)}")
+    require_writable(str(folder))
     try:
         return _fetch(benchmark.hub, folder)
     except Exception as error:  # the hub client's HTTP library is its own affair

@@ -12,6 +12,9 @@ from aura_core.cache.record import SHARD_DIGITS
 from aura_core.errors import AuraError
 
 NAME = "plan.json"
+# Ids that are keys as they are, and what is kept of the others before their hash.
+_SAFE = re.compile(r"[A-Za-z0-9_-]{1,72}")
+_KEPT = 71
 
 
 class Part(BaseModel):
@@ -93,11 +96,13 @@ def _slices(
 
 
 def safe_key(utterance_id: str) -> str:
-    """Return the id as a member name: ASCII, no dots or slashes, at most 90 characters.
+    """Return the id as a member name: ASCII, no dots or slashes, 1 to 88 characters.
 
-    An id that has to be changed gets a hash of itself appended, so keys stay unique.
+    With the longest suffix, `.safetensors`, a name has so the 100 characters that a tar's header
+    has room for. An id that has to be changed gets a hash of itself appended. Ids that still
+    share a key are refused when they are ingested.
     """
-    cleaned = re.sub(r"[^A-Za-z0-9_-]", "_", utterance_id)[:72]
-    if cleaned == utterance_id:
-        return cleaned
+    if _SAFE.fullmatch(utterance_id):
+        return utterance_id
+    cleaned = re.sub(r"[^A-Za-z0-9_-]", "_", utterance_id)[:_KEPT]
     return f"{cleaned}-{xxhash.xxh3_64_hexdigest(utterance_id.encode())}"

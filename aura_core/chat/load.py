@@ -2,6 +2,8 @@
 
 import json
 
+from pydantic import ValidationError
+
 from aura_core.artifacts import store
 from aura_core.artifacts.reach import require_reachable
 from aura_core.chat.reply import ChatModel
@@ -12,12 +14,18 @@ from aura_core.train_config import TrainConfig
 
 
 def is_model(uri: str) -> bool:
-    """Whether `load_chat` takes it. Raises AuraError if it is out of reach."""
+    """Whether `load_chat` takes it. Raises AuraError if it is out of reach or damaged."""
     require_reachable(uri)
     if store.exists(store.join(uri, TRAIN_CONFIG)):
         return True
     config = store.join(uri, "config.json")
-    return store.exists(config) and json.loads(store.read_text(config)).get("model_type") == "aura"
+    if not store.exists(config):
+        return False
+    try:
+        settings = json.loads(store.read_text(config))
+    except ValueError as error:
+        raise AuraError(f"{config} is no JSON ({error}): write the model anew") from error
+    return isinstance(settings, dict) and settings.get("model_type") == "aura"
 
 
 def load_chat(uri: str) -> ChatModel:
@@ -33,7 +41,12 @@ def load_chat(uri: str) -> ChatModel:
 
         with store.local_folder(uri) as folder:
             return FolderChat(folder)
-    config = TrainConfig.model_validate_json(store.read_text(store.join(uri, TRAIN_CONFIG)))
+    try:
+        config = TrainConfig.model_validate_json(store.read_text(store.join(uri, TRAIN_CONFIG)))
+    except ValidationError as error:
+        raise AuraError(
+            f"{uri}/{TRAIN_CONFIG} is damaged or of another version of aura: train the model anew"
+        ) from error
     if config.input != "audio":
         raise AuraError(f"{uri} is a text LoRA, which hears nothing: name a distil artifact")
     from aura_core.chat.students import HearingChat

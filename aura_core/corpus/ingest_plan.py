@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import xxhash
 
+from aura_core.cache.plan import safe_key
 from aura_core.config import IngestConfig
 from aura_core.corpus.grammar import DemoUtterance, grammar_text, parse_grammar, plan_corpus
 from aura_core.corpus.human_speech import human_items
@@ -89,16 +90,17 @@ def _plan_demo(config: IngestConfig, human: bool) -> IngestPlan:
 def _sift(
     entries: Iterable[SourceItem | Rejection], config: IngestConfig
 ) -> tuple[list[SourceItem], list[Rejection]]:
+    # By the keys of their samples: every stage after this one tells utterances apart by those.
     items: dict[str, SourceItem] = {}
     rejections = []
     for entry in entries:
         if isinstance(entry, Rejection):
             rejections.append(entry)
-        elif entry.id in items:
-            first = items[entry.id].audio_uri
-            rejections.append(
-                Rejection(entry.id, entry.audio_uri, "duplicate id", f"first used by {first}")
-            )
+        elif (first := items.get(key := safe_key(entry.id))) is not None:
+            detail = f"first used by {first.audio_uri}"
+            if first.id != entry.id:
+                detail = f"{first.id!r} has the same key in the teacher cache, {key}: rename one"
+            rejections.append(Rejection(entry.id, entry.audio_uri, "duplicate id", detail))
         elif entry.text is None and not config.pseudo_label:
             rejections.append(
                 Rejection(
@@ -109,7 +111,7 @@ def _sift(
                 )
             )
         else:
-            items[entry.id] = entry
+            items[key] = entry
     return list(items.values()), rejections
 
 

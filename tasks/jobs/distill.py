@@ -3,6 +3,7 @@
 python -m tasks.jobs.distill --spec URI
 """
 
+import logging
 import tempfile
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 
 import ray
 import ray.train
-from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
 from ray.train.torch import TorchTrainer
 from tqdm import tqdm
 
@@ -22,6 +23,8 @@ from aura_core.report.history import read_history
 from aura_core.student import file_names
 from aura_core.train_config import TrainConfig
 from tasks.jobs import driver
+
+log = logging.getLogger("aura")
 
 _MAX_FAILURES = 2
 _POLL_S = 1.0
@@ -47,26 +50,44 @@ def run(spec: StageSpec) -> driver.Outcome:
     """Train (or go on training) and return the published files, counts and metrics."""
     config = driver.spec_config(spec, TrainConfig)
     progress = Progress.remote()
-    with tempfile.TemporaryDirectory(prefix="aura-train-") as scratch:
-        trainer = TorchTrainer(
-            _train,
-            train_loop_config={"spec": spec.model_dump_json(), "progress": progress},
-            scaling_config=ScalingConfig(
-                num_workers=spec.runtime.workers,
-                use_gpu=spec.runtime.gpus_per_worker > 0,
-                resources_per_worker=driver.worker_resources(spec.runtime),
-                placement_strategy=spec.runtime.placement.upper(),
-            ),
-            run_config=RunConfig(
-                name=f"{spec.stage}-{spec.fingerprint[:12]}",
-                storage_path=scratch,
-                failure_config=FailureConfig(max_failures=_MAX_FAILURES),
-            ),
-        )
-        done = _in_background(trainer.fit)
-        _show(progress, sum(phase.steps for phase in config.phases), spec.name, done)
-        done.result()
+    done = _in_background(lambda: _fit(spec, progress))
+    _show(progress, sum(phase.steps for phase in config.phases), spec.name, done)
+    done.result()
     return _outcome(spec)
+
+
+def _fit(spec: StageSpec, progress: Any) -> None:
+    """Train; where a worker is lost, again, from the newest checkpoint.
+
+    Ray Train would try again after any error, those of the code among them.
+    """
+    for left in reversed(range(_MAX_FAILURES + 1)):
+        try:
+            with tempfile.TemporaryDirectory(prefix="aura-train-") as scratch:
+                _trainer(spec, progress, scratch).fit()
+            return
+        except TrainingFailedError as error:
+            if not left or driver.user_error(error) or not driver.may_pass(error):
+                raise
+            log.warning("%s: lost a worker, going on from the newest checkpoint", spec.name)
+
+
+def _trainer(spec: StageSpec, progress: Any, scratch: str) -> TorchTrainer:
+    return TorchTrainer(
+        _train,
+        train_loop_config={"spec": spec.model_dump_json(), "progress": progress},
+        scaling_config=ScalingConfig(
+            num_workers=spec.runtime.workers,
+            use_gpu=spec.runtime.gpus_per_worker > 0,
+            resources_per_worker=driver.worker_resources(spec.runtime),
+            placement_strategy=spec.runtime.placement.upper(),
+        ),
+        run_config=RunConfig(
+            name=f"{spec.stage}-{spec.fingerprint[:12]}",
+            storage_path=scratch,
+            failure_config=FailureConfig(max_failures=0),
+        ),
+    )
 
 
 def _in_background(work: Callable[[], Any]) -> "Future[Any]":

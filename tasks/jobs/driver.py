@@ -3,21 +3,24 @@
     python -m tasks.jobs.<job> --spec URI
 
 Exit codes: 0 done or already there, 2 a mistake the user can mend (one line
-`error: ...` on stderr), 130 and 143 interrupted and terminated, 1 a crash.
+`error: ...` on stderr), 75 a failure that may pass by itself, 130 and 143 interrupted and
+terminated, 1 a crash.
 """
 
 import argparse
-import errno
 import logging
-import os
+import re
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
+from botocore.exceptions import ConnectionError as StorageConnectionError
+from botocore.exceptions import HTTPClientError
 from pydantic import ValidationError
 
 from aura_core.artifacts import store
@@ -28,19 +31,29 @@ from aura_core.artifacts.manifest import (
     publish_manifest,
     read_manifest,
 )
-from aura_core.errors import AuraError
+from aura_core.errors import ADVICE, AuraError, system_error_line
 from aura_core.pipeline import StageSpec
 from aura_core.stage_config import Runtime, StageConfig, single_node
 from tasks.jobs.log_lines import start_logging
 from tasks.jobs.quiet import set_quiet
-from tasks.stage_driver import JOBS, cluster_address
+from tasks.stage_driver import (
+    JOBS,
+    MISTAKE_EXIT_CODE,
+    PASSING_EXIT_CODE,
+    cluster_address,
+)
 
 Run = Callable[[StageSpec], Outcome]
 ConfigT = TypeVar("ConfigT", bound=StageConfig)
 
 log = logging.getLogger("aura")
 
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+# How libraries written in Rust tell an error of the system: in their text only.
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+# What a training worker says when another one is gone: gloo and NCCL.
+_OF_A_PEER = re.compile(r"gloo/transport|NCCL|Connection (closed|reset) by peer")
+# They say that something is not as the code expects it, which waiting does not change.
+_LASTING = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 
 
 class _Signals:
@@ -79,11 +92,13 @@ def main(run: Run) -> NoReturn:
         if signals.received is not None:
             log.info("stopped; running it again goes on from what is finished")
             sys.exit(128 + signals.received)
-        mistake = user_error(error)
-        if mistake is None:
+        if (mistake := user_error(error)) is not None:
+            print(f"error: {mistake}", file=sys.stderr, flush=True)
+            sys.exit(MISTAKE_EXIT_CODE)
+        if not may_pass(error):
             raise
-        print(f"error: {mistake}", file=sys.stderr, flush=True)
-        sys.exit(2)
+        traceback.print_exception(error)
+        sys.exit(PASSING_EXIT_CODE)
     sys.exit(0)
 
 
@@ -122,30 +137,74 @@ def read_spec(uri: str) -> StageSpec:
 
 
 def user_error(error: BaseException) -> AuraError | None:
-    """Find the AuraError that caused `error`, however Ray has wrapped it."""
-    # Ray raises a class made of its own error and ours: the plain one is its `cause`.
-    if isinstance(error, AuraError) and not hasattr(error, "cause"):
-        return error
-    if (number := _no_space(error)) is not None:
-        where = getattr(error, "filename", None) or "the disk of --root or of temporary files"
-        return AuraError(
-            f"{os.strerror(number)}: {where}; make room and run again: what is finished is kept"
-        )
-    causes = [
-        getattr(error, "cause", None),
-        getattr(error, "controller_failure", None),
-        *getattr(error, "worker_failures", {}).values(),
-        error.__cause__,
-    ]
-    found = (user_error(cause) for cause in causes if isinstance(cause, BaseException))
+    """Find what the user can mend that caused `error`, however Ray has wrapped it."""
+    found = (_as_mistake(each) for each in _causes(error))
     return next((mistake for mistake in found if mistake is not None), None)
 
 
-def _no_space(error: BaseException) -> int | None:
-    """The error number of a full disk; libraries written in Rust tell it in their text only."""
-    if isinstance(error, OSError) and error.errno in _NO_SPACE:
-        return error.errno
-    return next((each for each in _NO_SPACE if f"(os error {each})" in str(error)), None)
+def may_pass(error: BaseException) -> bool:
+    """Whether what failed may go well by itself: a worker or a node was lost, or input and output.
+
+    An error of the code, also in a worker's `__init__`, comes again with every try.
+    """
+    causes = list(_causes(error))
+    return any(map(_passes, causes)) or all(_OF_A_PEER.search(str(each)) for each in causes)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield what Ray and Ray Train have wrapped, or the error itself if they have not."""
+    inner = [
+        getattr(error, "cause", None),
+        getattr(error, "controller_failure", None),
+        getattr(error, "health_check_failure", None),
+        getattr(error, "_base_exc", None),
+        *getattr(error, "worker_failures", {}).values(),
+    ]
+    wrapped = [each for each in inner if isinstance(each, BaseException)]
+    for each in wrapped:
+        yield from _causes(each)
+    # Ray raises a class made of its own error and ours: the plain one is its `cause`.
+    if not wrapped:
+        yield error
+    if error.__cause__ is not None:
+        yield from _causes(error.__cause__)
+
+
+def _as_mistake(error: BaseException) -> AuraError | None:
+    if isinstance(error, AuraError):
+        return error
+    if isinstance(error, PermissionError) and error.errno is None:
+        return AuraError(f"{system_error_line(error)}: an object store refuses this; check rights")
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None and (told := _OS_ERROR.search(str(error))):
+        number = int(told[1])
+    if number not in ADVICE:
+        return None
+    where = getattr(error, "filename", None) or "the disk of --root or of temporary files"
+    return AuraError(f"{system_error_line(OSError(number, ''), where)}: what is finished is kept")
+
+
+def _passes(error: BaseException) -> bool:
+    from ray import exceptions as of_ray
+    from ray.train.v2._internal.exceptions import WorkerHealthCheckTimeoutError
+    from ray.train.v2.api.exceptions import PreemptionError
+
+    if isinstance(error, of_ray.RayActorError):
+        return not error.actor_init_failed
+    if isinstance(error, OSError | StorageConnectionError | HTTPClientError):
+        return not isinstance(error, _LASTING)
+    return isinstance(
+        error,
+        of_ray.WorkerCrashedError
+        | of_ray.NodeDiedError
+        | of_ray.LocalRayletDiedError
+        | of_ray.ObjectLostError
+        | of_ray.OutOfMemoryError
+        | of_ray.RaySystemError
+        | of_ray.RpcError
+        | PreemptionError
+        | WorkerHealthCheckTimeoutError,
+    )
 
 
 def _parse_spec_uri() -> str:

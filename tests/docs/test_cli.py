@@ -19,7 +19,7 @@ def test_the_page_is_what_help_prints_of_every_command():
 @pytest.mark.parametrize("tokens", [("run",), ("cache", "verify")])
 def test_it_is_what_a_user_sees(tokens):
     printed = subprocess.run(
-        [sys.executable, "-m", "flows.cli", *tokens, "--help"],
+        [sys.executable, "-m", "flows.main", *tokens, "--help"],
         capture_output=True, text=True, check=True, cwd=ROOT, env=os.environ | {"COLUMNS": "100"},
     )  # fmt: skip
     lines = [line.rstrip() for line in printed.stdout.rstrip().splitlines()]

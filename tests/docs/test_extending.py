@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "extending.md").read_text()
 SECTIONS = ("A teacher", "A loss", "A benchmark")
 _FENCE = re.compile(r'^```(\w+)(?: title="(.+?)")?\n(.*?)^```$', re.S | re.M)
-PROGRAMS = {"python": [sys.executable], "aura": [sys.executable, "-m", "flows.cli"]}
+PROGRAMS = {"python": [sys.executable], "aura": [sys.executable, "-m", "flows.main"]}
 
 
 def blocks(section: str) -> list[tuple[str, str, str]]:

@@ -118,7 +118,7 @@ def aura_run(overrides) -> Callable[..., list[str]]:
 
     def command(root, *options):
         settings = [part for each in overrides for part in ("--set", each)]
-        python = [sys.executable, "-m", "flows.cli"]
+        python = [sys.executable, "-m", "flows.main"]
         return [*python, "run", "--recipe", "smoke", "--root", str(root), *settings, *options]
 
     return command

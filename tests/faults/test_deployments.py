@@ -28,7 +28,7 @@ def prefect(tools, quiet_env, tmp_path_factory):
     url = f"http://127.0.0.1:{port}/api"
 
     def aura(*arguments):
-        return tools.run(["python", "-m", "flows.cli", *arguments], env)
+        return tools.run(["python", "-m", "flows.main", *arguments], env)
 
     def up():
         return aura("up", "--port", str(port))

@@ -99,8 +99,8 @@ def test_recipes_are_listed():
 
 def test_a_run_of_hits_ends_with_three_lines_and_imports_no_torch_and_no_prefect(smoke_root):
     code = (
-        "import sys, flows.cli\n"
-        "try:\n    flows.cli.main()\n"
+        "import sys, flows.main\n"
+        "try:\n    flows.main.main()\n"
         "finally:\n    print(sorted({'torch', 'prefect', 'ray'} & set(sys.modules)))\n"
     )
     result = subprocess.run(

@@ -11,7 +11,7 @@ import pytest
 
 from aura_core.stage_config import NodeSize
 from tasks.local_ray import LocalRay
-from tasks.stage_driver import StageCrashError
+from tasks.stage_driver import StageLostError
 
 SIZE = NodeSize(cpus=3, resources={"fast_disk": 2})
 # What a driver does.
@@ -78,5 +78,5 @@ def test_one_that_does_not_start_says_why(monkeypatch, tmp_path):
     file = tmp_path / "file"
     file.touch()
     monkeypatch.setenv("RAY_TMPDIR", str(file))
-    with pytest.raises(StageCrashError, match="Ray did not start"):
+    with pytest.raises(StageLostError, match="Ray did not start"):
         LocalRay(SIZE).start()

@@ -7,7 +7,13 @@ import pytest
 from aura_core.errors import AuraError
 from aura_core.pipeline import STAGE_INPUTS, plan
 from aura_core.recipes import recipe
-from tasks.stage_driver import JOBS, StageCrashError, cluster_address, raise_for_exit
+from tasks.stage_driver import (
+    JOBS,
+    StageCrashError,
+    StageLostError,
+    cluster_address,
+    raise_for_exit,
+)
 
 
 def test_every_stage_has_a_driver():
@@ -20,9 +26,13 @@ def test_a_crash_is_told_from_a_mistake(tmp_path):
     raise_for_exit(spec, 0, None)
     with pytest.raises(AuraError, match="mend this"):
         raise_for_exit(spec, 2, "mend this")
-    for exit_code, line in [(1, "mend this"), (-9, None), (2, None)]:
-        with pytest.raises(StageCrashError, match="crashed"):
+    for exit_code, line in [(1, "mend this"), (2, None)]:
+        with pytest.raises(StageCrashError, match="error of its code") as raised:
             raise_for_exit(spec, exit_code, line)
+        assert not isinstance(raised.value, StageLostError)
+    for exit_code in (75, -9, 137, 143):
+        with pytest.raises(StageLostError, match="running again goes on"):
+            raise_for_exit(spec, exit_code, None)
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,20 @@ from aura_core.errors import AuraError
 from aura_core.pipeline import STAGE_INPUTS, plan
 from aura_core.recipes import recipe
 from tasks import stages
-from tasks.stage_driver import StageCrashError
+from tasks.stage_driver import StageCrashError, StageLostError
 
 
 @pytest.mark.parametrize(
     ("error", "again"),
-    [(StageCrashError("gone"), True), (AuraError("mend it"), False), (KeyError("x"), False)],
+    [
+        (StageLostError("gone"), True),
+        (StageCrashError("a bug"), False),
+        (AuraError("mend it"), False),
+        (KeyError("x"), False),
+    ],
 )
-def test_only_crashes_are_tried_again(error, again):
-    assert stages.is_crash(None, None, Failed(data=error)) is again
+def test_only_what_was_lost_is_tried_again(error, again):
+    assert stages.is_lost(None, None, Failed(data=error)) is again
 
 
 def test_every_stage_has_a_task_of_its_name():

@@ -11,7 +11,7 @@ from aura_core.errors import AuraError
 from aura_core.pipeline import plan
 from aura_core.recipes import recipe
 from tasks import submit
-from tasks.stage_driver import StageCrashError
+from tasks.stage_driver import StageLostError
 
 
 @pytest.fixture(autouse=True)
@@ -106,5 +106,5 @@ def test_a_job_is_followed_again_unless_it_was_lost(error):
         JobServer({"a1": JobStatus.SUCCEEDED}, [error, error]), "a1", None
     )
     assert (info.status, output.error_line) == (JobStatus.SUCCEEDED, "mend this")
-    with pytest.raises(StageCrashError, match="job a1 was lost with its cluster"):
+    with pytest.raises(StageLostError, match="job a1 was lost with its cluster"):
         submit._follow_to_end(JobServer(errors=[error]), "a1", None)

@@ -43,7 +43,8 @@ def _parse(line: bytes, number: int, root: str, uri: str) -> SourceItem | Reject
         data: Any = json.loads(line)
     except ValueError as error:
         return bad(f"is not JSON ({error})")
-    if not isinstance(data, dict) or not clean(data.get("audio_filepath")):
+    audio = clean(data.get("audio_filepath")) if isinstance(data, dict) else None
+    if audio is None:
         return bad("has no audio_filepath")
     if data.get("offset"):
         return bad("is a segment (offset): cut the audio into one file per utterance")
@@ -55,7 +56,6 @@ def _parse(line: bytes, number: int, root: str, uri: str) -> SourceItem | Reject
         isinstance(duration, bool) or not isinstance(duration, int | float)
     ):
         return bad(f"has duration {duration!r}, which is no number of seconds")
-    audio = str(data["audio_filepath"])
     return SourceItem(
         id=clean(data.get("id")) or id_from_path(audio),
         audio_uri=resolve(root, audio),

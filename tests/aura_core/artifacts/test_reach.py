@@ -8,7 +8,7 @@ import pytest
 import s3fs
 
 from aura_core.artifacts import store
-from aura_core.artifacts.reach import require_reachable
+from aura_core.artifacts.reach import require_reachable, require_writable
 from aura_core.errors import AuraError
 
 
@@ -77,3 +77,14 @@ def test_no_credentials(s3_bucket, monkeypatch, new_clients, tmp_path):
 def test_refused_credentials(guarded_server):
     with pytest.raises(AuraError, match=r"s3://lab/x may not be listed: .*; check the AWS cred"):
         require_reachable("s3://lab/x")
+
+
+def test_a_place_that_can_be_written_to_is_left_empty(tmp_path):
+    require_writable(str(tmp_path / "a" / "b"))
+    assert list(tmp_path.rglob("*")) == [tmp_path / "a", tmp_path / "a" / "b"]
+
+
+@pytest.mark.parametrize("folder", ["/proc/foo", "/dev/null/foo", "/dev/null"])
+def test_a_place_that_cannot_be_written_to_is_named(folder):
+    with pytest.raises(AuraError, match=folder):
+        require_writable(folder)

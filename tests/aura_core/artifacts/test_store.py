@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from aura_core.artifacts import store
+from aura_core.errors import AuraError
 
 
 def test_what_is_written_can_be_read(root):
@@ -93,3 +94,12 @@ def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path):
     data = bytes(range(256)) * 5000
     (tmp_path / "file").write_bytes(data)
     assert store.file_xxh3(tmp_path / "file") == store.xxh3(data)
+
+
+def test_what_is_no_text_and_what_is_no_storage_is_told(tmp_path):
+    uri = str(tmp_path / "x")
+    store.write_bytes(uri, b"\xff")
+    with pytest.raises(AuraError, match="x is not UTF-8 text"):
+        store.read_text(uri)
+    with pytest.raises(AuraError, match="gopher://lab/x: Protocol not known"):
+        store.exists("gopher://lab/x")

@@ -1,14 +1,19 @@
 import json
 import tarfile
+import tempfile
 
 import pytest
 import torch
 import webdataset
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load
 
 from aura_core.cache import shard as shards
 from aura_core.cache.catalogue import read_members
-from aura_core.cache.record import read_record
+from aura_core.cache.encode import EncodedSample
+from aura_core.cache.plan import safe_key
+from aura_core.cache.record import Entry, read_record
 from aura_core.cache.shard import write_shard
 from aura_core.errors import AuraError
 
@@ -73,6 +78,37 @@ def test_plain_webdataset_reads_it(samples, tmp_path):
     for item, sample in zip(read, samples, strict=True):
         assert json.loads(item["json"])["text"] == sample.entry.text
         assert torch.equal(load(item["safetensors"])["layer_04"], sample.tensors["layer_04"])
+
+
+LENGTHS = (1, 70, 71, 72, 73, 300)
+IDS = st.text(min_size=1, max_size=300) | st.builds(
+    lambda start, length: (start * length)[:length],
+    st.sampled_from(["a", "/data/calls 2024/", "ä", "電", "😀", "a.b", "__"]),
+    st.sampled_from(LENGTHS),
+)
+
+
+def sample_of(utterance_id):
+    """A sample without states, which no key depends on."""
+    entry = Entry(
+        key=safe_key(utterance_id), id=utterance_id, text=utterance_id, instruction=None,
+        response=None, speaker=None, split="train", family=None, duration_s=0.02,
+        num_mel_frames=2, num_frames=1,
+    )  # fmt: skip
+    return EncodedSample(entry, {"log_mel": torch.zeros(2, 80, dtype=torch.float16)}, {})
+
+
+@settings(deadline=None)
+@given(st.lists(IDS, min_size=1, max_size=8, unique=True))
+def test_plain_webdataset_reads_samples_of_any_id(ids):
+    with tempfile.TemporaryDirectory() as folder:
+        record = write(folder, map(sample_of, ids))
+        tar = f"{folder}/{record.tar.path}"
+        read = list(webdataset.WebDataset(tar, shardshuffle=False, empty_check=False))
+        rows = read_members(folder, record).to_pylist()
+    assert [json.loads(item["json"])["id"] for item in read] == ids
+    assert [item["__key__"] for item in read] == [row["key"] for row in rows]
+    assert all(load(item["safetensors"])["log_mel"].shape == (2, 80) for item in read)
 
 
 def test_the_record_sums_up_the_storage_error(samples, tmp_path):

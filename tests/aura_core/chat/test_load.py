@@ -14,3 +14,10 @@ def test_what_hears_nothing_or_is_no_model_is_refused(artifact_of, tmp_path):
         load_chat(str(tmp_path))
     with pytest.raises(AuraError, match="is no model"):
         load_chat(str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("name", ["config.json", "train_config.json"])
+def test_a_damaged_model_is_named(tmp_path, name):
+    (tmp_path / name).write_text("{")
+    with pytest.raises(AuraError, match=f"{tmp_path}/{name} is "):
+        load_chat(str(tmp_path))

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from aura_core.cache.plan import safe_key
 from aura_core.config import IngestConfig
 from aura_core.corpus.ingest_plan import PART_ITEMS, plan_ingest
 from aura_core.errors import AuraError
@@ -38,6 +39,16 @@ def test_second_use_of_an_id_is_rejected(tmp_path):
     [rejection] = plan.rejections
     assert (rejection.id, rejection.path) == ("a", f"{tmp_path}/1.wav")
     assert rejection.reason == f"duplicate id: first used by {tmp_path}/0.wav"
+
+
+def test_an_id_that_would_share_a_key_is_rejected(tmp_path):
+    ids = ["a/b", safe_key("a/b"), "a_b"]
+    lines = [{"id": each, "audio_filepath": "x.wav", "text": "hi"} for each in ids]
+    plan, items = planned(write_manifest(tmp_path, lines))
+    assert [item.id for item in items] == ["a/b", "a_b"]
+    [rejection] = plan.rejections
+    assert rejection.id == ids[1]
+    assert rejection.reason.startswith("duplicate id: 'a/b' has the same key")
 
 
 def test_duplicates_are_found_across_parts(tmp_path):

@@ -159,7 +159,7 @@ def test_a_refusal_is_one_line_that_says_what_to_do(hub, reach, model, repo, tok
 def test_the_command_exports_and_uploads(hub, reach, smoke_root, tmp_path):
     folder = tmp_path / "exported"
     done = reach(
-        "-m", "flows.cli", "export", "--recipe", "smoke", "--root", smoke_root, "--to", folder,
+        "-m", "flows.main", "export", "--recipe", "smoke", "--root", smoke_root, "--to", folder,
         "--push-to-hub", "me/model",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

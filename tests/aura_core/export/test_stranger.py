@@ -36,7 +36,7 @@ def folder(smoke_root, tmp_path_factory) -> Path:
     """A folder outside the project: a model `model` and a recording `question.wav`."""
     folder = tmp_path_factory.mktemp("stranger")
     run(
-        sys.executable, "-m", "flows.cli", "export", "--recipe", "smoke", "--root", smoke_root,
+        sys.executable, "-m", "flows.main", "export", "--recipe", "smoke", "--root", smoke_root,
         "--to", folder / "model",
     )  # fmt: skip
     # An untrained student rambles on: let it be brief.
@@ -85,7 +85,7 @@ def test_the_cards_five_lines_answer_in_a_fresh_environment(folder, python):
     answer = run(python, "five_lines.py", cwd=folder, **cache)
     assert answer.strip()
     ours = run(
-        sys.executable, "-m", "flows.cli", "ask", folder / "question.wav", "Transcribe.",
+        sys.executable, "-m", "flows.main", "ask", folder / "question.wav", "Transcribe.",
         "--model", folder / "model", "--max-new-tokens", str(MAX_NEW_TOKENS),
     )  # fmt: skip
     assert answer.strip() == ours.strip()

@@ -7,7 +7,10 @@ import pytest
 import ray
 import ray.train.torch
 import torch
+from ray.train.v2._internal.exceptions import UserExceptionWithTraceback
+from ray.train.v2.api.exceptions import WorkerGroupError
 
+from aura_core.errors import AuraError
 from aura_core.pipeline import plan
 from aura_core.recipes import recipe
 from aura_core.report.history import read_history
@@ -33,6 +36,22 @@ def test_two_workers_take_the_steps_that_one_took(smoke_root, tmp_path):
     (run,) = (tmp_path / "board").iterdir()
     assert run.name == f"distil-{spec.fingerprint[:12]}"
     assert list(run.glob("events.*"))
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"), [(ValueError("a bug"), 1), (AuraError("mend it"), 1), (OSError("lost"), 3)]
+)
+def test_only_a_lost_worker_is_replaced(monkeypatch, tmp_path, error, tries):
+    begun = []
+
+    def fit():
+        begun.append(1)
+        raise WorkerGroupError("failed", {0: UserExceptionWithTraceback(error, "trace")})
+
+    monkeypatch.setattr(distill, "_trainer", lambda *_: SimpleNamespace(fit=fit))
+    with pytest.raises(ray.train.TrainingFailedError):
+        distill._fit(plan(recipe("smoke"), str(tmp_path))["distil"], None)
+    assert len(begun) == tries
 
 
 def test_a_worker_with_a_gpu_trains_on_the_one_that_ray_gave_it(tmp_path, monkeypatch):

@@ -5,9 +5,16 @@ import errno
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from ray.exceptions import RayTaskError
+from botocore.exceptions import EndpointConnectionError, NoCredentialsError
+from ray.core.generated.common_pb2 import ActorDiedErrorContext
+from ray.exceptions import ActorDiedError, OutOfMemoryError, RayTaskError
+from ray.train.v2._internal.exceptions import (
+    UserExceptionWithTraceback,
+    WorkerHealthCheckFailedError,
+)
 from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 
 from aura_core.artifacts.manifest import Manifest, write_manifest
@@ -135,6 +142,92 @@ def test_a_mistake_is_found_however_ray_wraps_it():
     for error in (full, WorkerGroupError("failed", {0: full})):
         assert str(driver.user_error(error)).startswith("No space left on device: the disk")
     assert driver.user_error(RayTaskError("f", "trace", KeyError("x"))) is None
+
+
+def died():
+    return ActorDiedError(ActorDiedErrorContext(class_name="Encoder", actor_id=bytes(16)))
+
+
+def wrapped(error):
+    return RayTaskError("f", "trace", error).as_instanceof_cause()
+
+
+def in_training(*errors):
+    return WorkerGroupError("failed", dict(enumerate(errors)))
+
+
+IN_INIT = ActorDiedError(RayTaskError("__init__", "trace", ValueError("x"), pid=1, ip="::1"))
+GLOO = RuntimeError("[../third_party/gloo/gloo/transport/tcp/pair.cc:534] Connection closed")
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (ValueError("a bug"), False),
+        (wrapped(ValueError("a bug")), False),
+        (in_training(UserExceptionWithTraceback(ValueError("a bug"), "trace")), False),
+        (in_training(ValueError("a bug"), GLOO), False),
+        (FileNotFoundError(errno.ENOENT, "no", "x"), False),
+        (IN_INIT, False),
+        (NoCredentialsError(), False),
+        (OSError(errno.EIO, "Input/output error"), True),
+        (wrapped(ConnectionResetError(errno.ECONNRESET, "reset")), True),
+        (in_training(UserExceptionWithTraceback(OSError(errno.ESTALE, "stale"), "t")), True),
+        (EndpointConnectionError(endpoint_url="http://s3"), True),
+        (died(), True),
+        (OutOfMemoryError("killed"), True),
+        (in_training(WorkerHealthCheckFailedError("lost", died()), GLOO), True),
+        (in_training(GLOO), True),
+    ],
+)
+def test_what_may_pass_is_told_from_errors_of_the_code(error, passes):
+    assert driver.user_error(error) is None
+    assert driver.may_pass(error) is passes
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/x"),
+            "Permission denied: /x; ",
+        ),
+        (wrapped(OSError(errno.EROFS, "Read-only file system", "/x")), "Read-only file system: /x"),
+        (RuntimeError("I/O error: File too large (os error 27)"), "File too large: the disk"),
+        (PermissionError("Access Denied"), "Access Denied: an object store refuses this"),
+    ],
+)
+def test_what_the_system_refuses_for_good_is_a_mistake(error, said):
+    assert str(driver.user_error(error)).startswith(said)
+
+
+ONE_CALL = """
+import ray
+from tasks.jobs import driver
+
+@ray.remote(max_restarts=3, max_task_retries=-1)
+class Worker:
+    def work(self, notes):
+        with open(notes, "a") as file:
+            file.write("called ")
+        raise ERROR
+
+def run(spec):
+    ray.get(Worker.remote().work.remote(spec.uri + "-calls"))
+
+driver.main(run)
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code"), [("ValueError('name is too long')", 1), ("OSError(5, 'I/O error')", 75)]
+)
+def test_an_error_in_an_actor_is_called_once_and_told_from_what_may_pass(specs, error, exit_code):
+    spec = specs["teacher_cache"]
+    result = run_driver(write_spec(spec), ONE_CALL.replace("ERROR", error))
+    assert result.returncode == exit_code, result.stderr
+    assert "Traceback" in result.stderr
+    assert Path(f"{spec.uri}-calls").read_text() == "called "
 
 
 def test_the_typed_config_survives_the_spec(specs):

@@ -85,6 +85,13 @@ def test_a_bad_line_is_named_and_the_others_are_kept(tmp_path, line, why):
     assert bad.detail.startswith(why)
 
 
+def test_half_a_surrogate_pair_in_a_path_is_a_file_that_is_not_there(tmp_path):
+    path = tmp_path / "m.jsonl"
+    path.write_text(r'{"audio_filepath": "\ud800.wav", "text": "hi"}')
+    (item,) = jsonl.read(str(path))
+    assert (item.id, item.audio_uri) == ("?", f"{tmp_path}/?.wav")
+
+
 def test_blank_lines_are_counted_but_are_no_utterances(tmp_path):
     good, bad = read(tmp_path, {"audio_filepath": "a.wav"}, b"", b"  ", b"{")
     assert isinstance(good, SourceItem)
