@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from aura_core.artifacts.reach import require_reachable
 from aura_core.config import Config
 from aura_core.pipeline import StageSpec, plan
-from flows.request import benchmark_overrides, load_config, manifest_overrides, resolve_root
+from flows.request import all_overrides, load_config, resolve_root
 
 AsJson = Annotated[bool, Parameter("--json", negative=())]
 
@@ -36,11 +36,7 @@ class Selection:
     @property
     def overrides(self) -> list[str]:
         """All changes to the recipe as assignments; `--set` wins."""
-        return [
-            *manifest_overrides(self.manifest, self.pseudo_label),
-            *benchmark_overrides(self.benchmarks),
-            *self.assignments,
-        ]
+        return all_overrides(self.manifest, self.pseudo_label, self.benchmarks, self.assignments)
 
     def load(self) -> Config:
         """Return the config: the recipe with all changes to it."""
@@ -70,7 +66,10 @@ class Selection:
             "recipe": self.recipe,
             "root": resolve_root(self.root),
             "config_file": self.config,
-            "overrides": self.overrides,
+            "manifest": self.manifest,
+            "pseudo_label": self.pseudo_label,
+            "benchmarks": self.benchmarks,
+            "overrides": self.assignments,
         }
 
     def plan(self) -> dict[str, StageSpec]:
