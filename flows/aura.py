@@ -9,6 +9,7 @@ from prefect.runtime import flow_run
 from pydantic import WithJsonSchema
 
 from aura_core.corpus.source import installable
+from aura_core.distillation.trackers import require_packages
 from aura_core.errors import AuraError
 from aura_core.pipeline import STAGE_INPUTS, StageSpec, is_complete, plan
 from aura_core.recipes import RECIPES
@@ -88,6 +89,11 @@ def aura(
     todo = [spec for spec in specs.values() if spec.stage in wanted]
     if not todo:
         raise AuraError(f"{', '.join(wanted)}: this config makes none (see {wanted[0]} in --help)")
+    if launch == "local":
+        # On a cluster other packages are installed, and its drivers ask for them.
+        require_packages(
+            name for spec in todo if not is_complete(spec) for name in spec.runtime.trackers
+        )
 
     with run_log(), tags(f"recipe:{recipe}"):
         makes_corpus = specs["ingest"] in todo and not is_complete(specs["ingest"])

@@ -86,6 +86,18 @@ def test_a_manifest_that_is_not_there_is_named_before_anything_runs(planned, tmp
         aura.fn(recipe="smoke", root=str(tmp_path), manifest="/nowhere.jsonl")
 
 
+def test_a_tracker_without_its_package_is_named_before_anything_runs(
+    planned, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("aura_core.distillation.trackers.find_spec", lambda _module: None)
+    where = {"recipe": "smoke", "root": str(tmp_path)}
+    tracked = ["distil.runtime.trackers={wandb: speech}"]
+    with pytest.raises(AuraError, match="pip install wandb"):
+        aura.fn(**where, overrides=tracked)
+    assert planned(**where, overrides=tracked, until="teacher_cache")
+    assert planned(**where, overrides=tracked, launch="http://ray-head:8265")
+
+
 def test_the_form_has_a_plain_field_with_a_text_for_every_parameter():
     fields = parameter_schema(aura).properties
     kinds = {"string": str, "array": list, "boolean": bool}
