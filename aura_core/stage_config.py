@@ -5,16 +5,20 @@ fingerprint; `runtime` says only where and how fast the work is done.
 """
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 _T = TypeVar("_T")
 
 # Whisper's states, and two, four or eight of them together.
 TEACHER_RATE_HZ = 50.0
 TOKEN_RATES_HZ = (25.0, 12.5, 6.25)
+
+
+TrackerName = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 
 
 def one_of(value: _T, choices: Sequence[_T]) -> _T:
@@ -42,8 +46,10 @@ class Runtime(Frozen):
     placement: Literal["pack", "spread"] = Field(
         "pack", description="workers on few nodes, or on as many as there are"
     )
-    tensorboard: str | None = Field(
-        None, description="training: a folder for TensorBoard's event files, one folder a run in it"
+    trackers: dict[TrackerName, str] = Field(
+        {},
+        description="training: where the curves go, besides metrics.jsonl. tensorboard: a folder; "
+        "wandb: PROJECT or ENTITY/PROJECT; mlflow: a tracking URI; trackio: a project",
     )
     checkpoint_activations: bool = Field(
         False, description="training: compute blocks again going backward instead of keeping all"
@@ -56,6 +62,19 @@ class Runtime(Frozen):
     micro_batch_utterances: int | None = Field(
         None, ge=1, description="training: clips a worker holds at once, their gradients added up"
     )
+
+    @field_validator("trackers")
+    @classmethod
+    def _find_anywhere(cls, trackers: dict[TrackerName, str]) -> dict[TrackerName, str]:
+        """Training runs in a folder of its own: what is relative would be lost with it."""
+        folder, uri = trackers.get("tensorboard"), trackers.get("mlflow")
+        if folder is not None and not folder.startswith(("/", "~")):
+            raise ValueError(f"tensorboard: {folder!r} is not an absolute folder")
+        if uri is not None and not re.match(r"https?://|sqlite:////|[a-z0-9+]+://[^/]", uri):
+            raise ValueError(
+                f"mlflow: {uri!r} is not http://HOST:PORT or sqlite:////ABSOLUTE/FILE.db"
+            )
+        return trackers
 
 
 class NodeSize(Frozen):

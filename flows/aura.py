@@ -9,11 +9,19 @@ from prefect.runtime import flow_run
 from pydantic import WithJsonSchema
 
 from aura_core.corpus.source import installable
+from aura_core.distillation.trackers import require_packages
 from aura_core.errors import AuraError
-from aura_core.pipeline import STAGE_INPUTS, is_complete, plan
+from aura_core.pipeline import STAGE_INPUTS, StageSpec, is_complete, plan
 from aura_core.recipes import RECIPES
 from flows import ui_artifacts
-from flows.request import choose_stages, load_config, require_inputs, resolve_root
+from flows.request import (
+    all_overrides,
+    choose_stages,
+    load_config,
+    require_inputs,
+    resolve_root,
+)
+from flows.run_log import run_log
 from flows.summary import summary_lines
 from tasks.launch import launcher
 from tasks.stages import STAGE_TASKS, StageRun
@@ -47,6 +55,9 @@ def aura(
     recipe: Recipe = "demo",
     root: Text = "",
     config_file: Text = "",
+    manifest: Text = "",
+    pseudo_label: bool = False,
+    benchmarks: Texts = (),
     overrides: Texts = (),
     until: Stage = _LAST,
     only: Stages = (),
@@ -60,7 +71,12 @@ def aura(
         root: Folder or s3://bucket/prefix of all artifacts. Empty: $AURA_ROOT of the worker
             (what `aura up --root` said), else ./runs. Credentials come from the worker's AWS_*.
         config_file: A YAML or JSON file laid over the recipe, readable by the worker; s3:// too.
-        overrides: Single settings laid over both, one `stage.key=value` each, such as
+        manifest: Your speech: a .jsonl or .parquet file, a LibriSpeech tree or a folder with
+            metadata.csv, readable by the worker; s3:// too. Empty: what the recipe says.
+        pseudo_label: Let the ASR write the transcripts that the manifest lacks.
+        benchmarks: Evaluate on these too, one NAME=FOLDER each, or a NAME made here, such as
+            `spoken_choice`. `aura bench-data list` tells them all.
+        overrides: Single settings laid over all that, one `stage.key=value` each, such as
             `distil.lora.rank=32` or `evaluate.max_items=20`. What they change is run again.
         until: Stop after this stage.
         only: Run these stages and no other; what they read must be there. An evaluation comes with
@@ -71,23 +87,35 @@ def aura(
     Returns:
         The URI of the last stage's artifact.
     """
-    config = load_config(recipe, config_file or None, overrides or [])
+    changes = all_overrides(manifest or None, pseudo_label, benchmarks or [], overrides or [])
+    config = load_config(recipe, config_file or None, changes)
     specs = plan(config, resolve_root(root))
     wanted = choose_stages(until, only)
     require_inputs(specs, wanted)
     todo = [spec for spec in specs.values() if spec.stage in wanted]
     if not todo:
         raise AuraError(f"{', '.join(wanted)}: this config makes none (see {wanted[0]} in --help)")
+    if launch == "local":
+        # On a cluster other packages are installed, and its drivers ask for them.
+        require_packages(
+            name for spec in todo if not is_complete(spec) for name in spec.runtime.trackers
+        )
 
-    makes_corpus = specs["ingest"] in todo and not is_complete(specs["ingest"])
-    if makes_corpus and (more := installable(config.ingest)) is not None:
-        log.info("%s", more)
+    with run_log(), tags(f"recipe:{recipe}"):
+        makes_corpus = specs["ingest"] in todo and not is_complete(specs["ingest"])
+        if makes_corpus and (more := installable(config.ingest)) is not None:
+            log.info("%s", more)
+        runs = _run_stages(todo, launch)
+        for line in summary_lines(runs):
+            log.info("%s", line)
+    return runs[-1].spec.uri
+
+
+def _run_stages(todo: Sequence[StageSpec], launch: str) -> list[StageRun]:
     ui_artifacts.publish_explanation({spec.name: spec for spec in todo})
-    runs: list[StageRun] = []
-    with tags(f"recipe:{recipe}"), launcher(launch, todo) as launch_driver:
+    runs = []
+    with launcher(launch, todo) as launch_driver:
         for spec in todo:
             runs.append(STAGE_TASKS[spec.stage](spec, launch_driver))
             ui_artifacts.publish_stage(runs[-1])
-    for line in summary_lines(runs):
-        log.info("%s", line)
-    return runs[-1].spec.uri
+    return runs

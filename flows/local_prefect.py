@@ -29,7 +29,6 @@ OFFLINE = {
 QUIET = {
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
-    "PREFECT_LOGGING_TO_API_ENABLED": "false",
 }
 # For a server of the user's: not for a temporary one, and not for what runs a flow.
 SERVER_SECRETS = (
@@ -65,6 +64,8 @@ def run_flow(**parameters: Any) -> None:
     require_writable(parameters["root"])
     if not os.environ.get("PREFECT_API_URL"):
         os.environ["PREFECT_API_URL"] = start_temporary_server()
+        # Nobody can read the log of a server that ends with the run.
+        os.environ["PREFECT_LOGGING_TO_API_ENABLED"] = "false"
     from flows.aura import aura
 
     with interrupt.resumable():

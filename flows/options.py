@@ -8,7 +8,7 @@ from cyclopts import Parameter, validators
 from aura_core.artifacts.reach import require_reachable
 from aura_core.config import Config
 from aura_core.pipeline import StageSpec, plan
-from flows.request import benchmark_overrides, load_config, manifest_overrides, resolve_root
+from flows.request import all_overrides, load_config, resolve_root
 
 Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
 AsJson = Annotated[bool, Parameter("--json", negative=())]
@@ -37,11 +37,7 @@ class Selection:
     @property
     def overrides(self) -> list[str]:
         """All changes to the recipe as assignments; `--set` wins."""
-        return [
-            *manifest_overrides(self.manifest, self.pseudo_label),
-            *benchmark_overrides(self.benchmarks),
-            *self.assignments,
-        ]
+        return all_overrides(self.manifest, self.pseudo_label, self.benchmarks, self.assignments)
 
     def load(self) -> Config:
         """Return the config: the recipe with all changes to it."""
@@ -71,7 +67,10 @@ class Selection:
             "recipe": self.recipe,
             "root": resolve_root(self.root),
             "config_file": self.config,
-            "overrides": self.overrides,
+            "manifest": self.manifest,
+            "pseudo_label": self.pseudo_label,
+            "benchmarks": self.benchmarks,
+            "overrides": self.assignments,
         }
 
     def plan(self) -> dict[str, StageSpec]:

@@ -28,6 +28,20 @@ def load_config(name: str, config_file: str | None, overrides: Sequence[str]) ->
     return override(config, overrides)
 
 
+def all_overrides(
+    manifest: str | None,
+    pseudo_label: bool,
+    benchmarks: Sequence[str],
+    assignments: Sequence[str],
+) -> list[str]:
+    """Return every change to a recipe as `stage.key=value`; `assignments` come last and win."""
+    return [
+        *manifest_overrides(manifest, pseudo_label),
+        *benchmark_overrides(benchmarks),
+        *assignments,
+    ]
+
+
 def manifest_overrides(manifest: str | None, pseudo_label: bool) -> list[str]:
     """Return the assignments that `--manifest` and `--pseudo-label` stand for."""
     assignments = []

@@ -23,7 +23,9 @@ from flows.server_state import read_state
 
 _ENDED = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
 # A progress bar's own account of its pace: `3/40 [00:09<01:51, 3.0s/step]`.
-_PACE = re.compile(r"<(?P<left>[\d:?]+), *(?P<rate>[^\],]+)")
+_PACE = re.compile(r"\[(?P<taken>[\d:]+)<(?P<left>[\d:?]+), *(?P<rate>[^\],]+)")
+# A checkpoint and a validation, which no bar counts, take less.
+_STALLED_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class StageStatus:
     percent: float | None
     rate: str | None
     eta_s: float | None
+    stalled_s: float | None = None  # without a word, if that is longer than its pace explains
 
 
 @dataclass(frozen=True)
@@ -94,24 +97,40 @@ def read() -> ServerStatus:
 
 def stage_status(task: TaskRun, artifacts: Sequence[Artifact], now: datetime) -> StageStatus:
     """Return a task run's state, with the pace its driver's progress bar last told."""
-    percent, rate, eta_s = None, None, None
+    running = task.state is not None and task.state.type == StateType.RUNNING
+    percent, rate, eta_s, stalled_s = None, None, None, None
     for artifact in artifacts:
         if artifact.task_run_id == task.id and isinstance(artifact.data, int | float):
             percent = float(artifact.data)
-            if found := _PACE.search(artifact.description or ""):
-                rate, eta_s = found["rate"].strip(), clock_s(found["left"])
-                if eta_s is not None and artifact.updated:
-                    # The bar spoke some seconds ago.
-                    eta_s = max(0.0, eta_s - (now - artifact.updated).total_seconds())
-    running = task.state is not None and task.state.type == StateType.RUNNING
+            pace = _PACE.search(artifact.description or "")
+            if running and pace:
+                rate = pace["rate"].strip()
+                silent_s = (now - artifact.updated).total_seconds() if artifact.updated else 0.0
+                eta_s, stalled_s = _outlook(pace["taken"], pace["left"], silent_s)
     return StageStatus(
         name=task.name,
         state=task.state.name.lower() if task.state else "unknown",
         elapsed_s=_elapsed_s(task, now),
         percent=percent,
-        rate=rate if running else None,
-        eta_s=eta_s if running else None,
+        rate=rate,
+        eta_s=eta_s,
+        stalled_s=stalled_s,
     )
+
+
+def _outlook(taken: str, left: str, silent_s: float) -> tuple[float | None, float | None]:
+    """The time left, or for how long a stalled stage has been silent; neither if nobody knows.
+
+    A bar counts in lots of unknown size, the first of which tells of none before it: it may take
+    as long again as all before it, and as what it said was left, but not much longer.
+    """
+    taken_s, left_s = clock_s(taken), clock_s(left)
+    if taken_s is None or not left_s:
+        # Nothing is counted yet, or all of it is and the stage is being finished.
+        return None, None
+    if silent_s > max(_STALLED_S, 2 * min(taken_s, left_s)):
+        return None, silent_s
+    return (left_s - silent_s if silent_s < left_s else None), None
 
 
 def clock_s(text: str) -> float | None:

@@ -5,7 +5,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from flows.server_status import RunStatus, ServerStatus
+from flows.server_status import RunStatus, ServerStatus, StageStatus
 
 _COLOURS = {"completed": "green", "running": "cyan", "failed": "red", "crashed": "red"}
 
@@ -78,9 +78,15 @@ def _stage_table(run: RunStatus) -> Table:
             duration(stage.elapsed_s),
             "" if stage.percent is None else f"{stage.percent:.0f}%",
             escape(stage.rate or ""),
-            duration(stage.eta_s),
+            _left(stage),
         )
     return table
+
+
+def _left(stage: StageStatus) -> str:
+    if stage.stalled_s is None:
+        return duration(stage.eta_s)
+    return f"[red]stalled: no progress for {duration(stage.stalled_s)}[/]"
 
 
 def _coloured(state: str) -> str:

@@ -7,8 +7,14 @@ import time
 from collections.abc import Callable
 
 log = logging.getLogger("aura")
+# Lines that a terminal has had already, for whoever keeps the log.
+ECHOED = logging.getLogger("aura.echoed")
+ECHOED.propagate = False
 
 _PROGRESS_EVERY_S = 15.0
+# Of the time that the driver has been at work: a bar is logged 20 times in five minutes, and 130
+# times in a day.
+_LOG_EVERY_SHARE = 0.05
 _ERROR = "error: "
 # A tqdm bar: `distil:  40%|####      | 12/30 [00:10<00:15, 1.2step/s]`.
 _BAR = re.compile(r"(\d+)%\|[^|]*\| *(.*)")
@@ -24,14 +30,16 @@ class LineLog:
         """Take no output yet.
 
         Args:
-            echo: a terminal's file descriptor; None sends whole lines to the log.
-            on_progress: hears of a progress bar, now and then.
+            echo: a terminal's file descriptor, which gets every byte; whole lines go to the log
+                `aura`, and to `ECHOED` with a terminal.
+            on_progress: hears of a progress bar every 15 s, and when it is done.
         """
         self.error_line: str | None = None
         self._echo = echo
         self._on_progress = on_progress
         self._pending = b""
-        self._last_progress_s = time.monotonic()
+        self._log = log if echo is None else ECHOED
+        self._started_s = self._told_s = self._logged_s = time.monotonic()
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes, cut anywhere."""
@@ -51,18 +59,17 @@ class LineLog:
         if line.startswith(_ERROR):
             # The caller shows it once, as the reason of the failure.
             self.error_line = line.removeprefix(_ERROR)
-        elif line and self._is_due(piece):
-            if self._on_progress and (found := _BAR.search(line)):
-                self._on_progress(float(found[1]), found[2])
-            if self._echo is None:
-                log.info("%s", line)
+        elif line:
+            # A progress bar redraws itself after a carriage return, many times a second.
+            self._show(line, is_redrawn=piece.endswith(b"\r"))
 
-    def _is_due(self, piece: bytes) -> bool:
-        """Progress bars redraw themselves after a carriage return: log a few of those only."""
-        if not piece.endswith(b"\r"):
-            return True
+    def _show(self, line: str, is_redrawn: bool) -> None:
         now_s = time.monotonic()
-        if now_s - self._last_progress_s < _PROGRESS_EVERY_S:
-            return False
-        self._last_progress_s = now_s
-        return True
+        tell = not is_redrawn or now_s - self._told_s >= _PROGRESS_EVERY_S
+        if tell and self._on_progress and (bar := _BAR.search(line)):
+            self._told_s = now_s
+            self._on_progress(float(bar[1]), bar[2])
+        log_every_s = max(_PROGRESS_EVERY_S, _LOG_EVERY_SHARE * (now_s - self._started_s))
+        if not is_redrawn or now_s - self._logged_s >= log_every_s:
+            self._logged_s = now_s
+            self._log.info("%s", _BAR.sub(r"\1% \2", line))

@@ -18,6 +18,7 @@ from ray.train.torch import TorchTrainer
 from tqdm import tqdm
 
 from aura_core.artifacts import store
+from aura_core.distillation.trackers import require_packages
 from aura_core.pipeline import StageSpec
 from aura_core.report.history import read_history
 from aura_core.student import file_names
@@ -49,6 +50,7 @@ class Progress:
 def run(spec: StageSpec) -> driver.Outcome:
     """Train (or go on training) and return the published files, counts and metrics."""
     config = driver.spec_config(spec, TrainConfig)
+    require_packages(spec.runtime.trackers)
     progress = Progress.remote()
     done = _in_background(lambda: _fit(spec, progress))
     _show(progress, sum(phase.steps for phase in config.phases), spec.name, done)
@@ -125,7 +127,7 @@ def _train(loop_config: dict[str, Any]) -> None:
 
     from aura_core.device import device_for
     from aura_core.distillation.run import train
-    from aura_core.distillation.tensorboard import TensorBoard
+    from aura_core.distillation.trackers import Trackers
 
     spec = StageSpec.model_validate_json(loop_config["spec"])
     config = driver.spec_config(spec, TrainConfig)
@@ -139,14 +141,12 @@ def _train(loop_config: dict[str, Any]) -> None:
         torch.cuda.set_device(device)
 
     name = f"{spec.name}-{spec.fingerprint[:12]}"
-    folder = spec.runtime.tensorboard if is_first else None
-    board = TensorBoard(folder, name) if folder else None
+    trackers = Trackers(spec.runtime.trackers if is_first else {}, name, spec.identity)
 
     def report(record: dict[str, Any]) -> None:
         if is_first:
             progress.put.remote(record)
-        if board:
-            board.write(record)
+        trackers.write(record)
         # Every report is a round trip to Ray Train's controller.
         if record["step"] % config.checkpoint_every_steps == 0:
             ray.train.report({key: v for key, v in record.items() if isinstance(v, int | float)})
@@ -160,8 +160,7 @@ def _train(loop_config: dict[str, Any]) -> None:
         output_uri=spec.uri,
         on_step=report,
     )
-    if board:
-        board.close()
+    trackers.close()
 
 
 def _outcome(spec: StageSpec) -> driver.Outcome:

@@ -72,7 +72,8 @@ def _build_shards(spec: StageSpec, plan: Plan) -> None:
     ray.get(encoders[0].publish_teacher_parts.remote(plan))
     total_s = sum(shard.duration_s for shard in plan.shards)
     with tqdm(total=total_s, desc="teacher cache", unit="s", unit_scale=True) as progress:
-        for duration_s in _map_unordered(encoders, plan.shards):
+        for done, duration_s in enumerate(_map_unordered(encoders, plan.shards), 1):
+            progress.set_postfix(shards=f"{done}/{len(plan.shards)}", refresh=False)
             progress.update(duration_s)
 
 

@@ -84,9 +84,9 @@ def test_only_the_server_gets_the_databases_password(monkeypatch):
 
 
 def test_the_silence_of_aura_run_is_not_passed_on(monkeypatch):
-    monkeypatch.setenv("PREFECT_LOGGING_TO_API_ENABLED", "false")
+    monkeypatch.setenv("PREFECT_LOGGING_INTERNAL_LEVEL", "CRITICAL")
     monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "DEBUG")
     environment = server._environment("http://127.0.0.1:4200/api", "mark")
-    assert "PREFECT_LOGGING_TO_API_ENABLED" not in environment
+    assert "PREFECT_LOGGING_INTERNAL_LEVEL" not in environment
     assert environment["PREFECT_LOGGING_LEVEL"] == "DEBUG", "what the user chose"
     assert environment["PREFECT_HOME"].startswith(os.environ["AURA_SERVER_HOME"])

@@ -34,10 +34,32 @@ def test_a_running_stage_has_the_bars_pace_and_what_has_passed_since_is_off_its_
     assert found == StageStatus("distil 0123456789ab", "running", 70.0, 40.0, "1.20step/s", 100.0)
 
 
-def test_a_bar_that_is_late_has_no_negative_time():
+@pytest.mark.parametrize(
+    ("pace", "silent_s", "eta_s", "stalled"),
+    [
+        ("[00:10<02:00, 1.20step/s]", 119, 1, False),
+        ("[00:10<02:00, 1.20step/s]", 121, None, False),  # late: a validation, perhaps
+        ("[00:10<02:00, 1.20step/s]", 301, None, True),
+        ("[10:00<1:50:00, 600s/step]", 1199, 5401, False),  # the second lot may take longer
+        ("[10:00<1:50:00, 600s/step]", 1201, None, True),
+        ("[1:50:00<10:00, 600s/step]", 1201, None, True),
+        ("[00:10<00:00, 1.20step/s]", 9999, None, False),  # all counted: being finished
+        ("[00:10<?, ?step/s]", 9999, None, False),
+    ],
+)
+def test_a_bar_that_is_silent_for_too_long_has_stalled_and_no_time_left(
+    pace, silent_s, eta_s, stalled
+):
     run = task(Running())
-    late = PACE.replace("02:00", "00:05")
-    assert stage_status(run, [progress(run, 40.0, late)], NOW).eta_s == 0
+    told = NOW - timedelta(seconds=silent_s)
+    bar = Artifact(task_run_id=run.id, data=40.0, description=f"distil 4/10 {pace}", updated=told)
+    found = stage_status(run, [bar], NOW)
+    assert (found.eta_s, found.stalled_s) == (eta_s, silent_s if stalled else None)
+    assert stage_status(task(Completed()), [bar], NOW).stalled_s is None
+    active = RunStatus("demo", "id", "running", "", 75.0, {"launch": "http://head:8265"}, [found])
+    text = shown(ServerStatus("http://127.0.0.1:1/api", True, False, 1, [active], [], None))
+    assert ("stalled: no progress for" in text) is stalled
+    assert " 0:00" not in text
 
 
 @pytest.mark.parametrize("description", ["distil 0123456789ab", "x 0/? [00:00<?, ?step/s]", None])

@@ -22,7 +22,7 @@ HERE = platform.python_version()
 # Installed by infra/install.sh, and what only its builds for GPUs bring.
 NOT_LOCKED = {"torch", "triton"}
 # What a user installs for one feature; an AuraError says so.
-OPTIONAL = {"openai", "qa_metrics"}
+OPTIONAL = {"mlflow", "openai", "qa_metrics", "trackio", "wandb"}
 
 
 @cache

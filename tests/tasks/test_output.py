@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from tasks.output import LineLog
+from tasks import output as output_module
+from tasks.output import ECHOED, LineLog
 
 
 @pytest.fixture
@@ -47,6 +48,36 @@ def test_a_terminal_gets_every_byte_at_once(lines):
     os.close(read)
     os.close(write)
     assert lines() == []
+
+
+def test_what_a_terminal_has_had_is_kept_by_who_listens_to_it_and_said_by_no_other(
+    caplog, monkeypatch
+):
+    caplog.set_level(logging.INFO, logger="aura")
+    heard = {}
+    for logger in (logging.getLogger("aura"), ECHOED):
+        handler = logging.Handler()
+        handler.emit = heard.setdefault(logger.name, []).append
+        monkeypatch.setattr(logger, "handlers", [handler])
+    read, write = os.pipe()
+    output = LineLog(echo=write)
+    output.feed(b"planned\ndistil: 100%|####| 4/4 [00:02<00:00, 2.0step/s]\n")
+    os.close(read)
+    os.close(write)
+    said = [record.getMessage() for record in heard["aura.echoed"]]
+    assert said == ["planned", "distil: 100% 4/4 [00:02<00:00, 2.0step/s]"]
+    assert heard["aura"] == []
+
+
+def test_a_bar_is_logged_more_seldom_the_longer_it_goes_on_but_told_all_along(lines, monkeypatch):
+    now_s, told = [0.0], []
+    monkeypatch.setattr(output_module.time, "monotonic", lambda: now_s[0])
+    output = LineLog(echo=None, on_progress=lambda *_: told.append(now_s[0]))
+    for second in range(86400):
+        now_s[0] = float(second)
+        output.feed(b"distil:  40%|####      | 12/30 [00:10<00:15, 1.2step/s]\r")
+    assert 100 < len(lines()) < 150
+    assert len(told) == 86400 // 15 - 1
 
 
 @pytest.mark.parametrize("on_a_terminal", [True, False])

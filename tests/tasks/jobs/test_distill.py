@@ -7,6 +7,7 @@ import pytest
 import ray
 import ray.train.torch
 import torch
+from mlflow import MlflowClient
 from ray.train.v2._internal.exceptions import UserExceptionWithTraceback
 from ray.train.v2.api.exceptions import WorkerGroupError
 
@@ -18,10 +19,16 @@ from aura_core.stage_config import Runtime
 from tasks.jobs import distill
 
 
-def test_two_workers_take_the_steps_that_one_took(smoke_root, tmp_path):
+def test_two_workers_take_the_steps_that_one_took(smoke_root, tmp_path, monkeypatch):
     spec = plan(recipe("smoke"), smoke_root)["distil"]
-    board = str(tmp_path / "board")
-    runtime = Runtime(workers=2, cpus_per_worker=1, tensorboard=board)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    trackers = {
+        "tensorboard": str(tmp_path / "board"),
+        "wandb": "speech",
+        "mlflow": f"sqlite:///{tmp_path}/mlflow.db",
+    }
+    runtime = Runtime(workers=2, cpus_per_worker=1, trackers=trackers)
     both = {"uri": str(tmp_path / "out"), "runtime": runtime}
     ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level=logging.WARNING)
     try:
@@ -36,6 +43,12 @@ def test_two_workers_take_the_steps_that_one_took(smoke_root, tmp_path):
     (run,) = (tmp_path / "board").iterdir()
     assert run.name == f"distil-{spec.fingerprint[:12]}"
     assert list(run.glob("events.*"))
+    assert list(tmp_path.glob(f"wandb/offline-run-*/run-{run.name}.wandb"))
+    mlflow = MlflowClient(tracking_uri=trackers["mlflow"])
+    [tracked] = mlflow.search_runs([mlflow.get_experiment_by_name("aura").experiment_id])
+    assert (tracked.info.run_name, tracked.info.status) == (run.name, "FINISHED")
+    losses = mlflow.get_metric_history(tracked.info.run_id, "loss")
+    assert [each.value for each in losses] == [r["loss"] for r in found]
 
 
 @pytest.mark.parametrize(
