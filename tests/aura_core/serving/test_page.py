@@ -91,7 +91,8 @@ def answers(page):
     """Ask, and return the text of every card once all are there."""
     page.click("#ask")
     ended = page.locator("#answers .more:not(:empty), #answers .answer.problem")
-    expect(ended).to_have_count(page.locator("#models input:checked").count())
+    # Long enough for a machine that has other work.
+    expect(ended).to_have_count(page.locator("#models input:checked").count(), timeout=60_000)
     return page.locator("#answers .answer").all_inner_texts()
 
 

@@ -215,8 +215,8 @@ def test_texts_are_read_by_every_llm_and_a_gate_changes_nothing(root, first_run)
     assert ("text_choice", "base") in differences
 
 
-def test_an_asr_is_not_scored_against_its_own_transcripts(root):
-    spec = make_spec(root)
+def test_an_asr_is_not_scored_against_its_own_transcripts(tmp_path):
+    spec = make_spec(tmp_path)
     asked = {"transcribe/heldout": "transcribe", "respond/heldout": "respond"}
     sets = [
         QuestionSet(name, "ingest", TASK_SCORERS[task], task, "heldout")
