@@ -30,8 +30,8 @@ STAGE_VERSIONS = {
     "targets": 1,
     "distil": 5,
     "benchmark": 1,
-    "evaluate": 3,
-    "report": 4,
+    "evaluate": 4,
+    "report": 5,
 }
 
 # Stage -> the stages it reads. The order of the keys is the order of the road.

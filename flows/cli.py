@@ -9,12 +9,13 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 from rich.console import Console
+from rich.markup import escape
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import read_manifest
 from aura_core.artifacts.newest import newest_artifact
 from aura_core.errors import AuraError
-from aura_core.evaluation.table import read_results
+from aura_core.evaluation.table import read_table
 from aura_core.explain import explain as explain_stages
 from aura_core.pipeline import is_complete
 from aura_core.recipes import RECIPES
@@ -173,12 +174,15 @@ def results(
         All rows, slices too: {model, task, metric, value, ci_low, ci_high, n, slice?, by_seed?}.
     """
     uri = newest_artifact(resolve_root(root), "evaluate")
-    rows = read_results(uri)
+    found = read_table(uri)
+    rows = found.rows
     if as_json:
         print(json.dumps([row.model_dump(exclude_none=True) for row in rows], indent=2))
     else:
         shown = rows if slices else [row for row in rows if row.slice is None]
         out.print(display.result_table(shown, title=store.join(uri, "results.json")))
+        if found.note:
+            out.print(escape(found.note))
 
 
 @app.command

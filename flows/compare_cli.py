@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from aura_core.evaluation.find import find_evaluation
+from aura_core.evaluation.significance import format_p
 from flows.display import figure
 from flows.options import AsJson
 from flows.request import resolve_root
@@ -24,7 +25,8 @@ def compare(
     """Compare the figures of two evaluations: both values, and second minus first.
 
     The change is paired over the utterances that both were asked, where they share any; else
-    the note says so. It has a 95% interval and, where paired, a two-sided p-value.
+    the note says so. It has a 95% interval and, where ten utterances or more are paired, a
+    two-sided p-value.
 
       aura compare 077ce71e 9fb06d12
       aura compare runs s3://bucket/aura
@@ -45,6 +47,7 @@ def compare(
     uris = [find_evaluation(name, resolve_root(root)) for name in (first, second)]
     # Scorers take a second to import, which a mistyped name need not wait for.
     from aura_core.evaluation.comparison import compare_evaluations
+    from aura_core.evaluation.table import read_table
 
     figures = compare_evaluations(uris[0], uris[1])
     if as_json:
@@ -53,6 +56,9 @@ def compare(
     for place, uri in zip(("first: ", "second:"), uris, strict=True):
         out.print(place, escape(uri))
     out.print(_table(figures))
+    for note in dict.fromkeys(read_table(uri).note for uri in uris):
+        if note:
+            out.print(escape(note))
 
 
 def _as_dict(each: "ComparedFigure") -> dict[str, Any]:
@@ -80,6 +86,9 @@ def _cells(each: "ComparedFigure") -> list[str]:
     values = [figure(row.value) if row else "" for row in (each.first, each.second)]
     if change is None:
         return [each.task, each.metric, each.model, *values, "", "", "", "", each.note]
+    p = ""
+    if change.p_value is not None and change.resamples is not None:
+        p = format_p(change.p_value, change.resamples).removeprefix("= ")
     return [
         each.task,
         each.metric,
@@ -87,7 +96,7 @@ def _cells(each: "ComparedFigure") -> list[str]:
         *values,
         f"{change.value:+.3f}" if abs(change.value) < 10 else f"{change.value:+.1f}",
         f"{figure(change.low)} to {figure(change.high)}",
-        "" if change.p_value is None else f"{change.p_value:.3f}",
+        p,
         "" if change.n is None else str(change.n),
         each.note,
     ]

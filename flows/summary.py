@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aura_core.ablation import MAIN
 from aura_core.artifacts import store
 from aura_core.artifacts.newest import newest_artifact
-from aura_core.evaluation.table import read_results
+from aura_core.evaluation.table import read_table
 from aura_core.pipeline import StageSpec, is_complete
 from aura_core.report.headline import build_line
 from flows.request import REPORT_NAME
@@ -60,13 +60,13 @@ def closing_lines(
         has_student = is_complete(specs[MAIN])
         reached = "a student, not evaluated yet" if has_student else f"{last.stage}, no student yet"
         return f"reached: {reached}", where, f"next: {_command('run', *rest)}  # up to the report"
-    rows = read_results(evaluation.uri)
-    others = ", ".join(dict.fromkeys(row.model for row in rows))
+    results = read_table(evaluation.uri)
+    others = ", ".join(dict.fromkeys(row.model for row in results.rows))
     # Of a root the newest run is meant.
     newest = newest_artifact(last.root, evaluation.stage) == evaluation.uri
     run = _below_here(last.root if newest else evaluation.uri)
     return (
-        f"reached: {build_line(rows) or f'figures of {others}'}",
+        f"reached: {build_line(results) or f'figures of {others}'}",
         where,
         f"next: {_command('demo', run)}  # a page to speak to it",
     )

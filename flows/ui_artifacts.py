@@ -8,7 +8,7 @@ from typing import ParamSpec
 from prefect.artifacts import create_link_artifact, create_table_artifact
 
 from aura_core.artifacts import store
-from aura_core.evaluation.table import Row, read_results
+from aura_core.evaluation.table import Row, read_table
 from aura_core.explain import StageStatus, explain
 from aura_core.pipeline import StageSpec
 from flows.display import reason
@@ -45,10 +45,12 @@ def publish_explanation(specs: Mapping[str, StageSpec]) -> None:
 @_harmless
 def publish_results(evaluate_uri: str) -> None:
     """Show the table of an evaluation."""
+    results = read_table(evaluate_uri)
+    where = f"95% bootstrap intervals; {store.join(evaluate_uri, 'results.json')}"
     create_table_artifact(
         key="results",
-        table=[result_row(row) for row in read_results(evaluate_uri)],
-        description=f"95% bootstrap intervals; {store.join(evaluate_uri, 'results.json')}",
+        table=[result_row(row) for row in results.rows],
+        description=" ".join(filter(None, (where, results.note))),
     )
 
 

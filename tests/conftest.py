@@ -25,7 +25,7 @@ from filelock import FileLock
 from flows.local_prefect import OFFLINE
 from tests.aura_command import run_aura
 
-pytest_plugins = ["tests.tiny_students"]
+pytest_plugins = ["tests.browser", "tests.tiny_students"]
 os.environ.update(OFFLINE)
 # Two test processes share the cores: threads that spin while they wait would take each other's.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

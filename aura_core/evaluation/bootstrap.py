@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from aura_core.evaluation.significance import MIN_UTTERANCES
 from aura_core.evaluation.statistic import Floats, Statistic
 
 
@@ -20,12 +21,16 @@ class Estimate(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A difference of two values, its 95% interval, and the two-sided p-value of no difference."""
+    """A difference of two values, its 95% interval, and the two-sided p-value of no difference.
+
+    `p_value` is None below `MIN_UTTERANCES`; `resamples` counts those it comes from.
+    """
 
     value: float
     low: float
     high: float
-    p_value: float
+    p_value: float | None
+    resamples: int
 
 
 def estimate(by_seed: Sequence[Statistic], samples: int, seed: int) -> Estimate | None:
@@ -81,9 +86,8 @@ def difference(
         return None
     resampled = _resample(a, samples, seed) - _resample(b, samples, seed)
     resampled = resampled[~np.isnan(resampled)]
-    beyond = min((resampled <= 0).sum(), (resampled >= 0).sum())
-    p_value = min(1.0, 2 * (int(beyond) + 1) / (len(resampled) + 1))
-    return Difference(value, *_interval(resampled), p_value)
+    p_value = _p_value(resampled) if len(a[0].columns) >= MIN_UTTERANCES else None
+    return Difference(value, *_interval(resampled), p_value, len(resampled))
 
 
 def pooled(by_seed: Sequence[Statistic]) -> float:
@@ -115,6 +119,12 @@ def _counts(draws: np.random.Generator, n: int, samples: int) -> Floats:
     index += n * np.arange(samples)[:, None]
     counts = np.bincount(index.ravel(), minlength=samples * n)
     return counts.reshape(samples, n).astype(np.float64)
+
+
+def _p_value(resampled: Floats) -> float:
+    """Two-sided, of no difference; never below `p_floor`."""
+    beyond = min((resampled <= 0).sum(), (resampled >= 0).sum())
+    return min(1.0, 2 * (int(beyond) + 1) / (len(resampled) + 1))
 
 
 def _interval(values: Floats) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from aura_core.evaluation import bootstrap
 from aura_core.evaluation.prediction_files import Answers, read_answers, scorer_of
 from aura_core.evaluation.predictions import Prediction
 from aura_core.evaluation.scoring import BySeed, compute
+from aura_core.evaluation.significance import MIN_UTTERANCES
 from aura_core.evaluation.table import LATENCY, Row, read_results
 
 _NO_PREDICTIONS = "unpaired: no predictions"
@@ -21,15 +22,17 @@ Seeds = Sequence[Mapping[str, Prediction]]
 class Change:
     """The second figure minus the first, with its 95% interval.
 
-    `n` counts the utterances it is over, and `p_value` is two-sided, of no difference; both are
-    None where the figures are not paired.
+    `n` counts the utterances it is over, and `p_value` is two-sided, of no difference, from so
+    many `resamples`; they are None where the figures are not paired, `p_value` also where there
+    are too few utterances for one.
     """
 
     value: float
     low: float
     high: float
-    p_value: float | None
-    n: int | None
+    p_value: float | None = None
+    resamples: int | None = None
+    n: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,10 @@ def _figure(
     if isinstance(found, str):
         return ComparedFigure(model, task, metric, first, second, unpaired(first, second), found)
     whole = found.n == first.n == second.n
-    note = "" if whole else f"change over the {found.n} they share"
-    return ComparedFigure(model, task, metric, first, second, found, note)
+    notes = [] if whole else [f"change over the {found.n} they share"]
+    if found.p_value is None:
+        notes.append(f"no p-value below n = {MIN_UTTERANCES}")
+    return ComparedFigure(model, task, metric, first, second, found, ", ".join(notes))
 
 
 def unpaired(first: Row, second: Row) -> Change:
@@ -103,7 +108,7 @@ def unpaired(first: Row, second: Row) -> Change:
     value = second.value - first.value
     below = math.hypot(second.value - second.ci_low, first.ci_high - first.value)
     above = math.hypot(second.ci_high - second.value, first.value - first.ci_low)
-    return Change(value, value - below, value + above, None, None)
+    return Change(value, value - below, value + above)
 
 
 def _paired(first: Answers, second: Answers, samples: int, seed: int) -> dict[_Key, Change | str]:
@@ -143,7 +148,7 @@ def _changes(
     for metric in before.keys() & after.keys():
         change = bootstrap.difference(after[metric], before[metric], samples, seed)
         if change is not None:
-            found[metric] = Change(change.value, change.low, change.high, change.p_value, n)
+            found[metric] = Change(*change, n)
     return found
 
 

@@ -73,7 +73,7 @@ def compare(
         Difference(
             model=AURA, other=other, task=benchmark, metric=metric, value=difference.value,
             ci_low=difference.low, ci_high=difference.high, p_value=difference.p_value,
-            n=len(ours[0].columns),
+            resamples=difference.resamples, n=len(ours[0].columns),
         )
         for other, difference in found.items()
         if difference is not None

@@ -1,6 +1,6 @@
 """The result table: one row a figure, and the file it lives in. Imports nothing heavy."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -10,6 +10,8 @@ from aura_core.errors import AuraError
 NAME = "results.json"
 # The `task` of rows that time models.
 LATENCY = "latency"
+# Models that are, or are given, an ASR's transcripts: against that ASR's own they make no error.
+GIVEN_TRANSCRIPTS = ("asr", "cascade")
 
 
 class Row(BaseModel):
@@ -35,7 +37,8 @@ class Row(BaseModel):
 class Difference(BaseModel):
     """By how much `model` is above `other` on the same utterances, with its 95% interval.
 
-    `p_value` is two-sided, of no difference.
+    `p_value` is two-sided, of no difference, from so many `resamples`; None where there are too
+    few utterances for one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,23 +49,53 @@ class Difference(BaseModel):
     value: float
     ci_low: float
     ci_high: float
-    p_value: float
+    p_value: float | None = None
+    resamples: int = 1000  # the evaluation's default, for tables that do not say
     n: int
 
 
 class Results(BaseModel):
-    """The content of `results.json`."""
+    """The content of `results.json`.
+
+    `pseudo_labelled` maps a row's `task` to the ASR that wrote references of it, where no person
+    did.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     rows: list[Row]
     differences: list[Difference] = []
+    pseudo_labelled: dict[str, str] = {}
+
+    @property
+    def note(self) -> str:
+        """What a reader of the figures must know of their references; empty if nothing."""
+        if not self.pseudo_labelled:
+            return ""
+        tasks = ", ".join(sorted(self.pseudo_labelled))
+        writers = ", ".join(sorted(set(self.pseudo_labelled.values())))
+        note = (
+            f"References of {tasks} were written by the ASR {writers}, not by people: a word "
+            "error rate there says how far a model is from that ASR"
+        )
+        compared = {row.model for row in self.rows if row.task in self.pseudo_labelled}
+        left_out = "" if compared & set(GIVEN_TRANSCRIPTS) else (
+            ", and the cascade, which is given its transcripts, is left out"
+        )  # fmt: skip
+        return f"{note}{left_out}."
 
 
 def write_results(
-    evaluate_uri: str, rows: Sequence[Row], differences: Sequence[Difference] = ()
+    evaluate_uri: str,
+    rows: Sequence[Row],
+    differences: Sequence[Difference] = (),
+    pseudo_labelled: Mapping[str, str] | None = None,
 ) -> None:
-    """Publish the rows and differences of an evaluation."""
-    results = Results(rows=list(rows), differences=list(differences))
+    """Publish the rows and differences of an evaluation, and who wrote references of a task."""
+    results = Results(
+        rows=list(rows),
+        differences=list(differences),
+        pseudo_labelled=dict(pseudo_labelled or {}),
+    )
     text = results.model_dump_json(indent=2, exclude_none=True)
     store.write_text(store.join(evaluate_uri, NAME), text + "\n")
 

@@ -12,7 +12,7 @@ from aura_core.artifacts.manifest import Manifest, read_manifest, require_manife
 from aura_core.benchmarks.catalogue import BENCHMARKS, is_read
 from aura_core.evaluation.cells import BASE
 from aura_core.evaluation.table import NAME as RESULTS
-from aura_core.evaluation.table import Row, read_results
+from aura_core.evaluation.table import Results, Row, read_table
 from aura_core.train_config import Phase, TrainConfig
 
 NAME = "README.md"
@@ -57,7 +57,8 @@ def model_card(uri: str, root: str, config: TrainConfig, mode: str, name: str) -
     """
     manifest = require_manifest(uri)
     cache = read_manifest(manifest.inputs.get("teacher_cache", ""))
-    role, rows = evaluation_of(uri, root)
+    role, results = evaluation_of(uri, root)
+    rows = [row for row in results.rows if row.slice is None]
     template = resources.files("aura_core.export").joinpath("card.md.j2").read_text()
     environment = Environment(autoescape=False, undefined=StrictUndefined)
     return environment.from_string(template).render(
@@ -71,6 +72,7 @@ def model_card(uri: str, root: str, config: TrainConfig, mode: str, name: str) -
         data=_data(cache),
         losses=_losses,
         rows=[row for row in rows if not is_read(row.task)],
+        note=results.note,
         text=text_lines(rows, model_of(role)),
         role=role,
         licences=_licences(cache, config),
@@ -78,8 +80,8 @@ def model_card(uri: str, root: str, config: TrainConfig, mode: str, name: str) -
     )
 
 
-def evaluation_of(uri: str, root: str) -> tuple[str, Sequence[Row]]:
-    """Return what the newest evaluation of an artifact calls it, and its rows over all data."""
+def evaluation_of(uri: str, root: str) -> tuple[str, Results]:
+    """Return what the newest evaluation of an artifact calls it, and its results."""
     found = []
     for name in store.list_names(store.join(root, "evaluate")):
         evaluate = store.join(root, "evaluate", name)
@@ -91,9 +93,9 @@ def evaluation_of(uri: str, root: str) -> tuple[str, Sequence[Row]]:
         if roles:
             found.append((manifest.provenance.get("created_at", ""), evaluate, roles[0]))
     if not found:
-        return "", []
+        return "", Results(rows=[])
     _, evaluate, role = max(found)
-    return role, [row for row in read_results(evaluate) if row.slice is None]
+    return role, read_table(evaluate)
 
 
 def model_of(role: str) -> str:
@@ -138,6 +140,10 @@ def _data(cache: Manifest | None) -> dict[str, str]:
         "training speech": (
             "synthetic voices that speak sentences of a grammar" if given is None
             else f"`{_name(str(given))}`, given by the one who trained it"
+        ),
+        **(
+            {"transcripts it came without": f"written by the ASR `{ingest.identity.get('asr')}`"}
+            if ingest.identity.get("pseudo_label") else {}
         ),
         "speech encoder of the teacher cache": f"`{cache.identity.get('teacher')}`",
         **{name.replace("_", " "): str(count) for name, count in ingest.counts.items()},

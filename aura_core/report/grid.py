@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from aura_core.benchmarks.catalogue import BENCHMARKS
+from aura_core.evaluation.significance import MIN_UTTERANCES
 from aura_core.evaluation.table import LATENCY, Row
 from aura_core.report.labels import (
     NOT_RIVALS,
@@ -132,9 +133,13 @@ def rivals(rows: Sequence[Row]) -> list[Row]:
 
 
 def _better(rows: Sequence[Row], metric: Metric) -> Row | None:
-    """The best of the rivals; none where there is but one, or two share the first place."""
+    """The best of the rivals.
+
+    None where there is but one, two share the first place, or there are too few utterances.
+    """
     found = sorted(rivals(rows), key=lambda row: row.value, reverse=not metric.lower_is_better)
-    if len(found) < 2 or found[0].value == found[1].value:
+    few = min((row.n for row in found), default=0) < MIN_UTTERANCES
+    if len(found) < 2 or few or found[0].value == found[1].value:
         return None
     return found[0]
 

@@ -1,68 +1,75 @@
-"""What was reached: a line for the terminal, and the sentences at the top of the page."""
+"""What was reached: a line for the terminal, the verdict of the page and what stands below it."""
 
 from collections.abc import Mapping, Sequence
 
 from aura_core.ablation import AURA
-from aura_core.evaluation.table import LATENCY, Row
+from aura_core.evaluation.significance import MIN_UTTERANCES
+from aura_core.evaluation.table import LATENCY, Difference, Results, Row
 from aura_core.report.labels import (
     TASKS,
+    Metric,
+    format_difference,
     format_value,
     metric_of,
-    model_label,
     preferred_split,
     split_task,
 )
+from aura_core.report.paired import FEW, LOSES, OPEN, WINS, verdict_of
 
 # Whom AuRA is held against, where they were asked; text in hears nothing.
-_RIVALS = ("bridge", "cascade")
+_CASCADE = "cascade"
+_RIVALS = ("bridge", _CASCADE)
+_HEARING, _ANSWERING = "wer", "exact_match"
 
 # Metric -> model -> its row; AuRA has one in each.
 Figures = Mapping[str, Mapping[str, Row]]
 
 
-def build_line(rows: Sequence[Row]) -> str:
+def build_line(results: Results) -> str:
     """Say in one line what AuRA reached beside its rivals; empty if it was asked nothing.
 
     `AuRA on 80 held-out clips: WER 2.2% (cascade 9.5%), intent accuracy 100.0% (cascade 87.5%)`
     """
-    figures = headline_figures(rows)
-    names = {"wer": "WER", "intent_accuracy": "intent accuracy", "exact_match": _exact(figures)}
+    figures = headline_figures(results.rows)
+    names = {_HEARING: "WER", "intent_accuracy": "intent accuracy", _ANSWERING: _exact(figures)}
     parts = []
     for metric, name in names.items():
         if by_model := figures.get(metric):
-            beside = [f"{model} {_percent(by_model[model])}" for model in _rivals(by_model)]
-            in_brackets = f" ({', '.join(beside)})" if beside else ""
-            parts.append(f"{name} {_percent(by_model[AURA])}{in_brackets}")
-    return f"AuRA on {_clips(figures)}: {', '.join(parts)}" if parts else ""
+            aura, *others = _written(by_model, (AURA, *_rivals(by_model)))
+            beside = ", ".join(
+                f"{model} {text}" for model, text in zip(_rivals(by_model), others, strict=True)
+            )
+            parts.append(f"{name} {aura}" + (f" ({beside})" if beside else ""))
+    if not parts:
+        return ""
+    row = _any_row(figures)
+    few = "; too few clips to compare" if row.n < MIN_UTTERANCES else ""
+    whose = _by_whom(results, figures)
+    return f"AuRA on {_clips(row)}: {', '.join(parts)}{f'; {whose}' if whose else ''}{few}"
 
 
-def build_sentences(rows: Sequence[Row]) -> list[str]:
-    """Say in words what AuRA reached beside its rivals, what weighs most first."""
-    figures = headline_figures(rows)
+def build_verdict(results: Results) -> str:
+    """Say in one sentence whether AuRA hears better than the cascade; empty without a figure.
+
+    Where the transcripts have no figure it is about the answers. Better and worse are said only
+    where the paired difference is clear.
+    """
+    figures = headline_figures(results.rows)
+    metric = next((name for name in (_HEARING, _ANSWERING) if name in figures), None)
+    return _sentence(results, figures, metric, _clips(_any_row(figures))) if metric else ""
+
+
+def build_sentences(results: Results) -> list[str]:
+    """What else is to be known at once: answers, other splits, time to first token."""
+    figures = headline_figures(results.rows)
     sentences = []
-    if heard := figures.get("wer"):
-        rates = [
-            f"{model_label(model).in_words}'s {'word error rate is ' if model == AURA else ''}"
-            f"{_percent(heard[model])}"
-            for model in (AURA, *_rivals(heard))
-        ]
-        sentences.append(f"On {_clips(figures)} {', '.join(rates)}.")
-    understood = [
-        f"{what} in {_percent(by_model[AURA])}"
-        + "".join(
-            f", {model_label(m).in_words} in {_percent(by_model[m])}" for m in _rivals(by_model)
-        )
-        for metric, what in (
-            ("intent_accuracy", "the intent right"),
-            ("exact_match", f"the {_exact(figures)}"),
-        )
-        if (by_model := figures.get(metric))
-    ]
-    if understood:
-        sentences.append(f"It gets {', and '.join(understood)}.")
+    if _HEARING in figures and _ANSWERING in figures:
+        sentences.append(_sentence(results, figures, _ANSWERING, "the same clips"))
+    sentences += _elsewhere(results, figures)
     ttft = figures.get("ttft_ms_p50", {})
-    if "cascade" in ttft and min(row.value for row in ttft.values()) > 0:
-        times = ttft["cascade"].value / ttft[AURA].value
+    enough = all(row.n >= MIN_UTTERANCES and row.value > 0 for row in ttft.values())
+    if _CASCADE in ttft and enough:
+        times = ttft[_CASCADE].value / ttft[AURA].value
         pace = f"{times:.1f} times sooner" if times >= 1 else f"{1 / times:.1f} times later"
         sentences.append(f"Its first token comes {pace} than the cascade's.")
     return sentences
@@ -82,6 +89,55 @@ def headline_figures(rows: Sequence[Row]) -> Figures:
     return {metric: by_model for metric, by_model in found.items() if AURA in by_model}
 
 
+def _sentence(results: Results, figures: Figures, metric: str, clips: str) -> str:
+    """AuRA beside the cascade in one metric, with the interval and what it allows to say."""
+    by_model = figures[metric]
+    aura = by_model[AURA]
+    what = "word error rate" if metric == _HEARING else f"share of {_exact(figures)}s"
+    against = ""
+    if metric == _HEARING and aura.task in results.pseudo_labelled:
+        against = f" against the transcripts of {results.pseudo_labelled[aura.task]}"
+    few = aura.n < MIN_UTTERANCES
+    if _CASCADE not in by_model:
+        [value] = _written(by_model, (AURA,))
+        reach = ": too few to judge by" if few else f" ({_interval(aura)})"
+        return f"On {clips} AuRA's {what}{against} is {value}{reach}."
+    value, other = _written(by_model, (AURA, _CASCADE))
+    difference = _difference(results, aura.task, _CASCADE)
+    if difference is None or verdict_of(difference) == FEW:
+        tail = ": too few clips to compare them" if few else ""
+        return f"On {clips} AuRA's {what}{against} is {value}, the cascade's {other}{tail}."
+    verb = "hears" if metric == _HEARING else "answers"
+    said = {
+        WINS: f"AuRA {verb} better than the cascade",
+        LOSES: f"AuRA {verb} worse than the cascade",
+        OPEN: "AuRA and the cascade cannot be told apart",
+    }[verdict_of(difference)]
+    return (
+        f"On {clips} {said}: {what}{against} {value} against {other}, a difference of "
+        f"{_gap(difference, by_model)}."
+    )
+
+
+def _elsewhere(results: Results, figures: Figures) -> list[str]:
+    """How AuRA hears the other splits beside the cascade."""
+    main = figures[_HEARING][AURA].task if _HEARING in figures else None
+    ends: dict[str, list[str]] = {}
+    for each in results.differences:
+        hears = each.metric == _HEARING and each.other == _CASCADE and "/" in each.task
+        if hears and each.task != main:
+            ends.setdefault(verdict_of(each), []).append(split_task(each.task)[1])
+    names = {WINS: "better on", LOSES: "worse on", OPEN: "not told apart on"}
+    parts = [f"{name} {_listed(ends[end])}" for end, name in names.items() if end in ends]
+    return [f"Hearing on the other splits: {', '.join(parts)}."] if parts else []
+
+
+def _difference(results: Results, task: str, other: str) -> Difference | None:
+    return next(
+        (each for each in results.differences if (each.task, each.other) == (task, other)), None
+    )
+
+
 def _rivals(by_model: Mapping[str, Row]) -> list[str]:
     return [model for model in _RIVALS if model in by_model]
 
@@ -91,12 +147,51 @@ def _exact(figures: Figures) -> str:
     return "exact meaning" if "intent_accuracy" in figures else "exact answer"
 
 
-def _clips(figures: Figures) -> str:
-    row = next(by_model[AURA] for by_model in figures.values() if "/" in by_model[AURA].task)
+def _any_row(figures: Figures) -> Row:
+    return next(by_model[AURA] for by_model in figures.values() if "/" in by_model[AURA].task)
+
+
+def _by_whom(results: Results, figures: Figures) -> str:
+    """Who wrote what the WER is measured against, if no person did."""
+    task = figures[_HEARING][AURA].task if _HEARING in figures else ""
+    writer = results.pseudo_labelled.get(task)
+    return f"the WER is against transcripts of {writer}" if writer else ""
+
+
+def _clips(row: Row) -> str:
     split = split_task(row.task)[1]
     clips = "clip" if row.n == 1 else "clips"
     return f"{row.n} held-out {clips}" if split == "heldout" else f"{row.n} {clips} of {split}"
 
 
-def _percent(row: Row) -> str:
-    return f"{format_value(row.value, metric_of(row.metric))}%"
+def _written(by_model: Mapping[str, Row], models: Sequence[str]) -> list[str]:
+    """Figures of one metric as shares in percent; if any is above 1, all as they are."""
+    values = [by_model[model].value for model in models]
+    metric = metric_of(next(iter(by_model.values())).metric)
+    if max(values) > 1:
+        return [f"{value:.2f}" for value in values]
+    return [f"{format_value(value, metric)}%" for value in values]
+
+
+def _interval(row: Row) -> str:
+    metric = metric_of(row.metric)
+    if row.value > 1:
+        return f"95% interval {row.ci_low:.2f} to {row.ci_high:.2f}"
+    low, high = (format_value(end, metric) for end in (row.ci_low, row.ci_high))
+    return f"95% interval {low}% to {high}%"
+
+
+def _gap(difference: Difference, by_model: Mapping[str, Row]) -> str:
+    above_one = max(by_model[AURA].value, by_model[_CASCADE].value) > 1
+    metric = Metric("", "", False) if above_one else metric_of(difference.metric)
+    value, low, high = (
+        format_difference(each, metric)
+        for each in (difference.value, difference.ci_low, difference.ci_high)
+    )
+    unit = "" if above_one else " points"
+    return f"{value}{unit} (95% interval {low} to {high})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

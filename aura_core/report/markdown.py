@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from aura_core.evaluation.table import Difference, Row
+from aura_core.evaluation.significance import MIN_UTTERANCES
+from aura_core.evaluation.table import Difference, Results, Row
 from aura_core.report.grid import Figure, build_grid
 from aura_core.report.labels import ModelLabel, models_in
 from aura_core.report.paired import build_lines
@@ -14,24 +15,24 @@ _NONE = "\N{EN DASH}"
 
 
 def render_markdown(
-    rows: Sequence[Row],
-    differences: Sequence[Difference],
-    primary: dict[str, str],
-    fingerprint: str,
+    results: Results, primary: dict[str, str], recipe: str, fingerprint: str
 ) -> str:
     """Write every table: results, paired differences, slices; value with its 95% interval.
 
     Args:
-        rows, differences: of an evaluation.
+        results: of an evaluation.
         primary: a row's `task` -> the metric its slices are shown in.
+        recipe: what ran, in words.
         fingerprint: of the report.
     """
     parts = [
         "# Results",
-        f"AuRA report `{fingerprint[:12]}`. Value (95% interval); n counts utterances.",
-        *_results(rows),
-        *_differences(differences),
-        *_slices(rows, primary),
+        f"AuRA report `{fingerprint[:12]}`, recipe {_text(recipe)}. Value (95% interval); n counts "
+        "utterances.",
+        *([_text(results.note)] if results.note else []),
+        *_results(results.rows),
+        *_differences(results.differences),
+        *_slices(results.rows, primary),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -61,7 +62,8 @@ def _differences(differences: Sequence[Difference]) -> Iterable[str]:
     yield "## Paired differences"
     yield (
         "AuRA minus each model on the same utterances (95% interval; two-sided p of no "
-        "difference, not corrected for the number of comparisons)."
+        "difference, not corrected for the number of comparisons; none below "
+        f"n = {MIN_UTTERANCES})."
     )
     yield _table(
         ["", *(rival.title for rival in rivals)],
@@ -69,7 +71,7 @@ def _differences(differences: Sequence[Difference]) -> Iterable[str]:
             [
                 f"{line.where}: {line.what}",
                 *(
-                    f"{duel.value} ({duel.interval}; p {duel.p})"
+                    f"{duel.value} ({'; '.join(filter(None, (duel.interval, duel.p)))})"
                     if (duel := line.by_rival.get(rival.name))
                     else _NONE
                     for rival in rivals

@@ -11,13 +11,18 @@ from markupsafe import Markup
 from aura_core.ablation import MAIN, by_model
 from aura_core.config import ReportConfig
 from aura_core.evaluation.prediction_files import Answers, primary_metrics, read_answers
+from aura_core.evaluation.question_sets import CORPUS
+from aura_core.evaluation.significance import MIN_UTTERANCES, SIGNIFICANCE
 from aura_core.evaluation.table import Results, read_table
+from aura_core.recipe_name import recipe_name
 from aura_core.report import figures, grid, headline, paired, provenance
 from aura_core.report.confusion import build_confusions
 from aura_core.report.history import read_history
-from aura_core.report.labels import models_in
-from aura_core.report.samples import build_samples
+from aura_core.report.labels import metric_of, models_in
+from aura_core.report.look import BASE_CSS
+from aura_core.report.samples import SEED, build_samples
 from aura_core.report.slice_tables import build_slice_tables
+from aura_core.report.splits import describe_splits
 
 TEMPLATE = "report.html.j2"
 
@@ -40,10 +45,12 @@ def render_report(inputs: Mapping[str, str], config: ReportConfig, fingerprint: 
     answers = read_answers(inputs["evaluate"], inputs)
     context = {
         "fingerprint": fingerprint,
+        "recipe": recipe_name(inputs),
+        "splits": describe_splits(inputs[CORPUS], (row.task for row in results.rows)),
         "stages": stages,
         "versions": provenance.library_versions(inputs),
         "rejections": provenance.rejections(inputs["ingest"]),
-        "css": Markup(_packaged("report.css")),
+        "css": Markup(BASE_CSS.read_text(encoding="utf-8") + _packaged("report.css")),
         "js": Markup(_packaged("report.js")),
         **_results(results),
         **_answers(inputs, answers, config),
@@ -57,7 +64,12 @@ def _results(results: Results) -> dict[str, Any]:
     primary = primary_metrics(rows)
     slices = build_slice_tables(rows, primary)
     return {
-        "sentences": headline.build_sentences(rows),
+        "verdict": headline.build_verdict(results),
+        "sentences": headline.build_sentences(results),
+        "note": results.note,
+        "min_utterances": MIN_UTTERANCES,
+        "significance": SIGNIFICANCE,
+        "above_one": any(row.value > 1 for row in rows if metric_of(row.metric).unit == "%"),
         "models": models_in(row.model for row in rows),
         "groups": grid.build_grid(rows),
         "verdicts": paired.build_verdicts(differences),
@@ -79,9 +91,9 @@ def _results(results: Results) -> dict[str, Any]:
 def _answers(inputs: Mapping[str, str], answers: Answers, config: ReportConfig) -> dict[str, Any]:
     samples = build_samples(inputs, answers, config.samples)
     return {
-        "first": samples.first,
-        "samples": samples.telling,
-        "places": sorted({sample.where for sample in samples.telling}),
+        "clips": samples,
+        "seed": SEED,
+        "places": sorted({sample.where for sample in samples.further}),
         "confusions": build_confusions(answers),
     }
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from aura_core.evaluation.significance import SIGNIFICANCE, format_p
 from aura_core.evaluation.table import Difference
 from aura_core.report.labels import (
     MODELS,
@@ -17,14 +18,14 @@ from aura_core.report.labels import (
     sort_key,
 )
 
-# A difference is called clear below it.
-SIGNIFICANCE = 0.05
 WINS, LOSES, OPEN = "wins", "loses", "open"
+# Too few utterances for any of these.
+FEW = "few"
 
 
 @dataclass(frozen=True)
 class Duel:
-    """AuRA minus a rival in one metric."""
+    """AuRA minus a rival in one metric; `p` is empty where there are too few utterances."""
 
     rival: ModelLabel
     what: str
@@ -53,6 +54,7 @@ class Verdict:
     loses: list[Duel]
     wins: list[Duel]
     open: list[Duel]
+    few: list[Duel]
 
 
 def build_lines(differences: Sequence[Difference]) -> list[DuelLine]:
@@ -82,7 +84,7 @@ def build_verdicts(differences: Sequence[Difference]) -> list[Verdict]:
             model_label(name),
             *(
                 [duel for duel in by_rival[name] if duel.verdict == end]
-                for end in (LOSES, WINS, OPEN)
+                for end in (LOSES, WINS, OPEN, FEW)
             ),
         )
         for name in sorted(by_rival, key=rank(MODELS))
@@ -99,22 +101,19 @@ def _duel(each: Difference) -> Duel:
         value=format_difference(each.value, metric),
         unit=difference_unit(metric),
         interval=f"{low} to {high}",
-        p=format_p(each.p_value),
+        p="" if each.p_value is None else f"p {format_p(each.p_value, each.resamples)}",
         n=each.n,
-        verdict=verdict_of(each, metric.lower_is_better),
+        verdict=verdict_of(each),
     )
 
 
-def verdict_of(each: Difference, lower_is_better: bool) -> str:
-    """Whether the first model clearly wins, clearly loses, or neither can be said."""
+def verdict_of(each: Difference) -> str:
+    """Whether AuRA clearly wins, clearly loses, neither can be said, or there are too few."""
+    if each.p_value is None:
+        return FEW
     if each.p_value >= SIGNIFICANCE or each.value == 0:
         return OPEN
-    return WINS if (each.value < 0) == lower_is_better else LOSES
-
-
-def format_p(p_value: float) -> str:
-    """Write a p-value; a bootstrap's cannot say more than `< 0.001`."""
-    return "<\N{NO-BREAK SPACE}0.001" if p_value < 0.001 else f"=\N{NO-BREAK SPACE}{p_value:.3f}"
+    return WINS if (each.value < 0) == metric_of(each.metric).lower_is_better else LOSES
 
 
 def _key(each: Difference) -> tuple[tuple[int, str], ...]:

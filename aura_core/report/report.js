@@ -33,7 +33,14 @@ if (chips) {
     const split = event.target.dataset.show;
     if (split === undefined) return;
     for (const chip of chips.children) chip.setAttribute("aria-pressed", chip === event.target);
-    for (const sample of document.querySelectorAll("#disputed .sample"))
+    for (const sample of document.querySelectorAll("#further .sample"))
       sample.hidden = split !== "" && sample.dataset.where !== split;
   });
 }
+
+// A table that is wider than its place says so; one in a closed part has no width yet.
+const sized = new ResizeObserver((entries) => {
+  for (const { target } of entries)
+    target.parentElement.classList.toggle("wide", target.scrollWidth > target.clientWidth + 1);
+});
+for (const place of document.querySelectorAll(".scroll")) sized.observe(place);

@@ -1,5 +1,6 @@
-"""Utterances to listen to, with what each model made of them: the first ones, the most telling."""
+"""Utterances to listen to, with what each model made of them: drawn at random, most disputed."""
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,8 +19,10 @@ from aura_core.report.clips import audio_data_uri, waveform
 from aura_core.report.disagreement import disagreements
 from aura_core.report.labels import benchmark_title, preferred_split
 
-# On the first screen; enough to hear how a model does, and few enough to be heard.
+# Of either kind above the table: enough to hear how models do, few enough to be heard.
 FIRST = 5
+# Of the draw. Fixed, so that nobody can try others until the clips please.
+SEED = 0
 # A page is not the place for minutes of audio.
 MAX_SHOWN_S = 60.0
 # One in so many samples is one where the models agree most.
@@ -63,17 +66,22 @@ class Sample:
 
 @dataclass(frozen=True)
 class Samples:
-    """The utterances of a page: the first ones of a split, and of the others the most telling."""
+    """The utterances of a page: drawn from a split, the most disputed of all, and others.
 
-    first: list[Sample]
-    telling: list[Sample]
+    `drawn_from` counts the utterances of that split.
+    """
+
+    drawn: list[Sample]
+    drawn_from: int
+    disputed: list[Sample]
+    further: list[Sample]
 
 
 def build_samples(inputs: Mapping[str, str], answers: Answers, wanted: int) -> Samples:
     """Build the samples of a page.
 
-    The first `FIRST` are those of the split that says most, in the order in which the evaluation
-    asked them, whatever came of it. Of what is left splits and benchmarks take turns up to
+    `FIRST` are drawn at random from the split that says most, whatever came of it. Of what is left
+    come the `FIRST` on which the models disagree most. Then splits and benchmarks take turns up to
     `wanted`: of each those on which the models disagree most, and one in four on which they agree
     most; in that order.
     """
@@ -88,20 +96,45 @@ def build_samples(inputs: Mapping[str, str], answers: Answers, wanted: int) -> S
             if i in clips
         ]
 
+    def by_disagreement(chosen: Mapping[str, Sequence[str]]) -> list[Sample]:
+        found = [sample for place, ids in chosen.items() for sample in build(place, ids)]
+        return sorted(found, key=lambda sample: -sample.disagreement)
+
     splits = [place for place in places if not place.startswith(BENCHMARK)]
     if not splits:
-        return Samples([], [])
+        return Samples([], 0, [], [])
     shown = preferred_split(splits)
-    first = list(told[shown])[:FIRST]
-    left = {**told, shown: {i: value for i, value in told[shown].items() if i not in first}}
+    drawn = draw(list(told[shown]))
+    left = {**told, shown: {i: value for i, value in told[shown].items() if i not in drawn}}
+    most = most_disputed(left)
+    left = {
+        place: {i: value for i, value in found.items() if i not in most.get(place, ())}
+        for place, found in left.items()
+    }
     counts = share_places({place: len(found) for place, found in left.items()}, wanted)
-    telling = [
-        sample
-        for place, count in counts.items()
-        for sample in build(place, choose_ids(left[place], count))
-    ]
-    telling.sort(key=lambda sample: -sample.disagreement)
-    return Samples(build(shown, first), telling)
+    further = {place: choose_ids(left[place], count) for place, count in counts.items()}
+    return Samples(
+        build(shown, drawn), len(told[shown]), by_disagreement(most), by_disagreement(further)
+    )
+
+
+def draw(ids: Sequence[str]) -> list[str]:
+    """Draw up to `FIRST` ids at random by `SEED`, whatever order they come in."""
+    return random.Random(SEED).sample(sorted(ids), min(FIRST, len(ids)))
+
+
+def most_disputed(told: Mapping[str, Mapping[str, float]]) -> dict[str, list[str]]:
+    """The `FIRST` ids on which the models disagree most, by place; none on which they agree."""
+    ranked = sorted(
+        (-value, place, id_)
+        for place, found in told.items()
+        for id_, value in found.items()
+        if value >= AGREEMENT
+    )
+    most: dict[str, list[str]] = {}
+    for _, place, id_ in ranked[:FIRST]:
+        most.setdefault(place, []).append(id_)
+    return most
 
 
 def share_places(sizes: Mapping[str, int], wanted: int) -> dict[str, int]:

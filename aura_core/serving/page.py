@@ -11,6 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from aura_core.chat.run_models import HeldOut
 from aura_core.evaluation.items import Item, load_items, tasks_by_split
 from aura_core.evaluation.question_sets import CORPUS, TRANSCRIPTION, QuestionSet
+from aura_core.report.look import BASE_CSS
 from aura_core.serving.errors import ApiError
 
 STATIC = Path(__file__).parent / "static"
@@ -41,6 +42,10 @@ def add_page(app: FastAPI, held_out: HeldOut | None) -> None:
         if not 0 <= number < len(samples()):
             raise ApiError(404, f"there are {len(samples())} samples")
         return Response(samples()[number][1].flac, media_type="audio/flac")
+
+    @app.get("/base.css")
+    def base_css() -> Response:
+        return FileResponse(BASE_CSS)
 
     app.mount("/static", StaticFiles(directory=STATIC))
 

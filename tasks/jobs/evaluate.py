@@ -3,7 +3,7 @@
 python -m tasks.jobs.evaluate --spec URI
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -13,7 +13,15 @@ from tqdm import tqdm
 from aura_core.artifacts import store
 from aura_core.config import EvaluateConfig
 from aura_core.evaluation import cells as cell_plan
-from aura_core.evaluation import differences, items, latency, predictions, scoring, table
+from aura_core.evaluation import (
+    differences,
+    items,
+    latency,
+    predictions,
+    pseudo_labels,
+    scoring,
+    table,
+)
 from aura_core.evaluation.cells import Cell
 from aura_core.evaluation.predictions import Prediction
 from aura_core.evaluation.question_sets import (
@@ -61,12 +69,15 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     timings = _measure_latency(workers, config, sets)
     answers = {cell.label: cell_plan.load_cell(cell) for cell in cells}
     files = _copy_predictions(spec, answers)
-    rows, compared = _score(config, cells, answers)
+    ingest = spec.inputs[CORPUS]
+    writers = pseudo_labels.reference_writers(ingest, tasks)
+    own = pseudo_labels.judges_itself(ingest, spec.identity["pinned"]["asr"]) if writers else False
+    rows, compared = _score(config, cells, answers, writers if own else ())
     for model in cell_plan.compared(config, spec.inputs):
         ttft_ms = [timing.ttft_ms for timing in timings if timing.model == model]
         rows += scoring.score_latency(model, ttft_ms, config.bootstrap_samples, config.seed)
     latency.write_timings(store.join(spec.uri, LATENCY), timings)
-    table.write_results(spec.uri, rows, compared)
+    table.write_results(spec.uri, rows, compared, writers)
     clips = {timing.id for timing in timings}
     counts = {"cells": len(cells), "cells_made": len(missing), "clips_timed": len(clips)}
     metrics = {
@@ -124,12 +135,19 @@ def _copy_predictions(spec: StageSpec, answers: Mapping[str, list[Prediction]]) 
 
 
 def _score(
-    config: EvaluateConfig, cells: Sequence[Cell], answers: Mapping[str, list[Prediction]]
+    config: EvaluateConfig,
+    cells: Sequence[Cell],
+    answers: Mapping[str, list[Prediction]],
+    by_own_asr: Collection[str],
 ) -> tuple[list[table.Row], list[table.Difference]]:
+    """Score all; the ASR and its cascade have no figure in tasks with the ASR's own references."""
     rows, compared = [], []
     for questions, by_model in _by_set(cells).items():
+        left_out = table.GIVEN_TRANSCRIPTS if questions.name in by_own_asr else ()
         found = {
-            model: [answers[cell.label] for cell in seeds] for model, seeds in by_model.items()
+            model: [answers[cell.label] for cell in seeds]
+            for model, seeds in by_model.items()
+            if model not in left_out
         }
         scored = differences.score_models(
             questions.name,

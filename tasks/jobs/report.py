@@ -12,6 +12,7 @@ from aura_core.evaluation import result_export
 from aura_core.evaluation.prediction_files import primary_metrics
 from aura_core.evaluation.table import read_table
 from aura_core.pipeline import StageSpec
+from aura_core.recipe_name import recipe_name
 from aura_core.report import markdown
 from aura_core.report.page import render_report
 from tasks.jobs import driver
@@ -34,7 +35,7 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
         spec.input_fingerprints,
     )
     text = markdown.render_markdown(
-        rows, results.differences, primary_metrics(rows), spec.fingerprint
+        results, primary_metrics(rows), recipe_name(spec.inputs), spec.fingerprint
     )
     store.write_text(store.join(spec.uri, markdown.NAME), text)
     store.write_text(store.join(spec.uri, NAME), html)

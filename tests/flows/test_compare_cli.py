@@ -8,6 +8,7 @@ import pytest
 from aura_core.artifacts.manifest import Manifest, write_manifest
 from aura_core.evaluation.predictions import Prediction, write_predictions
 from aura_core.evaluation.table import Row, write_results
+from flows.compare_cli import compare
 from tests.aura_command import run_aura
 
 aura = partial(run_aura, timeout_s=60)
@@ -56,6 +57,36 @@ def test_the_table_says_what_is_compared(root):
     (wer,) = (line for line in lines if " wer " in line)
     assert wer.split()[3:6] == ["0.500", "0.200", "-0.300"]
     assert "in one of them only" in done.stdout
+
+
+@pytest.mark.parametrize(("utterances", "p"), [(9, None), (10, "<")])
+def test_a_p_value_needs_ten_utterances_and_is_never_smaller_than_its_bootstrap_can_say(
+    tmp_path, capsys, utterances, p
+):
+    for name, said in (("aaa0", "no"), ("bbb0", "yes")):
+        uri = f"{tmp_path}/evaluate/{name}"
+        answers = [
+            Prediction(id=str(i), references=("yes",), prediction=said) for i in range(utterances)
+        ]
+        write_predictions(f"{uri}/predictions/aura.heldout.transcribe.jsonl", answers)
+        wer = Row(
+            model="aura", task="transcribe/heldout", metric="wer", value=float(said == "no"),
+            ci_low=0, ci_high=1, n=utterances,
+        )  # fmt: skip
+        write_results(uri, [wer], (), {"transcribe/heldout": "whisper:small"})
+        write_manifest(
+            uri,
+            Manifest(stage="evaluate", stage_version=1, fingerprint=name, identity={}, inputs={},
+                     files=[]),
+        )  # fmt: skip
+    compare("aaa0", "bbb0", root=str(tmp_path))
+    told = capsys.readouterr().out
+    assert ("< 0.002" in told) == (p is not None)
+    assert ("no p-value below n = 10" in told) == (p is None)
+    assert told.count("written by the ASR whisper:small, not by people") == 1
+    compare("aaa0", "bbb0", root=str(tmp_path), as_json=True)
+    [figure] = json.loads(capsys.readouterr().out)
+    assert (figure["change"]["p_value"] is None) == (p is None)
 
 
 def test_a_mistake_is_one_line_and_exit_code_2(root):

@@ -53,7 +53,7 @@ def test_a_student_is_served_with_a_key_until_a_signal_comes(artifact_of):
 @pytest.mark.slow
 def test_the_page_of_the_smoke_run_has_its_models_and_samples(smoke_root):
     with running("demo", smoke_root) as (_, url):
-        assert "<title>aura</title>" in httpx.get(url).text
+        assert "<title>AuRA demo</title>" in httpx.get(url).text
         names = [each["id"] for each in httpx.get(f"{url}v1/models").json()["data"]]
         assert {"aura", "cascade"} <= set(names)
         samples = httpx.get(f"{url}samples").json()

@@ -4,7 +4,7 @@ import logging
 
 import httpx
 
-from aura_core.evaluation.table import Row
+from aura_core.evaluation.table import Row, write_results
 from aura_core.explain import Difference, StageStatus
 from aura_core.pipeline import plan
 from aura_core.recipes import recipe
@@ -26,6 +26,20 @@ def test_a_figure_has_its_interval_and_n():
     assert row["value"] == "0.020"
     assert row["95% interval"] == "0.008 to 0.034"
     assert row["n"] == 80
+
+
+def test_the_table_says_who_wrote_its_references(tmp_path, monkeypatch):
+    values = {"model": "aura", "task": "transcribe/heldout", "metric": "wer", "n": 80}
+    row = Row(**values, value=0.02, ci_low=0.008, ci_high=0.034)
+    write_results(str(tmp_path), [row], (), {row.task: "whisper:small"})
+    published = []
+    monkeypatch.setattr(
+        ui_artifacts, "create_table_artifact", lambda **shown: published.append(shown)
+    )
+    ui_artifacts.publish_results(str(tmp_path))
+    [shown] = published
+    assert len(shown["table"]) == 1
+    assert "written by the ASR whisper:small, not by people" in shown["description"]
 
 
 def test_a_server_that_is_away_ends_no_run(tmp_path, monkeypatch, caplog):

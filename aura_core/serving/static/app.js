@@ -104,10 +104,10 @@ function refresh() {
 
 function card(model) {
   const made = document.createElement("article");
-  made.className = "card";
+  made.className = "card panel";
   made.dataset.model = model;
-  made.innerHTML = `<div class="top"><h3></h3><span class="ttft"></span></div>
-    <div class="bar"><i></i></div><p class="answer empty">waiting</p><p class="more"></p>`;
+  made.innerHTML = `<div class="top"><h3 class="key"></h3><span class="ttft"></span></div>
+    <div class="time"><i></i></div><p class="answer empty">waiting</p><p class="more"></p>`;
   made.querySelector("h3").textContent = NAMES[model] ?? model;
   return made;
 }
@@ -168,6 +168,7 @@ async function start() {
   for (const { id } of models) {
     const label = document.createElement("label");
     label.className = "model";
+    label.dataset.model = id;
     const box = Object.assign(document.createElement("input"), { type: "checkbox", value: id, checked: true });
     box.onchange = refresh;
     label.append(box, NAMES[id] ?? id);

@@ -79,7 +79,7 @@ def test_the_order_of_the_two_changes_the_sign_only():
     a, b = (mean(rng.random(40)) for _ in range(2))
     one = bootstrap.difference([a], [b], samples=300, seed=0)
     other = bootstrap.difference([b], [a], samples=300, seed=0)
-    expected = (-one.value, -one.high, -one.low, one.p_value)
+    expected = (-one.value, -one.high, -one.low, one.p_value, one.resamples)
     assert tuple(other) == pytest.approx(expected)
 
 
@@ -95,7 +95,7 @@ def test_no_difference_is_found_as_often_as_the_p_value_says():
 def test_equal_models_do_not_differ():
     values = mean(np.tile([0.0, 1.0], 20))
     difference = bootstrap.difference([values], [values] * 2, samples=200, seed=0)
-    assert tuple(difference) == (0, 0, 0, 1)
+    assert tuple(difference) == (0, 0, 0, 1, 200)
 
 
 def test_a_difference_needs_both_sides():

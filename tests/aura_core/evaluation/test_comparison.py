@@ -64,6 +64,13 @@ def test_only_what_both_were_asked_is_paired(evaluation):
     assert "15 they share" in found.note
 
 
+def test_nine_utterances_have_a_change_and_no_p_value(evaluation):
+    uris = [evaluation(name, range(9), ids=range(n)) for name, n in (("a", 9), ("b", 20))]
+    (found,) = compare_evaluations(*uris)
+    assert (found.change.n, found.change.p_value) == (9, None)
+    assert found.note == "change over the 9 they share, no p-value below n = 10"
+
+
 @pytest.mark.parametrize(
     ("other", "reason"),
     [

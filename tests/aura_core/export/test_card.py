@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from aura_core.artifacts.manifest import Manifest, write_manifest
-from aura_core.evaluation.table import Row, write_results
+from aura_core.evaluation.table import Results, Row, write_results
 from aura_core.export.card import _losses, evaluation_of, model_card
 from aura_core.export.folder import export_student
 from aura_core.train_config import Phase, TrainConfig
@@ -78,7 +78,9 @@ def test_the_table_is_the_newest_evaluations_with_intervals(root):
     text = card(root)
     assert "| aura | transcribe/heldout | wer | 0.250 | 0.100 to 0.400 | 80 |" in text
     assert "0.9" not in text.partition("## Results")[2].partition("## Limits")[0]
-    assert evaluation_of("elsewhere/none", str(root)) == ("", [])
+    assert evaluation_of("elsewhere/none", str(root)) == (
+        "", Results(rows=[]),
+    )  # fmt: skip
 
 
 def test_text_ability_stands_before_and_after_and_not_among_what_is_heard(root):
@@ -101,6 +103,25 @@ def test_text_ability_stands_before_and_after_and_not_among_what_is_heard(root):
     ) in text
     assert "| bridge | transcribe/heldout | wer |" in text
     assert "text_perplexity" not in text
+
+
+def test_an_asr_that_wrote_references_and_transcripts_is_named(root):
+    assert "written by the ASR" not in card(root)
+    evaluate = str(root / "evaluate" / "g")
+    latest = {**PROVENANCE, "created_at": "2026-01-03T00:00:00+00:00"}
+    made = manifest("evaluate", {"distil": str(root / "distil" / "c")})
+    write_manifest(evaluate, made.model_copy(update={"provenance": latest}))
+    heldout = row("aura", 0.25)
+    write_results(evaluate, [heldout], (), {heldout.task: "whisper:small"})
+    results = card(root).partition("## Results")[2]
+    assert "References of transcribe/heldout were written by the ASR whisper:small" in results
+    ingest = root / "ingest" / "a"
+    given = {"manifest": "my.jsonl", "pseudo_label": True, "asr": "whisper:small"}
+    made = manifest("ingest", {}, given, {"utterances": 17})
+    before = (ingest / "manifest.json").read_text()
+    write_manifest(str(ingest), made)
+    assert "- transcripts it came without: written by the ASR `whisper:small`" in card(root)
+    (ingest / "manifest.json").write_text(before)
 
 
 @pytest.fixture(scope="module")

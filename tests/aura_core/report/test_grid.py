@@ -4,7 +4,7 @@ from aura_core.report.grid import build_grid
 
 def row(model, value, low, high, *of):
     metric, task = of or ("wer", "transcribe/heldout")
-    return Row(model=model, task=task, metric=metric, value=value, ci_low=low, ci_high=high, n=9)
+    return Row(model=model, task=task, metric=metric, value=value, ci_low=low, ci_high=high, n=10)
 
 
 def figures(*rows):
@@ -38,6 +38,14 @@ def test_a_tie_or_a_missing_rival_marks_none():
     tie = figures(row("aura", 0.3, 0.1, 0.5), row("cascade", 0.3, 0.1, 0.5))
     alone = figures(row("aura", 0.3, 0.1, 0.5), row("text", 0.1, 0.1, 0.1))
     assert not any(figure.is_better for figure in [*tie.values(), *alone.values()])
+
+
+def test_nothing_is_marked_below_ten_utterances():
+    rows = [row("aura", 0.1, 0.0, 0.1), row("cascade", 0.9, 0.8, 1.0)]
+    assert figures(*rows)["aura"].is_clear
+    for few in (rows[0], rows[1]):
+        nine = [each.model_copy(update={"n": 9}) if each is few else each for each in rows]
+        assert not any(each.is_better or each.is_clear for each in figures(*nine).values())
 
 
 def test_a_metric_has_one_scale_for_all_splits():

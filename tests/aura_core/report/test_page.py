@@ -6,11 +6,14 @@ import pytest
 from aura_core.artifacts import store
 from aura_core.config import ReportConfig
 from aura_core.errors import AuraError
+from aura_core.evaluation.table import read_table, write_results
 from aura_core.report.page import render_report
 
 HOSTILE = (
     "</script><script>alert(1)</script>\"><img src='http://evil.test/x' onerror=alert(2)>$\\x$"
 )
+# Five at random, the four on which models disagree, four more.
+CLIPS = 5 + 4 + 4
 LOADING = {"src", "srcset", "href", "xlink:href", "poster", "data", "action", "background"}
 
 
@@ -63,7 +66,7 @@ def test_nothing_is_loaded_from_elsewhere(html):
     page = Page(html)
     assert_loads_nothing(page)
     assert "default-src 'none'" in html
-    assert sum(reference.startswith("data:audio/mpeg") for reference in page.references) == 5 + 4
+    assert sum(reference.startswith("data:audio/mpeg") for reference in page.references) == CLIPS
 
 
 def test_hostile_text_stays_text(html, hostile_html):
@@ -79,30 +82,46 @@ def test_figures_table_and_samples_are_there(html):
         assert re.search(rf'id="figure-{name}".*?<svg', html, re.DOTALL)
     assert all(name in html for name in ("AuRA", "Cascade", "Text in", "upper bound"))
     assert "30.0" in html
-    assert html.count('class="sample panel"') == 5 + 4
+    assert html.count('class="sample panel"') == CLIPS
     assert re.search(r'<ins class="added"[^>]*>aura</ins>', html)
     assert "from “turn the lamp on 0”" in html
 
 
-def test_the_first_screen_is_the_headline_then_clips_by_a_stated_rule_then_the_table(html):
-    top = html[html.index("<h1>") : html.index('id="results"')]
+def test_first_a_verdict_and_the_recipe_then_clips_by_stated_rules_then_the_table(html):
+    top, rest = html[html.index("<h1>") : html.index('id="results"')], html[: html.index("<h1>")]
     assert (
-        "On 5 held-out clips AuRA&#39;s word error rate is 30.0%, the cascade&#39;s 10.0%." in top
+        "On 12 held-out clips AuRA hears worse than the cascade: word error rate 30.0% against "
+        "10.0%, a difference of +20.0 points (95% interval +10.0 to +30.0)." in top
     )
-    assert "The first 5 clips of the split heldout in the evaluation's own order" in top
-    assert top.index("<h1>") < top.index('id="listen"')
-    assert top.count('class="sample panel"') == top.count("<audio") == 5
-    assert top.count("<span>Said</span>") == top.count("<span>Right</span>") == 5
-    assert len(set(re.findall(r'id="(wave-[^"]+)"', html))) == 5 + 4, "each player has its own wave"
+    assert '<p class="recipe">Recipe smoke with' in rest
+    assert "From the 12 clips of the split heldout, with random seed 0" in top
+    assert top.index("<h1>") < top.index("drawn at random") < top.index("disagree most")
+    assert top.count('class="sample panel"') == top.count("<audio") == 5 + 4
+    waves = set(re.findall(r'id="(wave-[^"]+)"', html))
+    assert len(waves) == CLIPS, "each player has its own wave"
+
+
+def test_the_sections_come_in_the_order_of_what_matters_and_profiles_last(html):
+    order = [html.index(f'id="{name}"') for name in ("listen", "results", "training", "ran")]
+    profile = html.index("Where the time of a step goes")
+    assert order == sorted(order)
+    assert profile > order[-1]
+    assert "forward" in html[profile:]
+
+
+def test_every_split_is_explained(html):
+    splits = html[html.index('class="splits"') : html.index("<table")]
+    assert re.findall(r"<dt>(\w+)</dt>", splits) == ["heldout", "voice"]
 
 
 def test_differences_slices_quality_and_intents_are_there(html):
-    assert "AuRA loses 1 of 1" in html
+    assert "AuRA loses 1 of 2" in html
+    assert "Too few utterances in 1 of 2: word error rate on voice (n = 3)." in html
     assert "word error rate on heldout (<b>+20.0</b> points" in html
     assert "Embedded: multiple choice, by condition" in html
     assert html.count('class="figures small"') == 2
     assert re.search(r'id="quality".*?<svg.*?time to first token', html, re.DOTALL)
-    assert 'title="dim → dim: 2"' in html
+    assert 'title="dim → dim: 6"' in html
     assert "Which one, turn the lamp on?" in html
 
 
@@ -134,3 +153,15 @@ def test_an_unfinished_input_is_named(report_inputs, tmp_path):
         render_report(
             {**report_inputs, "distil": f"{tmp_path}/distil"}, ReportConfig(), "f00d" * 16
         )
+
+
+def test_pseudo_labels_are_named_where_the_verdict_is(build_run, tmp_path):
+    inputs = build_run(str(tmp_path), "press one", None, phase="learn", reason="empty file")
+    found = read_table(inputs["evaluate"])
+    rows = [row for row in found.rows if row.model != "cascade"]
+    writers = {f"transcribe/{split}": "whisper:small" for split in ("heldout", "voice")}
+    write_results(inputs["evaluate"], rows, [], writers)
+    html = render_report(inputs, ReportConfig(samples=1), "f00d" * 16)
+    top = html[html.index("<h1>") : html.index('id="listen"')]
+    assert "word error rate against the transcripts of whisper:small is 30.0%" in top
+    assert "were written by the ASR whisper:small, not by people" in top

@@ -1,22 +1,15 @@
 from aura_core.evaluation.prediction_files import read_answers
 from aura_core.report import samples as built
-from aura_core.report.samples import build_samples, choose_ids, share_places
+from aura_core.report.samples import build_samples, choose_ids, most_disputed, share_places
 
 
 def build(inputs, wanted):
     return build_samples(inputs, read_answers(inputs["evaluate"], inputs), wanted)
 
 
-def samples(inputs, wanted):
-    return build(inputs, wanted).telling
-
-
-def test_the_first_of_the_held_out_split_are_shown_whatever_came_of_them(
-    report_inputs, monkeypatch
-):
+def test_clips_are_drawn_from_the_held_out_split_whatever_their_order(report_inputs, monkeypatch):
     answers = read_answers(report_inputs["evaluate"], report_inputs)
-    # The order of the evaluation, not of the corpus.
-    answers = {
+    turned = {
         task: {
             model: [dict(reversed(each.items())) for each in seeds]
             for model, seeds in found.items()
@@ -24,11 +17,27 @@ def test_the_first_of_the_held_out_split_are_shown_whatever_came_of_them(
         for task, found in answers.items()
     }
     monkeypatch.setattr(built, "FIRST", 2)
-    found = build_samples(report_inputs, answers, 20)
-    assert [sample.id for sample in found.first] == ["heldout-4", "heldout-3"]
-    assert all(sample.where == "heldout" for sample in found.first)
-    assert len(found.telling) == 3 + 3 + 4, "each is shown once"
-    assert not {"heldout-4", "heldout-3"} & {sample.id for sample in found.telling}
+    found = build_samples(report_inputs, turned, 20)
+    drawn = [sample.id for sample in found.drawn]
+    assert drawn == [s.id for s in build(report_inputs, 20).drawn]
+    assert drawn == built.draw([f"heldout-{n}" for n in range(12)])
+    assert found.drawn_from == 12
+    everything = [*found.drawn, *found.disputed, *found.further]
+    assert len({sample.id for sample in everything}) == len(everything) == 12 + 3 + 4
+
+
+def test_another_seed_draws_others(monkeypatch):
+    ids = [str(n) for n in range(100)]
+    drawn = built.draw(ids)
+    assert len(set(drawn)) == 5
+    monkeypatch.setattr(built, "SEED", 1)
+    assert built.draw(ids) != drawn
+
+
+def test_the_most_disputed_are_those_of_all_places_on_which_models_do_not_agree():
+    told = {"a": {f"a{n}": 0.1 * n for n in range(6)}, "b": {"b": 0.35, "c": 0.01}}
+    assert most_disputed(told) == {"a": ["a5", "a4", "a3", "a2"], "b": ["b"]}
+    assert most_disputed({"a": {"x": 0.0}}) == {}
 
 
 def test_sets_take_turns_and_a_small_one_gives_its_places_away():
@@ -50,7 +59,7 @@ def test_where_nothing_agrees_only_the_disputed_are_left():
 
 
 def test_a_sample_holds_every_task_and_model(report_inputs):
-    sample = build(report_inputs, 8).first[0]
+    sample = build(report_inputs, 8).drawn[0]
     transcribe, respond = sample.answers
     assert (transcribe.instruction, respond.instruction) == ("Transcribe.", "What is wanted?")
     assert respond.is_meaning
@@ -65,7 +74,8 @@ def test_a_sample_holds_every_task_and_model(report_inputs):
 
 
 def test_benchmarks_are_heard_too(report_inputs):
-    found = [s for s in samples(report_inputs, 8) if s.where == "Embedded: multiple choice"]
+    found = build(report_inputs, 8).disputed
+    assert {each.where for each in found} == {"Embedded: multiple choice"}
     assert len(found) == 4
     assert found[0].spoken.startswith("Which one")
     assert found[0].facts == ["clean"]
@@ -80,6 +90,7 @@ def test_what_is_read_and_not_heard_is_no_sample(report_inputs):
 
 
 def test_samples_are_sorted_by_disagreement(report_inputs):
-    values = [s.disagreement for s in samples(report_inputs, 8)]
-    assert values == sorted(values, reverse=True)
-    assert len(values) == 3 + 4
+    found = build(report_inputs, 8)
+    for values in ([s.disagreement for s in each] for each in (found.disputed, found.further)):
+        assert values == sorted(values, reverse=True)
+    assert len(found.further) == 8

@@ -18,6 +18,9 @@ from aura_core.benchmarks.item import BenchmarkItem
 from aura_core.benchmarks.item_table import write_items
 from aura_core.config import EvaluateConfig
 from aura_core.corpus.table import encode_audio, write_table
+from aura_core.evaluation.cells import plan_cells
+from aura_core.evaluation.predictions import Prediction
+from aura_core.evaluation.question_sets import TASK_SCORERS, QuestionSet
 from aura_core.evaluation.table import read_differences, read_results
 from aura_core.models.llm import load_llm
 from aura_core.models.pinned import locate
@@ -210,6 +213,31 @@ def test_texts_are_read_by_every_llm_and_a_gate_changes_nothing(root, first_run)
     same = differences["text_perplexity", "text"]
     assert same.value == same.ci_low == same.ci_high == 0
     assert ("text_choice", "base") in differences
+
+
+def test_an_asr_is_not_scored_against_its_own_transcripts(tmp_path):
+    spec = make_spec(tmp_path)
+    asked = {"transcribe/heldout": "transcribe", "respond/heldout": "respond"}
+    sets = [
+        QuestionSet(name, "ingest", TASK_SCORERS[task], task, "heldout")
+        for name, task in asked.items()
+    ]
+    cells = plan_cells(spec, EvaluateConfig(), sets)
+    said = [Prediction(id=f"u{i}", references=("yes",), prediction="yes") for i in range(12)]
+    answers = {cell.label: said for cell in cells}
+    rows, compared = evaluate._score(EvaluateConfig(), cells, answers, {"transcribe/heldout"})
+    scored = {(row.model, row.task) for row in rows}
+    assert {model for model, task in scored if task == "transcribe/heldout"} == {"aura", "text"}
+    assert ("cascade", "respond/heldout") in scored
+    assert {(each.task, each.other) for each in compared} == {
+        ("transcribe/heldout", "text"),
+        ("respond/heldout", "cascade"),
+        ("respond/heldout", "text"),
+    }
+    everything, _ = evaluate._score(EvaluateConfig(), cells, answers, ())
+    assert {row.model for row in everything if row.task == "transcribe/heldout"} == {
+        "asr", "aura", "cascade", "text",
+    }  # fmt: skip
 
 
 def test_it_imports_no_training_code():
