@@ -103,19 +103,19 @@ def _fields(
 ) -> dict[str, Any]:
     return {
         "stage_version": stage_version,
-        **dict(_flatten(identity, "")),
+        **dict(flatten(identity)),
         **{f"inputs.{name}": value for name, value in inputs.items()},
     }
 
 
-def _flatten(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+def flatten(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Yield (dotted name, leaf); an empty list or mapping is a leaf."""
     prefix = f"{name}." if name else ""
     if isinstance(value, Mapping) and value:
         for key, item in value.items():
-            yield from _flatten(item, f"{prefix}{key}")
+            yield from flatten(item, f"{prefix}{key}")
     elif isinstance(value, list | tuple) and value:
         for i, item in enumerate(value):
-            yield from _flatten(item, f"{prefix}{i}")
+            yield from flatten(item, f"{prefix}{i}")
     else:
         yield name, value
