@@ -41,6 +41,10 @@ class PredictorActor:
         """Predict and publish a cell; return its number of items."""
         return self._predictor.make_cell(cell)
 
+    def auto_precision(self) -> str:
+        """What precision "auto" is on this worker."""
+        return self._predictor.auto_precision
+
     def measure_latency(self, sets: list[QuestionSet], threads: int) -> list[latency.Timing]:
         """Time the models with so many CPU threads."""
         return self._predictor.measure_latency(sets, threads)
@@ -72,6 +76,8 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     metrics = {
         f"{row.model}.{row.task}.{row.metric}": row.value for row in rows if row.slice is None
     }
+    # An export is in the precision of the figures.
+    metrics["auto_precision"] = ray.get(workers[0].auto_precision.remote())
     return [*files, LATENCY, table.NAME], counts, metrics
 
 
