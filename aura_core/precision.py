@@ -5,8 +5,6 @@ from typing import Literal
 import torch
 
 Precision = Literal["fp32", "bf16"]
-# Under which an evaluation keeps what "auto" was on its machine.
-AUTO_PRECISION = "auto_precision"
 _DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 

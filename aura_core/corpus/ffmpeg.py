@@ -37,7 +37,8 @@ def decode_by_ffmpeg(file: Path, stop_s: float) -> NDArray[np.float32]:
     mono = f"aresample={SAMPLE_RATE}:out_chlayout=mono:rematrix_maxval=1"
     command += ["-i", f"file:{file}", "-t", str(stop_s), "-vn", "-af", mono]
     done = subprocess.run([*command, "-f", "f32le", "pipe:1"], capture_output=True, check=False)
-    audio = np.frombuffer(done.stdout, dtype="<f4")
+    # A copy: torch warns of what cannot be written.
+    audio = np.frombuffer(done.stdout, dtype="<f4").copy()
     if done.returncode or len(audio) == 0:
         told = done.stderr.decode(errors="replace").strip().splitlines()
         raise BadAudioError("not audio", told[-1] if told else "there are no samples")

@@ -9,6 +9,8 @@ from aura_core.artifacts.reach import require_reachable
 from aura_core.errors import AuraError
 
 STAGE = "evaluate"
+# The metric under which an evaluation keeps what precision "auto" was on its machine.
+AUTO_PRECISION = "auto_precision"
 _PREFIX = re.compile(r"[0-9a-f]{3,64}")
 # Artifacts are named by so many digits.
 _DIGITS = 12

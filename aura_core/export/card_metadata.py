@@ -1,5 +1,7 @@
 """What the Hugging Face hub reads of a model card: the YAML at its head."""
 
+from typing import Any
+
 from huggingface_hub import ModelCardData
 
 from aura_core.artifacts.manifest import Manifest
@@ -21,7 +23,7 @@ def card_metadata(llm: str, ingest: Manifest | None) -> str:
         ingest: of the speech it was trained on.
     """
     base_model, license_id = _ON_THE_HUB.get(llm, (None, None))
-    more = {}
+    more: dict[str, Any] = {}
     reference = parse(llm)
     if reference.kind == "hf":
         base_model, license_id = reference.name, "other"

@@ -20,13 +20,13 @@ from aura_core.artifacts import store
 from aura_core.chat.origin import ORIGIN
 from aura_core.device import device_for
 from aura_core.errors import AuraError
-from aura_core.evaluation.find import newest_evaluation_of
+from aura_core.evaluation.find import AUTO_PRECISION, newest_evaluation_of
 from aura_core.export.chat_template import with_audio
 from aura_core.export.remote.configuration_aura import AuraConfig
 from aura_core.export.remote.modeling_aura import AuraForConditionalGeneration
 from aura_core.export.remote.processing_aura import AuraProcessor
 from aura_core.models.llm import load_llm
-from aura_core.precision import AUTO_PRECISION, Precision, compute_dtype, precision_name
+from aura_core.precision import Precision, compute_dtype, precision_name
 from aura_core.student.assembly import load_adapter, merge_adapter
 from aura_core.student.audio_embedding import FIXED_FLOOR, MelPairs, stem_like
 from aura_core.student.file_names import (

@@ -15,6 +15,7 @@ from aura_core.config import EvaluateConfig
 from aura_core.evaluation import cells as cell_plan
 from aura_core.evaluation import differences, items, latency, predictions, scoring, table
 from aura_core.evaluation.cells import Cell
+from aura_core.evaluation.find import AUTO_PRECISION
 from aura_core.evaluation.predictions import Prediction
 from aura_core.evaluation.question_sets import (
     CORPUS,
@@ -77,7 +78,7 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
         f"{row.model}.{row.task}.{row.metric}": row.value for row in rows if row.slice is None
     }
     # An export is in the precision of the figures.
-    metrics["auto_precision"] = ray.get(workers[0].auto_precision.remote())
+    metrics[AUTO_PRECISION] = ray.get(workers[0].auto_precision.remote())
     return [*files, LATENCY, table.NAME], counts, metrics
 
 

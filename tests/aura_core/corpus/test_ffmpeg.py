@@ -34,6 +34,7 @@ def test_recordings_are_read_as_16_khz_mono(tone, suffix, codec):
     )
     audio = decode_by_ffmpeg(path, 30)
     assert audio.dtype == np.float32
+    assert audio.flags.writeable
     assert abs(len(audio) - 32000) < 1600  # an encoder's padding
     spectrum = np.abs(np.fft.rfft(audio[:32000] * np.hanning(len(audio[:32000]))))
     assert abs(spectrum.argmax() / (len(audio[:32000]) / 16000) - 440) < 2
