@@ -7,15 +7,13 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from aura_core.errors import AuraError
 from aura_core.instructions import TRANSCRIBE
+from flows.audio_files import read_audio
 from flows.options import Count
 from flows.request import resolve_root
-from flows.speak_cli import read_audio
 
 if TYPE_CHECKING:
     from aura_core.chat.reply import ChatModel
@@ -35,26 +33,22 @@ makes of them."""
 
 def chat(
     model: str | None = None,
-    /,
     *,
-    name: Annotated[str | None, Parameter(name="--name")] = None,
     root: str | None = None,
     max_new_tokens: Count = 256,
 ) -> None:
     """Talk to a model in turns, by text and audio files; answers stream.
 
-      aura chat my-model
-      printf '/audio talk.wav "Who speaks?"\\n' | aura chat my-model
+      aura chat --model my-model
+      printf '/audio talk.wav "Who speaks?"\\n' | aura chat --model cascade
 
     Answers go to the standard output; prompts, times to the first token and errors to the other.
 
     Parameters
     ----------
     model:
-        A distil artifact, a folder of `aura export`, or a run. [default: the newest run below
-        the root]
-    name:
-        Which of a run's models: aura, a variant of it, or cascade. [default: aura]
+        A distil artifact, a folder of `aura export`, or a run; or the name of one of the run's
+        models: aura, a variant of it, or cascade. [default: the newest run below the root]
     root:
         Folder or s3:// URI of all artifacts. [default: $AURA_ROOT, else ./runs]
     max_new_tokens:
@@ -63,12 +57,9 @@ def chat(
     from aura_core.chat.run_models import find_models
 
     models = find_models(model, resolve_root(root))
-    chosen = name or models.main
-    if chosen not in models:
-        raise AuraError(f"no model {chosen!r} here: choose from {', '.join(models)}")
-    _say(f"loading {chosen} ...")
-    models.prepare(chosen)
-    session = Session(models[chosen], max_new_tokens)
+    _say(models.describe(models.main))
+    models.prepare(models.main)
+    session = Session(models[models.main], max_new_tokens)
     _say("say something, or /audio FILE [QUESTION]; /help for more")
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
@@ -133,10 +124,14 @@ def _audio_parts(rest: str) -> tuple[object, str]:
     found = _AUDIO.fullmatch(rest.strip())
     if found is None:
         raise AuraError("/audio: name a file, as in /audio talk.wav What is wanted?")
+    from aura_core.speech_check import has_speech
     from aura_core.turns import MAX_CLIP_S
 
     file, question = (each.strip("\"'") for each in found.groups())
-    return read_audio(Path(file).expanduser(), MAX_CLIP_S), question or TRANSCRIBE
+    audio = read_audio(Path(file).expanduser(), MAX_CLIP_S)
+    if not has_speech(audio):
+        raise AuraError(f"{file}: nobody speaks in it")
+    return audio, question or TRANSCRIBE
 
 
 def _typed() -> Iterator[str]:

@@ -49,8 +49,9 @@ def export(
     require_reachable(uri)
     require_manifest(uri)
     # Imports torch, transformers and peft.
+    from aura_core.chat.origin import figures_of
     from aura_core.export import card
-    from aura_core.export.folder import export_student, require_empty
+    from aura_core.export.folder import evaluated_precision, export_student, require_empty
     from aura_core.train_config import TrainConfig
 
     require_empty(to)
@@ -62,10 +63,13 @@ def export(
     # Beside its place, so that an interrupted export leaves nothing that looks like a model.
     draft = to.absolute().with_name(f".{to.name}.partial")
     shutil.rmtree(draft, ignore_errors=True)
-    made = export_student(uri, draft, mode)  # type: ignore[arg-type]
-    (draft / card.NAME).write_text(card.model_card(uri, root, config, made, to.absolute().name))
+    precision = evaluated_precision(uri, root, config)
+    origin = f"{uri.rpartition('/')[2]}, {figures_of(uri)}"
+    made = export_student(uri, draft, mode, precision, origin)  # type: ignore[arg-type]
+    text = card.model_card(uri, root, config, made, to.absolute().name, precision)
+    (draft / card.NAME).write_text(text)
     draft.rename(to)
-    print(f"model ({made}): {to}")
+    print(f"model ({made}, {precision}): {to}")
     if push_to_hub is not None:
         from aura_core.export import hub
 

@@ -22,7 +22,6 @@ _SHUTDOWN_S = 3
 
 def serve(
     model: str | None = None,
-    /,
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
@@ -30,9 +29,9 @@ def serve(
 ) -> None:
     """Serve a model or a run as OpenAI's /v1/chat/completions, with `input_audio`.
 
-      aura serve my-model
-      aura serve runs --port 8001
-      AURA_API_KEY=secret aura serve my-model --host 0.0.0.0
+      aura serve --model my-model
+      aura serve --model runs --port 8001
+      AURA_API_KEY=secret aura serve --model my-model --host 0.0.0.0
 
     Answers one request at a time, greedily; docs/serving.md has clients. With AURA_API_KEY in
     the environment, clients must send it.
@@ -41,7 +40,8 @@ def serve(
     ----------
     model:
         A distil artifact, a folder of `aura export`, or a run: a root or an evaluation; a run
-        has `aura`, its variants and `cascade`. [default: the newest run below the root]
+        has `aura`, its variants and `cascade`. Or the name of one of these, which is then the
+        only one. [default: the newest run below the root]
     host:
         The address to listen on; by default nobody outside this machine reaches it.
     port:
@@ -63,7 +63,6 @@ def serve(
 
 def demo(
     model: str | None = None,
-    /,
     *,
     port: int = 8000,
     root: str | None = None,
@@ -71,7 +70,7 @@ def demo(
     """Serve a page on this machine: speak or drop a file, and compare what models answer.
 
       aura demo
-      aura demo runs --port 8001
+      aura demo --model runs --port 8001
 
     Parameters
     ----------
@@ -106,7 +105,8 @@ def _run(
     from aura_core.serving.listen import listen
 
     listener = listen(*address)
-    print(f"loading {', '.join(prepared)} ...", file=sys.stderr, flush=True)
+    for name in prepared:
+        print(models.describe(name), file=sys.stderr, flush=True)
     models.prepare(*prepared)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if listener.family == socket.AF_INET6 else host

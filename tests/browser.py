@@ -2,8 +2,9 @@
 
 import shutil
 
-import numpy as np
 import pytest
+
+from tests.voiced import voiced
 
 CHROMIUM = shutil.which("chromium")
 # Telephone and desk.
@@ -20,9 +21,8 @@ def browser(tmp_path_factory):
     import soundfile
     from playwright.sync_api import sync_playwright
 
-    microphone = tmp_path_factory.mktemp("microphone") / "tone.wav"
-    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(20 * 48000) / 48000)
-    soundfile.write(microphone, tone, 48000)
+    microphone = tmp_path_factory.mktemp("microphone") / "voice.wav"
+    soundfile.write(microphone, voiced(20, rate=48000), 48000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM,

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from jinja2 import TemplateError
 from transformers import AutoConfig, DynamicCache
+from transformers.utils.logging import disable_progress_bar
 
 from aura_core.chat.reply import Reply, room_for
 from aura_core.corpus.table import SAMPLE_RATE
@@ -23,6 +24,7 @@ class FolderChat:
 
     def __init__(self, folder: Path) -> None:
         AutoConfig.register("aura", AuraConfig, exist_ok=True)
+        disable_progress_bar()  # type: ignore[no-untyped-call]
         self._device = device_for(None)
         model: Any = AuraForConditionalGeneration.from_pretrained(folder)
         self._model = model.to(self._device)

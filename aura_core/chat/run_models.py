@@ -1,6 +1,7 @@
 """Which models can be talked to in a run, or in what else a user names."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,6 +12,7 @@ from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
 from aura_core.artifacts.newest import newest_artifact
 from aura_core.chat.load import is_model, load_cascade, load_chat
+from aura_core.chat.origin import origin_in, origin_of
 from aura_core.chat.reply import ChatModel
 from aura_core.config import EvaluateConfig
 from aura_core.corpus.table import SAMPLE_RATE
@@ -31,14 +33,21 @@ class HeldOut:
 
 
 class RunModels(Mapping[str, ChatModel]):
-    """Models by name, each loaded when it is first taken; `held_out` is None outside of runs."""
+    """Models by name, each loaded when it is first taken; `held_out` is None outside of runs.
+
+    `origins` say of each model what is known of it.
+    """
 
     def __init__(
-        self, loaders: Mapping[str, Callable[[], ChatModel]], held_out: HeldOut | None = None
+        self,
+        loaders: Mapping[str, Callable[[], ChatModel]],
+        held_out: HeldOut | None = None,
+        origins: Mapping[str, str] | None = None,
     ) -> None:
         self._loaders = loaders
         self._loaded: dict[str, ChatModel] = {}
         self.held_out = held_out
+        self._origins = origins or {}
 
     def __getitem__(self, name: str) -> ChatModel:
         if name not in self._loaded:
@@ -66,6 +75,15 @@ class RunModels(Mapping[str, ChatModel]):
         """The name of the one that is meant where none is named."""
         return next(iter(self._loaders))
 
+    def describe(self, name: str) -> str:
+        """One line for a user: the model's name, where it is from, and its held-out WER."""
+        origin = self._origins.get(name)
+        return f"model: {name}" + (f", {origin}" if origin else "")
+
+    def only(self, name: str) -> "RunModels":
+        """The same without its other models."""
+        return RunModels({name: self._loaders[name]}, self.held_out, self._origins)
+
 
 def find_models(target: str | None, root: str) -> RunModels:
     """Return what can be talked to.
@@ -74,19 +92,37 @@ def find_models(target: str | None, root: str) -> RunModels:
         target: a distil artifact or an exported folder, which gives the one model `aura`; or a
             run: an evaluation or a report, the beginning of its fingerprint, or a root, whose
             newest one is meant. A run gives `aura`, its variants (a bridge among them) and
-            `cascade`; without an evaluation, its newest student. None: `root` itself.
-        root: folder or URI of all artifacts.
+            `cascade`; without an evaluation, its newest student. Or the name of one of these,
+            which gives that model of the run at `root`. None: `root` itself.
+        root: folder or URI of all artifacts, or another run as above.
 
     Raises:
         AuraError: if it is none of these.
     """
-    uri = (target or root).rstrip("/")
+    place = (target or root).rstrip("/")
+    try:
+        return _at(place, root)
+    except AuraError as error:
+        if target is None:
+            raise
+        names: RunModels | None = None
+        with suppress(AuraError):
+            names = _at(root.rstrip("/"), root)
+        if names is None:
+            raise
+        if target in names:
+            return names.only(target)
+        raise AuraError(f"{error}, or one of {', '.join(names)} of {root}") from error
+
+
+def _at(uri: str, root: str) -> RunModels:
     if is_model(uri):
-        return RunModels({AURA: partial(load_chat, uri)})
+        return RunModels({AURA: partial(load_chat, uri)}, origins={AURA: origin_of(uri)})
     if store.list_names(store.join(uri, MAIN)) and not store.list_names(
         store.join(uri, "evaluate")
     ):
-        return RunModels({AURA: partial(load_chat, newest_artifact(uri, MAIN))})
+        newest = newest_artifact(uri, MAIN)
+        return RunModels({AURA: partial(load_chat, newest)}, origins={AURA: origin_of(newest)})
     try:
         evaluation = find_evaluation(uri, root)
     except AuraError as error:
@@ -108,4 +144,7 @@ def _of_evaluation(uri: str) -> RunModels:
     }
     ingest = manifest.inputs["ingest"]
     loaders[CASCADE] = partial(load_cascade, manifest.inputs["text_lora"], ingest, config)
-    return RunModels(loaders, HeldOut(ingest, config.splits))
+    origins = {
+        name: origin_in(uri, manifest, name, students.get(name, "text_lora")) for name in loaders
+    }
+    return RunModels(loaders, HeldOut(ingest, config.splits), origins)

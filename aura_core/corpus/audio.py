@@ -53,23 +53,33 @@ def decode_file(file: BinaryIO, max_duration_s: float) -> Clip:
     Raises:
         BadAudioError: `empty`, `truncated`, `not audio`, `not finite` or `too long`.
     """
-    size_bytes = file.seek(0, io.SEEK_END)
-    if size_bytes == 0:
-        raise BadAudioError("empty", "the file has no bytes")
-    file.seek(0)
-    try:
-        with soundfile.SoundFile(file) as sound:
-            promised, rate = sound.frames, sound.samplerate
-            _check_not_cut(sound.extra_info)
-            _check_duration(promised / rate, max_duration_s)
-            frames = _read(sound)
-    except soundfile.LibsndfileError as error:
-        raise BadAudioError("not audio", _message(error)) from error
+    with _open(file, max_duration_s) as sound:
+        promised, rate = sound.frames, sound.samplerate
+        frames = _read(sound)
     if len(frames) < promised:
         raise BadAudioError(
             "truncated", f"the header promises {promised} frames, there are {len(frames)}"
         )
     return _clip(frames, rate)
+
+
+def check_header(file: BinaryIO, max_duration_s: float) -> None:
+    """Raise what `decode_file` raises of an open file before it reads any samples."""
+    _open(file, max_duration_s).close()
+
+
+def _open(file: BinaryIO, max_duration_s: float) -> soundfile.SoundFile:
+    size_bytes = file.seek(0, io.SEEK_END)
+    if size_bytes == 0:
+        raise BadAudioError("empty", "the file has no bytes")
+    file.seek(0)
+    try:
+        sound = soundfile.SoundFile(file)
+    except soundfile.LibsndfileError as error:
+        raise BadAudioError("not audio", _message(error)) from error
+    _check_not_cut(sound.extra_info)
+    _check_duration(sound.frames / sound.samplerate, max_duration_s)
+    return sound
 
 
 def _clip(frames: NDArray[np.float32], rate: int) -> Clip:

@@ -3,12 +3,14 @@
 import re
 
 from aura_core.artifacts import store
-from aura_core.artifacts.manifest import read_manifest
+from aura_core.artifacts.manifest import Manifest, read_manifest
 from aura_core.artifacts.newest import newest_artifact
 from aura_core.artifacts.reach import require_reachable
 from aura_core.errors import AuraError
 
 STAGE = "evaluate"
+# The metric under which an evaluation keeps what precision "auto" was on its machine.
+AUTO_PRECISION = "auto_precision"
 _PREFIX = re.compile(r"[0-9a-f]{3,64}")
 # Artifacts are named by so many digits.
 _DIGITS = 12
@@ -37,6 +39,32 @@ def find_evaluation(name: str, root: str) -> str:
         f"no evaluation is called {name!r}: give the URI of one, the beginning of its "
         "fingerprint, or the root of other artifacts"
     )
+
+
+def newest_evaluation_of(student: str, root: str) -> tuple[str, Manifest, str] | None:
+    """Find the newest finished evaluation of a distil artifact.
+
+    Args:
+        student: URI of the artifact. It is compared by its name: a root may have been moved.
+        root: folder or URI of all artifacts.
+
+    Returns:
+        The evaluation's URI, its manifest, and the student's role among its inputs.
+    """
+    found = []
+    for each in store.list_names(store.join(root, STAGE)):
+        uri = store.join(root, STAGE, each)
+        manifest = read_manifest(uri)
+        if manifest is None or manifest.stage != STAGE:
+            continue
+        roles = [role for role, each in manifest.inputs.items() if _name(each) == _name(student)]
+        if roles:
+            found.append((manifest.provenance.get("created_at", ""), uri, manifest, roles[0]))
+    return max(found, key=lambda each: each[:2])[1:] if found else None
+
+
+def _name(uri: str) -> str:
+    return uri.rstrip("/").rsplit("/", 1)[-1]
 
 
 def _by_prefix(prefix: str, root: str) -> str:

@@ -31,6 +31,7 @@ from aura_core.evaluation.question_sets import QuestionSet
 from aura_core.evaluation.reading import read
 from aura_core.evaluation.transcriber import Spelling
 from aura_core.pipeline import StageSpec
+from aura_core.precision import Precision, compute_dtype, precision_name
 
 # An ablation has many students, and each is asked for all its cells in a row.
 _KEPT_MODELS = 4
@@ -53,6 +54,11 @@ class Predictor:
     def device(self) -> torch.device:
         """Where the models are."""
         return device_for(self.config.runtime)
+
+    @property
+    def auto_precision(self) -> Precision:
+        """What precision "auto" is where the models are."""
+        return precision_name(compute_dtype("auto", self.device))
 
     def make_cell(self, cell: Cell) -> int:
         """Predict and publish a cell, going on from what an earlier run has answered.

@@ -7,12 +7,12 @@ from importlib import resources
 from jinja2 import Environment, StrictUndefined
 
 from aura_core.ablation import AURA, by_model
-from aura_core.artifacts import store
 from aura_core.artifacts.manifest import Manifest, read_manifest, require_manifest
 from aura_core.benchmarks.catalogue import BENCHMARKS, is_read
 from aura_core.evaluation.cells import BASE
-from aura_core.evaluation.table import NAME as RESULTS
+from aura_core.evaluation.find import newest_evaluation_of
 from aura_core.evaluation.table import Results, Row, read_table
+from aura_core.export.card_metadata import card_metadata
 from aura_core.train_config import Phase, TrainConfig
 
 NAME = "README.md"
@@ -42,7 +42,9 @@ class TextLine:
     n: int
 
 
-def model_card(uri: str, root: str, config: TrainConfig, mode: str, name: str) -> str:
+def model_card(
+    uri: str, root: str, config: TrainConfig, mode: str, name: str, precision: str
+) -> str:
     """Return the README of an exported `distil` artifact.
 
     Args:
@@ -51,25 +53,29 @@ def model_card(uri: str, root: str, config: TrainConfig, mode: str, name: str) -
         config: it was trained with.
         mode: "merged" or "gated".
         name: the card's title.
+        precision: "fp32" or "bf16", of the LLM's weights.
 
     Raises:
         AuraError: if the artifact or its evaluation is incomplete or damaged.
     """
     manifest = require_manifest(uri)
     cache = read_manifest(manifest.inputs.get("teacher_cache", ""))
+    ingest = read_manifest(cache.inputs.get("ingest", "")) if cache else None
     role, results = evaluation_of(uri, root)
     rows = [row for row in results.rows if row.slice is None]
     template = resources.files("aura_core.export").joinpath("card.md.j2").read_text()
     environment = Environment(autoescape=False, undefined=StrictUndefined)
     return environment.from_string(template).render(
+        metadata=card_metadata(config.llm, ingest),
         name=name,
+        precision=precision,
         config=config,
         mode=mode,
         text_lora="text_lora" in manifest.inputs,
         usage=USAGE.replace("FOLDER", name),
         max_clip_s=MAX_CLIP_S,
         transformers=manifest.provenance.get("transformers", "5"),
-        data=_data(cache),
+        data=_data(cache, ingest),
         losses=_losses,
         rows=[row for row in rows if not is_read(row.task)],
         note=results.note,
@@ -81,20 +87,11 @@ def model_card(uri: str, root: str, config: TrainConfig, mode: str, name: str) -
 
 
 def evaluation_of(uri: str, root: str) -> tuple[str, Results]:
-    """Return what the newest evaluation of an artifact calls it, and its results."""
-    found = []
-    for name in store.list_names(store.join(root, "evaluate")):
-        evaluate = store.join(root, "evaluate", name)
-        manifest = read_manifest(evaluate)
-        if manifest is None or not store.exists(store.join(evaluate, RESULTS)):
-            continue
-        # By its name: a root may have been moved since.
-        roles = [role for role, each in manifest.inputs.items() if _name(each) == _name(uri)]
-        if roles:
-            found.append((manifest.provenance.get("created_at", ""), evaluate, roles[0]))
-    if not found:
+    """Return an artifact's role in its newest evaluation, and the results of that."""
+    found = newest_evaluation_of(uri, root)
+    if found is None:
         return "", Results(rows=[])
-    _, evaluate, role = max(found)
+    evaluate, _, role = found
     return role, read_table(evaluate)
 
 
@@ -131,8 +128,7 @@ def _name(uri: str) -> str:
     return uri.rstrip("/").rsplit("/", 1)[-1]
 
 
-def _data(cache: Manifest | None) -> dict[str, str]:
-    ingest = read_manifest(cache.inputs.get("ingest", "")) if cache else None
+def _data(cache: Manifest | None, ingest: Manifest | None) -> dict[str, str]:
     if cache is None or ingest is None:
         return {"training speech": "its artifacts are not here any more"}
     given = ingest.identity.get("manifest")

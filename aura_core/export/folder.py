@@ -1,5 +1,6 @@
 """A trained student as a model folder that transformers loads without this project."""
 
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -16,12 +17,16 @@ from transformers import (
 )
 
 from aura_core.artifacts import store
+from aura_core.chat.origin import ORIGIN
+from aura_core.device import device_for
 from aura_core.errors import AuraError
+from aura_core.evaluation.find import AUTO_PRECISION, newest_evaluation_of
 from aura_core.export.chat_template import with_audio
 from aura_core.export.remote.configuration_aura import AuraConfig
 from aura_core.export.remote.modeling_aura import AuraForConditionalGeneration
 from aura_core.export.remote.processing_aura import AuraProcessor
 from aura_core.models.llm import load_llm
+from aura_core.precision import Precision, compute_dtype, precision_name
 from aura_core.student.assembly import load_adapter, merge_adapter
 from aura_core.student.audio_embedding import FIXED_FLOOR, MelPairs, stem_like
 from aura_core.student.file_names import (
@@ -83,13 +88,37 @@ def require_empty(folder: Path) -> None:
         raise AuraError(f"{folder} is not an empty folder: name another one, or empty it")
 
 
-def export_student(uri: str, folder: Path, mode: Mode | None = None) -> Mode:
+def evaluated_precision(uri: str, root: str, config: TrainConfig) -> Precision:
+    """Return in which precision a student was evaluated: in another it gives other answers.
+
+    Args:
+        uri: of the distil artifact.
+        root: below which its newest evaluation is looked for.
+        config: it was trained with; `auto` is what the machine of the evaluation made of it, and
+            without an evaluation what this one does.
+    """
+    if config.precision != "auto":
+        return config.precision
+    found = newest_evaluation_of(uri, root)
+    recorded = found[1].metrics.get(AUTO_PRECISION) if found else None
+    return recorded or precision_name(compute_dtype("auto", device_for(None)))
+
+
+def export_student(
+    uri: str,
+    folder: Path,
+    mode: Mode | None = None,
+    precision: Precision | None = None,
+    origin: str | None = None,
+) -> Mode:
     """Write the model, processor, generation config and code of a `distil` artifact.
 
     Args:
         uri: of the artifact.
         folder: is made; it must be empty.
         mode: None for the one that is exact.
+        precision: of the LLM's weights; None for the one it computes in here.
+        origin: goes into the config, for whoever is asked where the model is from.
 
     Raises:
         AuraError: for a mode that is not exact, a bridge, or a folder that is in use.
@@ -112,6 +141,13 @@ def export_student(uri: str, folder: Path, mode: Mode | None = None) -> Mode:
         else:
             llm, lora = _beside(llm, artifact / ADAPTER)
     model = _model(config, llm, lora, audio, slots, audio_token_id=_add_audio_token(tokenizer))
+    dtype = compute_dtype(precision or config.precision, device_for(None))
+    # The weights of the LLM are rounded once, after any merging in fp32.
+    model.llm.to(dtype)
+    model.config.dtype = dtype
+    model.config.text_config.dtype = dtype
+    if origin is not None:
+        setattr(model.config, ORIGIN, origin)
     model.generation_config = GenerationConfig(
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -121,7 +157,16 @@ def export_student(uri: str, folder: Path, mode: Mode | None = None) -> Mode:
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     _processor(config, tokenizer, model.config).save_pretrained(folder)
+    _set_modes(folder)
     return mode
+
+
+def _set_modes(folder: Path) -> None:
+    """Let all files be read by the same people: some writers ask for a mode of their own."""
+    mode = (folder / "config.json").stat().st_mode
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(stat.S_IMODE(mode))
 
 
 def _beside(llm: PreTrainedModel, adapter: Path) -> tuple[PreTrainedModel, dict[str, LoraWeights]]:
@@ -178,11 +223,6 @@ def _model(
             plain = name.removeprefix("head.").removeprefix("tokens.")
             state[f"handover.{plain}"] = tensor
     model.load_state_dict(state)
-    # The weights of the LLM are rounded once, after any merging in fp32.
-    dtype = torch.float32 if config.precision == "fp32" else torch.bfloat16
-    model.llm.to(dtype)
-    model.config.dtype = dtype
-    model.config.text_config.dtype = dtype
     return model.eval()
 
 

@@ -17,7 +17,8 @@ from aura_core.errors import AuraError
 from aura_core.serving.errors import ApiError
 from aura_core.serving.requests import ChatRequest
 from aura_core.serving.worker import BusyError, Job, Worker
-from aura_core.turns import Turn
+from aura_core.speech_check import has_speech
+from aura_core.turns import Turn, clips
 
 # The longest answer where a request names none.
 MAX_NEW_TOKENS = 256
@@ -32,9 +33,15 @@ def answer(
 ) -> Iterator[Event]:
     """Yield the pieces of an answer and then the reply itself.
 
+    The answer to clips in which nobody speaks is empty, whatever the model.
+
     Raises:
         ApiError: if the model cannot be loaded, or cannot go on with these turns.
     """
+    last = clips(turns[-1:])
+    if last and not any(map(has_speech, last)):
+        yield _nothing()
+        return
     try:
         model = models[asked.model]
     except AuraError as error:
@@ -47,6 +54,13 @@ def answer(
         raise ApiError(400, str(error), param="messages") from error
     yield from reply
     yield reply
+
+
+def _nothing() -> Reply:
+    """An empty answer that no model was asked for."""
+    reply = Reply(iter([0]), prompt_tokens=0, decode=lambda _ids: "", end_ids=(0,))
+    list(reply)
+    return reply
 
 
 async def complete(

@@ -1,6 +1,8 @@
 """Putting a student together from its config: LLM, LoRA, audio embedding."""
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -60,7 +62,16 @@ def peft_config(llm: PreTrainedModel, lora: LoraConfig) -> PeftLoraConfig:
 def load_adapter(llm: PreTrainedModel, adapter: Path) -> PeftModel:
     """Put a saved LoRA, a folder of PEFT's, beside the weights of `llm`, which is on the CPU."""
     # By itself PEFT reads onto a GPU that it sees, whosever it is.
-    return PeftModel.from_pretrained(llm, adapter, torch_device="cpu")
+    with _older_names():
+        return PeftModel.from_pretrained(llm, adapter, torch_device="cpu")
+
+
+@contextmanager
+def _older_names() -> Iterator[None]:
+    """Let PEFT use the older name of a property of transformers: no user can mend that."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
+        yield
 
 
 def merge_adapter(
@@ -96,7 +107,8 @@ def new_student(
         stem: makes the audio embedding's stem; None for a student that reads.
     """
     torch.manual_seed(config.seed)
-    adapted = get_peft_model(llm, peft_config(llm, config.lora))
+    with _older_names():
+        adapted = get_peft_model(llm, peft_config(llm, config.lora))
     embedding = None if stem is None else new_audio_embedding(config, llm, stem())
     return assemble_student(config, adapted, embedding)
 

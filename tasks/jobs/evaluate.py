@@ -23,6 +23,7 @@ from aura_core.evaluation import (
     table,
 )
 from aura_core.evaluation.cells import Cell
+from aura_core.evaluation.find import AUTO_PRECISION
 from aura_core.evaluation.predictions import Prediction
 from aura_core.evaluation.question_sets import (
     CORPUS,
@@ -48,6 +49,10 @@ class PredictorActor:
     def make_cell(self, cell: Cell) -> int:
         """Predict and publish a cell; return its number of items."""
         return self._predictor.make_cell(cell)
+
+    def auto_precision(self) -> str:
+        """What precision "auto" is on this worker."""
+        return self._predictor.auto_precision
 
     def measure_latency(self, sets: list[QuestionSet], threads: int) -> list[latency.Timing]:
         """Time the models with so many CPU threads."""
@@ -83,6 +88,8 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     metrics = {
         f"{row.model}.{row.task}.{row.metric}": row.value for row in rows if row.slice is None
     }
+    # An export is in the precision of the figures.
+    metrics[AUTO_PRECISION] = ray.get(workers[0].auto_precision.remote())
     return [*files, LATENCY, table.NAME], counts, metrics
 
 

@@ -16,6 +16,7 @@ from aura_core.student.assembly import new_student
 from aura_core.student.audio_embedding import ConvStem
 from aura_core.student.export import save_student
 from aura_core.train_config import LoraConfig, Phase, TrainConfig
+from tests.voiced import voiced
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +43,7 @@ def artifact(tmp_path_factory):
 
 
 def clip(seed, seconds=0.6):
-    noise = np.random.default_rng(seed).standard_normal(round(16000 * seconds))
-    return (0.1 * noise).astype(np.float32)
+    return voiced(seconds, seed)
 
 
 @pytest.fixture(scope="module", params=["artifact", "exported"])
@@ -63,6 +63,11 @@ def test_an_answer_is_no_longer_than_was_asked(ask):
     long, short = ask(clip(0), "Transcribe.", 8), ask(clip(0), "Transcribe.", 2)
     assert long.startswith(short)
     assert len(short) < len(long)
+
+
+def test_nothing_is_said_of_silence_and_noise(ask):
+    hiss = 0.1 * np.random.default_rng(0).standard_normal(16000).astype(np.float32)
+    assert [ask(audio, "Transcribe.", 8) for audio in (np.zeros_like(hiss), hiss)] == ["", ""]
 
 
 def test_an_exported_folder_answers_as_the_artifact(artifact):

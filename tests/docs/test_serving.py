@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import soundfile
 import torch
@@ -14,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from aura_core.chat.load import load_chat
 from aura_core.export.folder import export_student
 from aura_core.turns import Turn
+from tests.voiced import voiced
 
 PAGE = (Path(__file__).parents[2] / "docs" / "serving.md").read_text()
 
@@ -27,8 +27,7 @@ def script(name, folder):
 
 @pytest.fixture
 def wav(tmp_path):
-    samples = 0.1 * np.random.default_rng(0).standard_normal(20_000)
-    soundfile.write(tmp_path / "request.wav", samples, 16000)
+    soundfile.write(tmp_path / "request.wav", voiced(1.25), 16000)
     return tmp_path / "request.wav"
 
 
@@ -42,7 +41,7 @@ def run(*arguments):
 @pytest.mark.slow
 def test_the_client_prints_the_answer(artifact_of, wav, tmp_path):
     artifact = str(artifact_of())
-    command = [Path(sys.executable).with_name("aura"), "serve", artifact, "--port", "0"]
+    command = [Path(sys.executable).with_name("aura"), "serve", "--model", artifact, "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             url = server.stdout.readline().split()[-1]

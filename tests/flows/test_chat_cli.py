@@ -11,9 +11,9 @@ import soundfile
 from aura_core.chat import run_models
 from aura_core.chat.reply import Reply, TooManyPositionsError
 from aura_core.chat.run_models import RunModels
-from aura_core.errors import AuraError
 from flows import chat_cli
 from tests.aura_command import AURA
+from tests.voiced import voiced
 
 
 class Counter:
@@ -41,7 +41,7 @@ def talk(monkeypatch, capsys):
 
     def run(*lines, **options):
         model = Counter()
-        models = RunModels({"aura": lambda: model})
+        models = RunModels({"aura": lambda: model}, origins={"aura": "trained yesterday"})
         monkeypatch.setattr(run_models, "find_models", lambda *_: models)
         monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(lines) + "\n"))
         chat_cli.chat("m", **options)
@@ -53,7 +53,7 @@ def talk(monkeypatch, capsys):
 @pytest.fixture
 def wav(tmp_path):
     path = tmp_path / "a talk.wav"
-    soundfile.write(path, np.zeros(8000), 8000)
+    soundfile.write(path, voiced(1.0, rate=8000), 8000)
     return path
 
 
@@ -78,16 +78,18 @@ def test_reset_forgets_and_quit_ends(talk):
 def test_a_mistake_is_told_and_the_conversation_goes_on(talk, wav, tmp_path):
     long = tmp_path / "long.wav"
     soundfile.write(long, np.zeros(31 * 8000), 8000)
+    soundfile.write(tmp_path / "silent.wav", np.zeros(8000), 8000)
     (tmp_path / "text.wav").write_text("no audio")
     _, out, err = talk(
         "/audio", "/play x", f"/audio {tmp_path}/none.wav", f"/audio {long}",
-        f"/audio {tmp_path}/text.wav", "one", "two", "three", "four",
+        f"/audio {tmp_path}/text.wav", f"/audio {tmp_path}/silent.wav",
+        "one", "two", "three", "four",
     )  # fmt: skip
     errors = [line for line in err.splitlines() if line.startswith("error: ")]
     for line, reason in zip(
         errors,
         ["name a file", "no command /play", "No such file", "at most 30 s", "not audio",
-         "takes 9 positions"],
+         "silent.wav: nobody speaks in it", "takes 9 positions"],
         strict=True,
     ):  # fmt: skip
         assert reason in line
@@ -100,15 +102,14 @@ def test_an_answer_that_is_cut_says_so(talk):
     assert "4 tokens, cut at its longest" in err
 
 
-def test_another_models_name_is_refused(talk):
-    with pytest.raises(AuraError, match="no model 'x' here: choose from aura"):
-        talk("one", name="x")
+def test_it_says_which_model_answers(talk):
+    assert talk("one")[2].startswith("model: aura, trained yesterday\n")
 
 
 @pytest.mark.slow
 def test_a_student_answers_through_a_pipe(artifact_of, wav):
     said = subprocess.run(
-        [AURA, "chat", artifact_of(), "--max-new-tokens", "8"],
+        [AURA, "chat", "--model", artifact_of(), "--max-new-tokens", "8"],
         input=f'/audio "{wav}" Who?\n/audio nowhere.wav\nAnd?\n', text=True,
         capture_output=True, check=False, timeout=300,
     )  # fmt: skip

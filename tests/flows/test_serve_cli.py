@@ -39,7 +39,7 @@ def test_what_is_no_model_is_told(tmp_path):
 
 @pytest.mark.slow
 def test_a_student_is_served_with_a_key_until_a_signal_comes(artifact_of):
-    with running("serve", artifact_of(), AURA_API_KEY="secret") as (process, url):
+    with running("serve", "--model", artifact_of(), AURA_API_KEY="secret") as (process, url):
         client = OpenAI(base_url=url, api_key="secret", max_retries=0)
         asked = {"model": "aura", "messages": [{"role": "user", "content": "Hello"}]}
         made = client.chat.completions.create(**asked, max_tokens=4)
@@ -47,7 +47,10 @@ def test_a_student_is_served_with_a_key_until_a_signal_comes(artifact_of):
         assert httpx.get(f"{url}/models").status_code == 401
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
-        assert "Traceback" not in process.stderr.read()
+        told = process.stderr.read()
+        assert "model: aura, " in told
+        assert "not evaluated yet" in told
+        assert "Traceback" not in told
 
 
 @pytest.mark.slow

@@ -22,10 +22,6 @@ class AuraProcessor(ProcessorMixin):
         stride: stem frames (50 Hz) in one audio position.
     """
 
-    attributes = ["feature_extractor", "tokenizer"]  # noqa: RUF012 - transformers' own
-    feature_extractor_class = "WhisperFeatureExtractor"
-    tokenizer_class = "AutoTokenizer"
-
     def __init__(
         self,
         feature_extractor: Any = None,

@@ -135,7 +135,7 @@ async function answer(made, data) {
       `${told.tokens} tokens in ${(told.all_ms / 1000).toFixed(2)} s${cut}`;
     rescale();
     text.className = text.textContent ? "answer" : "answer empty";
-    text.textContent ||= "(nothing)";
+    text.textContent ||= told.prompt ? "(nothing)" : "(nobody speaks in it)";
   } catch (error) {
     text.className = "answer problem";
     text.textContent = error.message;

@@ -14,10 +14,13 @@ export async function ask(model, data, question, onpiece) {
   const headers = { "Content-Type": "application/json" };
   const response = await fetch("/v1/chat/completions", { method: "POST", headers, body });
   if (!response.ok) throw new Error((await response.json()).error.message);
-  const told = { first_ms: null, tokens: 0, reason: null };
+  const told = { first_ms: null, prompt: 0, tokens: 0, reason: null };
   for await (const event of events(response.body)) {
     if (event.error) throw new Error(event.error.message);
-    if (event.usage) told.tokens = event.usage.completion_tokens;
+    if (event.usage) {
+      told.prompt = event.usage.prompt_tokens;
+      told.tokens = event.usage.completion_tokens;
+    }
     const choice = event.choices[0];
     if (!choice) continue;
     told.first_ms ??= performance.now() - began;

@@ -5,6 +5,7 @@ from aura_core.artifacts.manifest import Manifest, write_manifest
 from aura_core.chat import run_models
 from aura_core.chat.run_models import RunModels, find_models
 from aura_core.errors import AuraError
+from aura_core.evaluation.table import Row, write_results
 
 
 def publish(root, stage, name, identity, inputs):
@@ -25,9 +26,40 @@ def run(tmp_path, monkeypatch):
     inputs = {"ingest": "I", "text_lora": "T", "distil": "D0", "distil.aura.1": "D1",
               "distil.bridge.0": "B0", "distil.bridge.1": "B1"}  # fmt: skip
     identity = {"asr": "whisper:base", "splits": ["voice"], "pinned": {"asr": "sha"}}
-    publish(tmp_path, "evaluate", "abcd", identity, inputs)
+    evaluation = publish(tmp_path, "evaluate", "abcd", identity, inputs)
+    write_results(evaluation, [wer("aura", 0.07), wer("cascade", 0.11)])
     publish(tmp_path, "distil", "dddd", {}, {})
     return tmp_path, loaded
+
+
+def wer(model, value):
+    return Row(model=model, task="transcribe/heldout", metric="wer", value=value, ci_low=0.05,
+               ci_high=0.15, n=80)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["aura", "bridge", "cascade"])
+def test_a_name_is_that_model_of_the_run_at_the_root(run, name):
+    root, loaded = run
+    models = find_models(name, str(root))
+    assert list(models) == [models.main] == [name]
+    assert models.held_out.ingest_uri == "I"
+    assert loaded == []
+
+
+def test_an_unknown_name_is_told_with_those_there_are(run):
+    with pytest.raises(AuraError, match=r"is no model and no run .* or one of aura, bridge, casc"):
+        find_models("bridges", str(run[0]))
+
+
+def test_each_model_says_where_it_is_from_and_how_well_it_hears(run):
+    models = find_models(None, str(run[0]))
+    lines = {name: models.describe(name) for name in models}
+    assert lines["aura"].startswith("model: aura, D0, recipe ")
+    assert lines["aura"].endswith("held-out WER 0.07 (0.05 to 0.15, n = 80)")
+    assert lines["cascade"].startswith("model: cascade, T, recipe ")
+    assert "held-out WER 0.11" in lines["cascade"]
+    assert lines["bridge"].endswith("WER not measured")
+    assert all(len(line.splitlines()) == 1 for line in lines.values())
 
 
 def test_a_run_has_its_students_first_seeds_and_its_cascade(run):
@@ -49,8 +81,10 @@ def test_a_run_has_its_students_first_seeds_and_its_cascade(run):
 def test_a_run_that_was_not_evaluated_has_its_newest_student(tmp_path, monkeypatch):
     monkeypatch.setattr(run_models, "load_chat", lambda uri: uri)
     uri = publish(tmp_path, "distil", "dddd", {}, {})
+    (tmp_path / "distil" / "dddd" / "train_config.json").write_text("{}")
     models = find_models(str(tmp_path), "elsewhere")
     assert dict(models) == {"aura": uri}
+    assert models.describe("aura") == f"model: aura, {uri}, not evaluated yet"
     assert models.held_out is None
 
 

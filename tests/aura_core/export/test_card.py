@@ -1,12 +1,14 @@
 """The model card, and the lines it prints, run as a stranger would."""
 
 import re
+import shlex
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import soundfile
+from packaging.requirements import Requirement
 
 from aura_core.artifacts.manifest import Manifest, write_manifest
 from aura_core.evaluation.table import Results, Row, write_results
@@ -15,12 +17,41 @@ from aura_core.export.folder import export_student
 from aura_core.train_config import Phase, TrainConfig
 
 PROVENANCE = {"created_at": "2026-01-01T00:00:00+00:00", "transformers": "5.24.0"}
-NEEDS = ("torch", "transformers", "soundfile")
-# Run with the project's own interpreter, with this project hidden from the imports.
-HIDDEN = """
-import sys
-for name in ("aura_core", "flows", "tasks", "peft", "whisper", "librosa"):
-    sys.modules[name] = None
+# Run with the project's own interpreter, with all hidden that the card's packages do not bring.
+HIDE = """
+import re, sys
+from importlib import metadata
+from packaging.requirements import Requirement
+
+def plain(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+brought, asked = set(), [Requirement(each).name for each in sys.argv[1:]]
+while asked:
+    name = plain(asked.pop())
+    if name in brought:
+        continue
+    brought.add(name)
+    try:
+        needed = map(Requirement, metadata.requires(name) or [])
+    except metadata.PackageNotFoundError:
+        continue
+    plainly = {"extra": ""}
+    asked += [each.name for each in needed if not each.marker or each.marker.evaluate(plainly)]
+hidden = {module for module, packages in metadata.packages_distributions().items()
+          if not brought & set(map(plain, packages))} | {"aura_core", "flows", "tasks"}
+
+class Hide:
+    def __init__(self, finder):
+        self._finder = finder
+
+    def find_spec(self, name, *more):
+        return None if name.partition(".")[0] in hidden else self._finder.find_spec(name, *more)
+
+    def __getattr__(self, name):
+        return getattr(self._finder, name)
+
+sys.meta_path[:] = map(Hide, sys.meta_path)
 """
 
 
@@ -55,7 +86,7 @@ def root(tmp_path_factory, artifact_of):
 def card(root):
     artifact = root / "distil" / "c"
     config = TrainConfig.model_validate_json((artifact / "train_config.json").read_text())
-    return model_card(str(artifact), str(root), config, "gated", "model")
+    return model_card(str(artifact), str(root), config, "gated", "model", "bf16")
 
 
 def test_it_says_what_the_model_was_made_of_and_no_path(root):
@@ -137,21 +168,43 @@ def downloaded(root, tmp_path_factory):
     return folder
 
 
-def run(python, folder, *arguments):
+def run_hidden(folder, lines, packages):
+    """Run lines where nothing can be imported but these packages and what they require."""
+    (folder / "hidden.py").write_text(HIDE + lines)
     return subprocess.run(
-        [python, "-I", *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-I", "hidden.py", *packages], cwd=folder, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
 
 
-def test_five_lines_answer_a_wav_without_this_project(downloaded):
-    hidden = downloaded / "hidden.py"
-    hidden.write_text(HIDDEN + (downloaded / "use.py").read_text())
-    result = run(sys.executable, downloaded, hidden)
+@pytest.fixture(scope="module")
+def packages(root):
+    """What the card says to install."""
+    [line] = re.findall(r"^`pip install (.*)`$", card(root), re.MULTILINE)
+    return shlex.split(line)
+
+
+def test_five_lines_answer_a_wav_with_what_the_card_installs(downloaded, packages):
+    result = run_hidden(downloaded, (downloaded / "use.py").read_text(), packages)
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip()
-    without = downloaded / "without.py"
-    without.write_text(HIDDEN + "import aura_core")
-    assert "ModuleNotFoundError" in run(sys.executable, downloaded, without).stderr
+    assert "deprecated" not in result.stderr
+
+
+@pytest.mark.parametrize("module", ["aura_core", "peft", "whisper", "soundfile"])
+def test_what_is_not_installed_is_not_found(downloaded, packages, module):
+    some = [each for each in packages if each != "soundfile"]
+    assert f"No module named '{module}'" in run_hidden(downloaded, f"import {module}", some).stderr
+
+
+def test_the_installed_transformers_is_one_that_the_card_asks_for(packages):
+    [asked] = [Requirement(each) for each in packages if each.startswith("transformers")]
+    assert asked.specifier.contains(PROVENANCE["transformers"])
+    assert not asked.specifier.contains("4.57.0")
+
+
+def test_the_precision_is_that_of_the_evaluation(root):
+    assert "weights are in bf16" in card(root)
 
 
 def test_it_says_how_many_steps_were_of_text_alone():

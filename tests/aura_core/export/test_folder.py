@@ -1,14 +1,20 @@
 """An exported model against the student it was made of."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import soundfile
 import torch
 from transformers import AutoModelForCausalLM, AutoProcessor, DynamicCache
 
+from aura_core.artifacts.manifest import Manifest, write_manifest
 from aura_core.errors import AuraError
-from aura_core.export.folder import export_mode, export_student
+from aura_core.evaluation.find import AUTO_PRECISION
+from aura_core.export.folder import evaluated_precision, export_mode, export_student
 from aura_core.export.remote.modeling_aura import AuraForConditionalGeneration
+from aura_core.precision import compute_dtype, precision_name
 from aura_core.student.batch import Continuation, Layout, collate
 from aura_core.student.decoding import decode_greedy
 from aura_core.student.inference import load_student
@@ -251,6 +257,44 @@ def test_what_cannot_be_heard_is_refused_with_its_reason(processor, audio, rate,
 def test_text_content_may_be_a_plain_string(processor):
     text = processor.apply_chat_template([{"role": "user", "content": "Hello"}])
     assert text == "<|im_start|>user\nHello<|im_end|>\n"
+
+
+def test_files_have_one_mode_and_no_warning_is_of_our_making(artifact_of, tmp_path, recwarn):
+    export_student(str(artifact_of()), tmp_path / "model", origin="made here")
+    files = [each for each in (tmp_path / "model").rglob("*") if each.is_file()]
+    assert len({each.stat().st_mode for each in files}) == 1
+    assert not [each for each in recwarn if "is_gradient_checkpointing" in str(each.message)]
+    assert json.loads((tmp_path / "model" / "config.json").read_text())["origin"] == "made here"
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "model", trust_remote_code=True)
+    assert loaded.config.origin == "made here"
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_weights_are_in_the_precision_of_the_evaluation(artifact_of, tmp_path, precision):
+    artifact = tmp_path / "distil" / "abc"
+    shutil.copytree(artifact_of(), artifact)
+    trained = artifact / "train_config.json"
+    trained.write_text(trained.read_text().replace('"precision": "fp32"', '"precision": "auto"'))
+    evaluation = Manifest(
+        stage="evaluate", stage_version=1, fingerprint="f", identity={}, files=[],
+        inputs={"distil": str(artifact)}, metrics={AUTO_PRECISION: precision},
+    )  # fmt: skip
+    write_manifest(str(tmp_path / "evaluate" / "def"), evaluation)
+    config = TrainConfig.model_validate_json(trained.read_text())
+    assert evaluated_precision(str(artifact), str(tmp_path), config) == precision
+    export_student(str(artifact), tmp_path / "model", precision=precision)
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    said = json.loads((tmp_path / "model" / "config.json").read_text())["dtype"]
+    assert said == str(dtype).removeprefix("torch.")
+    model = AuraForConditionalGeneration.from_pretrained(tmp_path / "model")
+    assert {each.dtype for each in model.llm.parameters()} == {dtype}
+    assert {each.dtype for each in model.audio_embedding.parameters()} == {torch.float32}
+
+
+def test_without_an_evaluation_the_precision_is_that_of_this_machine(tmp_path):
+    here = precision_name(compute_dtype("auto", CPU))
+    assert evaluated_precision("distil/abc", str(tmp_path), config(precision="auto")) == here
+    assert evaluated_precision("distil/abc", str(tmp_path), config(precision="bf16")) == "bf16"
 
 
 def config(**changes):

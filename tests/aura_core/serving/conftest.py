@@ -6,7 +6,6 @@ import threading
 from contextlib import contextmanager
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import soundfile
 from openai import OpenAI
@@ -15,6 +14,7 @@ from aura_core.chat.reply import Reply
 from aura_core.corpus.audio import decode_file
 from aura_core.serving.app import create_app
 from aura_core.serving.background import in_background
+from tests.voiced import voiced
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +41,7 @@ def speech():
     """Base64 of an audio file: `speech(seconds, kind="WAV", rate=16000)`."""
 
     def make(seconds, kind="WAV", rate=16000, seed=0):
-        samples = 0.1 * np.random.default_rng(seed).standard_normal(round(seconds * rate))
+        samples = voiced(seconds, seed, rate)
         file = io.BytesIO()
         soundfile.write(file, samples, rate, format=kind)
         return base64.b64encode(file.getvalue()).decode()

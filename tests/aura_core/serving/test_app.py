@@ -1,5 +1,7 @@
 """The endpoint as OpenAI's own client meets it, on a real server."""
 
+import base64
+import io
 import json
 import socket
 import time
@@ -7,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import httpx
+import numpy as np
 import openai
 import pytest
+import soundfile
 
 from aura_core.chat.load import load_chat
 from aura_core.serving.app import create_app
@@ -54,6 +58,29 @@ def test_an_answer_whole_and_streamed_is_the_librarys(client_of, hearing, speech
         assert usage.total_tokens == reply.prompt_tokens + reply.completion_tokens
     reasons = {whole.choices[0].finish_reason, chunks[-1].choices[0].finish_reason}
     assert reasons == {reply.finish_reason}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_nobody_is_answered_where_nobody_speaks(client_of, scripted, speech, heard, stream):
+    model = free(scripted("words"))
+    wav = io.BytesIO()
+    hiss = 0.1 * np.random.default_rng(0).standard_normal(16000)
+    soundfile.write(wav, hiss, 16000, format="WAV")
+    noise = base64.b64encode(wav.getvalue()).decode()
+    with client_of({"aura": model}) as client:
+
+        def said(*messages):
+            made = client.chat.completions.create(model="aura", messages=messages, stream=stream)
+            choices = [each.choices[0] for each in (made if stream else [made])]
+            parts = [each.delta if stream else each.message for each in choices]
+            return "".join(part.content or "" for part in parts), choices[-1].finish_reason
+
+        assert said(heard(noise)) == ("", "stop")
+        assert model.asked == []
+        turns = [heard(speech(1.0)), {"role": "assistant", "content": "yes"}]
+        assert said(*turns, heard(noise)) == ("", "stop")
+        # A turn of text is answered, whatever was heard before.
+        assert said(heard(noise), {"role": "user", "content": "Hello"})[0] == "words"
 
 
 def test_any_format_and_rate_and_several_turns(client_of, scripted, speech, heard):

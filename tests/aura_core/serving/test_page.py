@@ -16,6 +16,7 @@ from aura_core.corpus.table import decode_audio, encode_audio, write_table
 from aura_core.report.look import BASE_CSS
 from aura_core.serving.app import create_app
 from aura_core.serving.page import SAMPLES_PER_SPLIT, add_page, read_samples
+from tests.voiced import voiced
 
 
 def digest(audio):
@@ -38,10 +39,6 @@ class Echo:
         )  # fmt: skip
 
 
-def tone(seconds, rate=16000):
-    return 0.5 * np.sin(2 * np.pi * 440 * np.arange(round(seconds * rate)) / rate)
-
-
 @pytest.fixture(scope="module")
 def held_out(tmp_path_factory):
     """An ingest artifact with a split that has answers, one that has none, and training clips."""
@@ -49,7 +46,7 @@ def held_out(tmp_path_factory):
     rows = []
     for split, count in (("heldout", 10), ("voice", 2), ("train", 3)):
         for number in range(count):
-            flac, _ = encode_audio(tone(0.4 + number / 10).astype(np.float32))
+            flac, _ = encode_audio(voiced(0.4 + number / 10))
             answers = split != "voice"
             rows.append({
                 "id": f"{split}{number}", "text": f"turn on lamp {number}", "split": split,
@@ -133,11 +130,11 @@ def test_a_sample_is_shown_with_its_reference_and_heard_to_the_sample(page, held
 
 
 def test_a_file_of_another_rate_is_heard_and_one_that_cannot_be_is_told(page, tmp_path):
-    soundfile.write(tmp_path / "talk.flac", tone(1.5, 44100), 44100)
+    soundfile.write(tmp_path / "talk.flac", voiced(1.5, rate=44100), 44100)
     page.set_input_files("#file", tmp_path / "talk.flac")
     page.wait_for_selector("text=talk.flac")
     assert " 1.5 s loud " in answers(page)[0]
-    soundfile.write(tmp_path / "long.wav", tone(31, 8000), 8000)
+    soundfile.write(tmp_path / "long.wav", voiced(31, rate=8000), 8000)
     page.set_input_files("#file", tmp_path / "long.wav")
     page.wait_for_selector("text=long.wav: 31.0 s, at most 30 s are heard")
     (tmp_path / "text.wav").write_text("no audio")
@@ -145,7 +142,7 @@ def test_a_file_of_another_rate_is_heard_and_one_that_cannot_be_is_told(page, tm
     page.wait_for_selector("text=text.wav")
     assert "not audio" in answers(page)[0]
     # A format that the server reads and the browser does not.
-    soundfile.write(tmp_path / "talk.w64", tone(1.0), 16000, format="W64")
+    soundfile.write(tmp_path / "talk.w64", voiced(1.0), 16000, format="W64")
     page.set_input_files("#file", tmp_path / "talk.w64")
     page.wait_for_selector("text=talk.w64")
     assert " 1.0 s loud " in answers(page)[0]

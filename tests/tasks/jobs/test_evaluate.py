@@ -18,7 +18,9 @@ from aura_core.benchmarks.item import BenchmarkItem
 from aura_core.benchmarks.item_table import write_items
 from aura_core.config import EvaluateConfig
 from aura_core.corpus.table import encode_audio, write_table
+from aura_core.device import device_for
 from aura_core.evaluation.cells import plan_cells
+from aura_core.evaluation.find import AUTO_PRECISION
 from aura_core.evaluation.predictions import Prediction
 from aura_core.evaluation.question_sets import TASK_SCORERS, QuestionSet
 from aura_core.evaluation.table import read_differences, read_results
@@ -26,6 +28,7 @@ from aura_core.models.llm import load_llm
 from aura_core.models.pinned import locate
 from aura_core.models.whisper_encoder import load_whisper
 from aura_core.pipeline import StageSpec
+from aura_core.precision import compute_dtype, precision_name
 from aura_core.recipes import SHORT_CHATML
 from aura_core.stage_config import Runtime
 from aura_core.student.assembly import new_student
@@ -138,6 +141,8 @@ def test_every_model_gets_its_rows(first_run):
         assert (model, "latency", "ttft_ms_p50") in figures
     assert counts == {"cells": 7, "cells_made": 7, "clips_timed": 1}
     assert metrics["asr.transcribe/heldout.wer"] <= 0.6
+    here = precision_name(compute_dtype("auto", device_for(None)))
+    assert metrics[AUTO_PRECISION] == here
     assert all(row.ci_low <= row.value <= row.ci_high for row in rows)
     compared = {(d.task, d.metric, d.other) for d in read_differences(spec.uri)}
     assert compared == {
