@@ -2,15 +2,20 @@
 
 import os
 
-from cyclopts import App
-
+from aura_core.suggestions import unknown
 from aura_core.train_config import Phase
 from flows.bench_latency_cli import latency, serve, streaming
 from flows.bench_runs import made, show, tell
-from flows.options import AsJson, Selection
+from flows.help import sub_app
+from flows.options import AsJson, Selection, Several
 
-app = App(name="bench", help="Compare with the alternatives, on this machine, in one run.",
-          help_format="plaintext")  # fmt: skip
+HELP = """Compare with the alternatives, on this machine, in one run.
+
+Each prints JSON; what it needs of a run is made first, if it is not there.
+
+  aura bench teacher
+"""
+app = sub_app("bench", HELP)
 
 app.command(latency)
 app.command(streaming)
@@ -28,6 +33,8 @@ def teacher(
     """Teacher states per second: a naive loop, ours from audio to shard, the encoder alone.
 
     The clips are training utterances of the selected run; its ingest stage is run if needed.
+
+      aura bench teacher --recipe smoke --clips 16
 
     Parameters
     ----------
@@ -56,7 +63,7 @@ def teacher(
 def cache(
     *,
     selection: Selection = Selection(),  # noqa: B008 - frozen
-    settings: tuple[str, ...] = (),
+    settings: Several[str] = (),
     clips: int | None = None,
     steps: int = 150,
     seeds: int = 3,
@@ -64,12 +71,16 @@ def cache(
 ) -> None:
     """Ways to store teacher states: bytes, errors, and the student each one makes.
 
+    A student is trained for every setting and seed.
+
+      aura bench cache --settings exact int8_frame --clips 400
+
     Parameters
     ----------
     settings:
-        Which ones; all by default.
+        Which ones. [default: all]
     clips:
-        Training utterances; all by default.
+        Training utterances. [default: all]
     steps:
         Of each student.
     seeds:
@@ -77,12 +88,11 @@ def cache(
     as_json:
         Per setting: bytes_ratio, storage_error, wer with its interval; and `default`.
     """
-    ingest = made(selection, "ingest")["ingest"]
     from aura_core.bench.cache import SETTINGS, bench_cache
-    from aura_core.errors import AuraError
 
-    if unknown := set(settings) - set(SETTINGS):
-        raise AuraError(f"no setting {sorted(unknown)[0]!r}: choose from {', '.join(SETTINGS)}")
+    for name in set(settings) - set(SETTINGS):
+        raise unknown("setting", name, SETTINGS)
+    ingest = made(selection, "ingest")["ingest"]
     config = selection.load()
     align = Phase.model_validate({**config.distil.phases[0].model_dump(), "steps": steps})
     result = bench_cache(
@@ -107,6 +117,8 @@ def train(
     """Training steps per second: a loop a user would write, ours, the student alone.
 
     The clips are those of the selected run; its teacher cache is made if needed.
+
+      aura bench train --recipe smoke --steps 3
 
     Parameters
     ----------
@@ -142,6 +154,8 @@ def overhead(
     Everything is made from nothing, twice a round, in temporary folders: `--recipe smoke` takes
     minutes, `--recipe demo` half an hour.
 
+      aura bench overhead --recipe smoke
+
     Parameters
     ----------
     rounds:
@@ -157,6 +171,10 @@ def overhead(
 @app.command
 def scale(*, utterances: int = 1_000_000, as_json: AsJson = False) -> None:
     """Bookkeeping of a very large cache: planning, resuming, listing, opening. No audio at all.
+
+    It writes an empty cache of that size into a temporary folder and times each step on it.
+
+      aura bench scale --utterances 20000
 
     Parameters
     ----------

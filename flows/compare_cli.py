@@ -26,6 +26,7 @@ def compare(
     The change is paired over the utterances that both were asked, where they share any; else
     the note says so. It has a 95% interval and, where paired, a two-sided p-value.
 
+      aura compare runs runs-before
       aura compare 077ce71e 9fb06d12
       aura compare runs s3://bucket/aura
       aura compare runs/evaluate/077ce71e2f75 runs/report/85a795134989 --json

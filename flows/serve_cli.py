@@ -30,6 +30,7 @@ def serve(
 ) -> None:
     """Serve a model or a run as OpenAI's /v1/chat/completions, with `input_audio`.
 
+    For example:
       aura serve my-model
       aura serve runs --port 8001
       AURA_API_KEY=secret aura serve my-model --host 0.0.0.0
@@ -70,6 +71,7 @@ def demo(
 ) -> None:
     """Serve a page on this machine: speak or drop a file, and compare what models answer.
 
+    For example:
       aura demo
       aura demo runs --port 8001
 

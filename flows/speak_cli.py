@@ -54,6 +54,7 @@ def transcribe(
 ) -> None:
     """Write down what is said in audio files, of any length, rate and common format.
 
+    For example:
       aura transcribe talk.wav
       aura transcribe recordings/ --format srt --to subtitles/
 
@@ -74,11 +75,13 @@ def transcribe(
     max_new_tokens:
         The longest transcript of a piece of at most 30 s.
     """
+    if not files:
+        raise AuraError("name an audio file, or a folder of them: aura transcribe talk.wav")
     if kind not in FORMATS:
         raise AuraError(f"no format {kind!r}: choose one of {', '.join(FORMATS)}")
     found = list(audio_files(files))
     if not found:
-        raise AuraError(f"no audio file below {', '.join(map(str, files)) or 'nothing named'}")
+        raise AuraError(f"no audio file below {', '.join(map(str, files))}")
     clashing = {each.stem for each in found if sum(each.stem == one.stem for one in found) > 1}
     if to is not None and clashing:
         raise AuraError(f"two files would be written as {sorted(clashing)[0]}.{kind}: rename one")
@@ -106,6 +109,7 @@ def ask(
 ) -> None:
     """Ask something about an audio file of at most 30 s.
 
+    For example:
       aura ask request.wav "What is wanted?"
 
     Parameters

@@ -79,7 +79,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_done(heard, recordings, ca
     [
         (["in"], {"kind": "doc"}, "no format 'doc'"),
         (["empty"], {}, "no audio file below"),
-        ([], {}, "no audio file below"),
+        ([], {}, "name an audio file"),
         (["in/short.wav", "in/deep/short.wav"], {"to": Path("out")}, "two files .* short.txt"),
     ],
 )
