@@ -24,7 +24,7 @@ VariantName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 class DemoCorpusConfig(Frozen):
     """Size and sound of the synthetic corpus."""
 
-    train_utterances: int = Field(2000, ge=8)
+    train_utterances: int = Field(2000, ge=8, description="sentences to train on")
     heldout_utterances: int = Field(80, ge=4, description="sentences never seen in training")
     phrasing_utterances: int = Field(60, ge=4, description="a family of phrasings never seen")
     voice_utterances: int = Field(60, ge=4, description="a second voice, sentences never seen")
@@ -76,7 +76,7 @@ class DemoCorpusConfig(Frozen):
     )
     snr_db: tuple[float, float] = Field((25.0, 45.0), description="range of the white-noise SNR")
     gain_db: tuple[float, float] = Field((-10.0, 0.0), description="range of the level change")
-    seed: int = 0
+    seed: int = Field(0, description="of sentences, voices and noise")
 
     @field_validator("train_voices")
     @classmethod
@@ -84,25 +84,35 @@ class DemoCorpusConfig(Frozen):
         return tuple(one_of(voice, VOICES) for voice in value)
 
 
+# Stands for the manifest that a recipe for speech of one's own has to be given.
+YOUR_SPEECH = "YOUR_SPEECH"
+
+
 class IngestConfig(StageConfig):
     """Audio and text in, one utterance table out."""
 
     manifest: str | None = Field(None, description="file or folder; none: the demo corpus")
-    format: Literal["auto", "jsonl", "audiofolder", "librispeech", "parquet"] = "auto"
+    format: Literal["auto", "jsonl", "audiofolder", "librispeech", "parquet"] = Field(
+        "auto", description="of the manifest; auto: told by its name and what lies in it"
+    )
     limit: int | None = Field(None, ge=1, description="take only the first utterances")
-    max_duration_s: float = Field(30.0, gt=0, le=30.0)
-    max_rejected_share: float = Field(0.1, ge=0, le=1)
+    max_duration_s: float = Field(30.0, gt=0, le=30.0, description="a longer utterance is rejected")
+    max_rejected_share: float = Field(
+        0.1, ge=0, le=1, description="a manifest with more that cannot be used stops the run"
+    )
     heldout_share: float = Field(0.05, ge=0, lt=1, description="where the manifest has no split")
     pseudo_label: bool = Field(False, description="let the ASR write missing transcripts")
     min_avg_logprob: float = Field(-1.0, description="pseudo-labels below it are rejected")
-    asr: str = "pinned:whisper-tiny.en"
+    asr: str = Field("pinned:whisper-tiny.en", description="the Whisper that writes pseudo-labels")
     demo: DemoCorpusConfig = DemoCorpusConfig()
 
 
 class TeacherCacheConfig(StageConfig):
     """Which teacher states are kept, and how."""
 
-    teacher: str = "pinned:whisper-tiny.en"
+    teacher: str = Field(
+        "pinned:whisper-tiny.en", description="the ASR model whose encoder is learnt from"
+    )
     layers: tuple[int, ...] | None = Field(
         None,
         description="1-based encoder layers, 0: what the first is given; none: all but that",
@@ -123,10 +133,14 @@ class TeacherCacheConfig(StageConfig):
         None, ge=1, description="keep so many principal components of a few successive states"
     )
     projection_frames: int = Field(4, ge=1, description="states projected together")
-    dtype: Literal["float32", "float16", "bfloat16", "int8"] = "int8"
-    int8_scale: Literal["frame", "channel"] = "frame"
-    splits: tuple[str, ...] = ("train",)
-    shard_utterances: int = Field(256, ge=1)
+    dtype: Literal["float32", "float16", "bfloat16", "int8"] = Field(
+        "int8", description="of the states as they are stored"
+    )
+    int8_scale: Literal["frame", "channel"] = Field(
+        "frame", description="of dtype int8: a step for each frame, or one for each channel"
+    )
+    splits: tuple[str, ...] = Field(("train",), description="whose utterances are cached")
+    shard_utterances: int = Field(256, ge=1, description="utterances in one WebDataset tar")
 
     @field_validator("rate_hz")
     @classmethod
@@ -149,7 +163,7 @@ class TargetsConfig(StageConfig):
     instruction: str = Field("", description="after the transcript; none: that alone is the turn")
     max_new_tokens: int = Field(64, ge=1, description="an answer that is longer is left out")
     top_k: int = Field(0, ge=0, description="logits kept of every answer's tokens; 0: none")
-    part_utterances: int = Field(256, ge=1)
+    part_utterances: int = Field(256, ge=1, description="answers in one file")
 
     @property
     def is_used(self) -> bool:
@@ -168,24 +182,26 @@ class BenchmarkConfig(StageConfig):
 class EvaluateConfig(StageConfig):
     """What is measured: every model on every split and task."""
 
-    models: tuple[Literal["aura", "cascade", "text"], ...] = ("aura", "cascade", "text")
+    models: tuple[Literal["aura", "cascade", "text"], ...] = Field(
+        ("aura", "cascade", "text"), description="which of the run's models are compared"
+    )
     audio_llms: dict[VariantName, str] = Field(
         {}, description="name -> an audio LLM to compare with: hf:Qwen/Qwen2-Audio-7B-Instruct"
     )
     trust_remote_code: bool = Field(False, description="run the code that an audio LLM brings")
     splits: tuple[str, ...] | None = Field(None, description="none: every split but train")
-    asr: str = "pinned:whisper-tiny.en"
+    asr: str = Field("pinned:whisper-tiny.en", description="the Whisper of the cascade")
     max_items: int | None = Field(None, ge=1, description="per split")
-    max_new_tokens: int = Field(48, ge=1)
-    bootstrap_samples: int = Field(1000, ge=100)
+    max_new_tokens: int = Field(48, ge=1, description="of an answer")
+    bootstrap_samples: int = Field(1000, ge=100, description="resamples for the intervals")
     latency_items: int = Field(12, ge=1, description="clips timed for TTFT, batch 1")
-    seed: int = 0
+    seed: int = Field(0, description="of the bootstrap")
 
 
 class ReportConfig(StageConfig):
     """The HTML page."""
 
-    samples: int = Field(20, ge=1)
+    samples: int = Field(20, ge=1, description="utterances shown with every model's answer")
 
 
 # Names of what is compared anyway.

@@ -8,9 +8,11 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from aura_core.config import Config
 from aura_core.errors import AuraError
+from aura_core.settings import as_data, unknown_setting
 
 
 def override(config: Config, assignments: Sequence[str]) -> Config:
@@ -19,12 +21,17 @@ def override(config: Config, assignments: Sequence[str]) -> Config:
     Raises:
         AuraError: on a malformed assignment, an unknown key or a value that does not fit.
     """
-    data = config.model_dump(mode="python")
+    data = as_data(config)
     for assignment in assignments:
         path, separator, raw = assignment.partition("=")
         if not separator:
             raise AuraError(f"--set {assignment}: expected stage.key=value")
-        _assign(data, path.split("."), _parsed(raw, f"--set {assignment}"), assignment)
+        value = _parsed(raw, f"--set {assignment}")
+        try:
+            _assign(data, path.split("."), value)
+        except LookupError:
+            message = f"--set {assignment}: {unknown_setting(path, data)}"
+            raise AuraError(message) from None
     return validate(data)
 
 
@@ -33,7 +40,7 @@ def merge_file(config: Config, text: str) -> Config:
     loaded = _parsed(text, "config file") or {}
     if not isinstance(loaded, Mapping):
         raise AuraError("a config file holds a mapping of stages to settings")
-    return validate(_merged(config.model_dump(mode="python"), loaded))
+    return validate(_merged(as_data(config), loaded))
 
 
 def validate(data: Mapping[str, Any]) -> Config:
@@ -41,11 +48,26 @@ def validate(data: Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-            for item in error.errors()
-        )
+        problems = "; ".join(_problem(item, data) for item in error.errors())
         raise AuraError(f"config: {problems}") from error
+
+
+def _problem(item: ErrorDetails, data: Mapping[str, Any]) -> str:
+    where = ".".join(map(str, item["loc"]))
+    if item["type"] == "extra_forbidden":
+        return unknown_setting(where, _without(data, item["loc"]))
+    # Pydantic's words for a check of our own, which says enough by itself.
+    reason = item["msg"].removeprefix("Value error, ")
+    return f"{where}: {reason}" if where else reason
+
+
+def _without(data: Any, path: Sequence[str | int]) -> Any:
+    """The data without what lies at a path: an unknown name is no suggestion for itself."""
+    first, *rest = path
+    if isinstance(data, Mapping):
+        kept = {key: value for key, value in data.items() if rest or key != first}
+        return kept | ({first: _without(data[first], rest)} if rest else {})
+    return [_without(item, rest) if i == first else item for i, item in enumerate(data)]
 
 
 def _parsed(text: str, source: str) -> Any:
@@ -56,26 +78,22 @@ def _parsed(text: str, source: str) -> Any:
         raise AuraError(f"{source}: neither YAML nor JSON ({problem})") from error
 
 
-def _assign(
-    node: Any, path: Sequence[str], value: Any, assignment: str, done: Sequence[str] = ()
-) -> None:
+def _assign(node: Any, path: Sequence[str], value: Any) -> None:
+    """Put a value at a path. Raises LookupError where the way to it ends."""
     part, *rest = path
-    last = not rest
     if isinstance(node, list) and part == "*":
         keys: Sequence[Any] = range(len(node))
     elif isinstance(node, list) and part.isdigit() and int(part) < len(node):
         keys = [int(part)]
-    elif isinstance(node, dict) and (part in node or last):
+    elif isinstance(node, dict) and (part in node or not rest):
         keys = [part]
     else:
-        raise AuraError(f"--set {assignment}: no setting {'.'.join([*done, part])}")
+        raise LookupError(part)
     for key in keys:
-        if last:
-            node[key] = value
+        if rest:
+            _assign(node[key], rest, value)
         else:
-            if isinstance(node[key], tuple):
-                node[key] = list(node[key])
-            _assign(node[key], rest, value, assignment, [*done, part])
+            node[key] = value
 
 
 def _merged(base: Any, over: Any) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from aura_core.augmentation_config import AugmentationConfig
 from aura_core.config import (
+    YOUR_SPEECH,
     AblationConfig,
     Config,
     DemoCorpusConfig,
@@ -12,8 +13,8 @@ from aura_core.config import (
     TargetsConfig,
     TeacherCacheConfig,
 )
-from aura_core.errors import AuraError
 from aura_core.stage_config import TEACHER_RATE_HZ, Runtime
+from aura_core.suggestions import unknown
 from aura_core.train_config import (
     AudioEmbeddingConfig,
     DistillationConfig,
@@ -172,8 +173,7 @@ def _real(
     a_gpu_each = runtime.model_copy(update={"micro_batch_utterances": None})
     align_steps, learn_steps = steps
     return Config(
-        # Stands for the user's; --manifest replaces it.
-        ingest=IngestConfig(manifest="speech.jsonl", asr=teacher, runtime=Runtime(workers=16)),
+        ingest=IngestConfig(manifest=YOUR_SPEECH, asr=teacher, runtime=Runtime(workers=16)),
         teacher_cache=TeacherCacheConfig(teacher=teacher, layers=layers, runtime=a_gpu_each),
         text_lora=TrainConfig(
             runtime=runtime,
@@ -365,9 +365,14 @@ RECIPES: dict[str, Callable[[], Config]] = {
 }
 
 
+def summary(name: str) -> str:
+    """What a recipe is, in a line."""
+    return (RECIPES[name].__doc__ or "").splitlines()[0]
+
+
 def recipe(name: str) -> Config:
     """Return the named config. Raises AuraError for an unknown name."""
     try:
         return RECIPES[name]()
     except KeyError:
-        raise AuraError(f"no recipe {name!r}: choose one of {', '.join(RECIPES)}") from None
+        raise unknown("recipe", name, RECIPES) from None

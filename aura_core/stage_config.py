@@ -38,8 +38,8 @@ class Runtime(Frozen):
     """Resources of one stage; never part of its identity."""
 
     workers: int = Field(2, ge=1, description="Ray workers")
-    cpus_per_worker: float = Field(1, gt=0)
-    gpus_per_worker: float = Field(0, ge=0)
+    cpus_per_worker: float = Field(1, gt=0, description="CPU cores of each worker")
+    gpus_per_worker: float = Field(0, ge=0, description="GPUs of each worker")
     resources_per_worker: dict[str, float] = Field(
         {}, description="others of the cluster's resources, by the names its nodes give them"
     )

@@ -11,17 +11,20 @@ from aura_core.stage_config import TOKEN_RATES_HZ, Frozen, Runtime, StageConfig,
 class LoraConfig(Frozen):
     """PEFT LoRA on the first `blocks` blocks of the LLM, and a slimmer one above them."""
 
-    rank: int = Field(128, ge=1)
-    alpha: int = Field(128, ge=1)
-    blocks: int | None = Field(4, ge=1, description="none: every block")
+    rank: int = Field(128, ge=1, description="of the adapted blocks' LoRA")
+    alpha: int = Field(128, ge=1, description="LoRA is scaled by alpha / rank")
+    blocks: int | None = Field(
+        4, ge=1, description="how many blocks are adapted, from the first; none: every block"
+    )
     upper_rank: int = Field(0, ge=0, description="rank above `blocks`; learns from CE only")
-    upper_alpha: int = Field(16, ge=1)
+    upper_alpha: int = Field(16, ge=1, description="the same as alpha, above `blocks`")
     positions: Literal["audio", "all"] = Field(
         "audio", description="audio: off at text positions; all: can be merged into the weights"
     )
-    targets: tuple[str, ...] = (
-        "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
-    )  # fmt: skip
+    targets: tuple[str, ...] = Field(
+        ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        description="the linear maps of a block that are adapted",
+    )
 
 
 class AudioEmbeddingConfig(Frozen):
@@ -33,7 +36,7 @@ class AudioEmbeddingConfig(Frozen):
         "same shape from scratch; patch: none, the linear map sees patches of the log-mel; "
         "encoder: a bridge, an MLP on the frozen encoder's last states, without distillation",
     )
-    token_rate_hz: float = 12.5
+    token_rate_hz: float = Field(12.5, description="audio positions a second: 25, 12.5 or 6.25")
     log_mel_floor: Literal["clip", "fixed"] = Field(
         "clip",
         # What came before this option had it at `clip`: its artifacts stay what they are.
@@ -92,7 +95,9 @@ class DistillationConfig(Frozen):
         exclude_if=lambda value: value,
         description="whether the heads' linear maps have one",
     )
-    attention: Literal["bidirectional", "causal", "chunked"] = "bidirectional"
+    attention: Literal["bidirectional", "causal", "chunked"] = Field(
+        "bidirectional", description="which audio positions of a clip see each other"
+    )
     chunk_positions: int | None = Field(
         None, ge=2, description="audio positions of a chunk, which see each other: streaming"
     )
@@ -132,7 +137,7 @@ class DistillationConfig(Frozen):
 class TargetWeights(Frozen):
     """What a token of each kind of answer counts for; zero leaves the kind out."""
 
-    transcript: float = Field(1.0, ge=0)
+    transcript: float = Field(1.0, ge=0, description="what was said")
     response: float = Field(1.0, ge=0, description="where the utterance has one")
     self_generated: float = Field(
         0.0, ge=0, description="the text LLM's own answer (targets.self_generated)"
@@ -151,14 +156,14 @@ class Phase(Frozen):
     Without cross-entropy and KL only the adapted blocks run, on audio alone.
     """
 
-    name: str
-    steps: int = Field(ge=1)
-    batch_utterances: int = Field(24, ge=1)
-    ce: float = Field(1.0, ge=0)
+    name: str = Field(description="as it is called in logs and curves")
+    steps: int = Field(ge=1, description="steps of the optimiser")
+    batch_utterances: int = Field(24, ge=1, description="clips in one step, of all workers")
+    ce: float = Field(1.0, ge=0, description="weight of the cross-entropy of the answers")
     kl: float = Field(
         0.0, ge=0, description="towards the text LLM's logits on the answers (targets.top_k)"
     )
-    distil: float = Field(1.0, ge=0)
+    distil: float = Field(1.0, ge=0, description="weight of the distillation loss")
     distil_end: float | None = Field(
         None, ge=0, description="its weight at the phase's end, reached linearly; none: constant"
     )
@@ -166,11 +171,11 @@ class Phase(Frozen):
     moments: float = Field(
         0.0, ge=0, description="mean and spread there, against those of the LLM's text states"
     )
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(1e-3, gt=0, description="the highest, reached after warm-up")
     upper_learning_rate: float | None = Field(
         None, gt=0, description="LoRA above the adapted blocks; none: the same rate"
     )
-    warmup_steps: int = Field(10, ge=0)
+    warmup_steps: int = Field(10, ge=0, description="steps until the learning rate is reached")
     text_every: int | None = Field(
         None,
         ge=2,
@@ -218,7 +223,7 @@ class ValidationConfig(Frozen):
     """A small evaluation in training, on clips of the cache that are kept out of it."""
 
     utterances: int = Field(0, ge=0, description="how many; 0: none, all are trained on")
-    every_steps: int = Field(50, ge=1)
+    every_steps: int = Field(50, ge=1, description="steps between two evaluations")
     patience: int | None = Field(
         None, ge=1, description="end a phase after so many evaluations without a lower loss"
     )
@@ -244,8 +249,8 @@ class TrainConfig(StageConfig):
 
     # On a CPU threads share the weights, processes would each have their own.
     runtime: Runtime = Runtime(workers=1, cpus_per_worker=2)
-    input: Literal["audio", "text"]
-    llm: str = "pinned:smollm2-135m-instruct"
+    input: Literal["audio", "text"] = Field(description="what the LLM is given")
+    llm: str = Field("pinned:smollm2-135m-instruct", description="the LLM that is adapted")
     chat_template: str | None = Field(None, description="Jinja; none: the tokenizer's own")
     lora: LoraConfig = LoraConfig()
     audio_embedding: AudioEmbeddingConfig = AudioEmbeddingConfig()
@@ -257,8 +262,8 @@ class TrainConfig(StageConfig):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where the hardware multiplies it, else fp32"
     )
-    seed: int = 0
-    checkpoint_every_steps: int = Field(50, ge=1)
+    seed: int = Field(0, description="of the weights' start and the order of the clips")
+    checkpoint_every_steps: int = Field(50, ge=1, description="steps that an interruption may cost")
 
     @model_validator(mode="after")
     def _adapts_where_it_has_input(self) -> "TrainConfig":

@@ -3,15 +3,22 @@
 import os
 from typing import Annotated
 
-from cyclopts import App, Parameter, validators
+from cyclopts import Parameter, validators
 
+from aura_core.suggestions import unknown
 from aura_core.train_config import Phase
 from flows.bench_latency_cli import latency, serve, streaming
 from flows.bench_runs import made, show, tell
-from flows.options import AsJson, Count, Selection
+from flows.help import sub_app
+from flows.options import AsJson, Count, Selection, Several
 
-app = App(name="bench", help="Compare with the alternatives, on this machine, in one run.",
-          help_format="plaintext")  # fmt: skip
+HELP = """Compare with the alternatives, on this machine, in one run.
+
+Each prints JSON; what it needs of a run is made first, if it is not there.
+
+  aura bench teacher
+"""
+app = sub_app("bench", HELP)
 
 app.command(latency)
 app.command(streaming)
@@ -29,6 +36,8 @@ def teacher(
     """Teacher states per second: a naive loop, ours from audio to shard, the encoder alone.
 
     The clips are training utterances of the selected run; its ingest stage is run if needed.
+
+      aura bench teacher --recipe smoke --clips 16
 
     Parameters
     ----------
@@ -57,7 +66,7 @@ def teacher(
 def cache(
     *,
     selection: Selection = Selection(),  # noqa: B008 - frozen
-    settings: tuple[str, ...] = (),
+    settings: Several[str] = (),
     clips: Count | None = None,
     steps: Count = 150,
     seeds: Count = 3,
@@ -65,12 +74,16 @@ def cache(
 ) -> None:
     """Ways to store teacher states: bytes, errors, and the student each one makes.
 
+    A student is trained for every setting and seed.
+
+      aura bench cache --settings exact int8_frame --clips 400
+
     Parameters
     ----------
     settings:
-        Which ones; all by default.
+        Which ones. [default: all]
     clips:
-        Training utterances; all by default.
+        Training utterances. [default: all]
     steps:
         Of each student.
     seeds:
@@ -79,10 +92,9 @@ def cache(
         Per setting: bytes_ratio, storage_error, wer with its interval; and `default`.
     """
     from aura_core.bench.cache import SETTINGS, bench_cache
-    from aura_core.errors import AuraError
 
-    if unknown := set(settings) - set(SETTINGS):
-        raise AuraError(f"no setting {sorted(unknown)[0]!r}: choose from {', '.join(SETTINGS)}")
+    for name in set(settings) - set(SETTINGS):
+        raise unknown("setting", name, SETTINGS)
     ingest = made(selection, "ingest")["ingest"]
     config = selection.load()
     align = Phase.model_validate({**config.distil.phases[0].model_dump(), "steps": steps})
@@ -108,6 +120,8 @@ def train(
     """Training steps per second: a loop a user would write, ours, the student alone.
 
     The clips are those of the selected run; its teacher cache is made if needed.
+
+      aura bench train --recipe smoke --steps 3
 
     Parameters
     ----------
@@ -143,6 +157,8 @@ def overhead(
     Everything is made from nothing, twice a round, in temporary folders: `--recipe smoke` takes
     minutes, `--recipe demo` half an hour.
 
+      aura bench overhead --recipe smoke
+
     Parameters
     ----------
     rounds:
@@ -162,6 +178,10 @@ def scale(
     as_json: AsJson = False,
 ) -> None:
     """Bookkeeping of a very large cache: planning, resuming, listing, opening. No audio at all.
+
+    It writes an empty cache of that size into a temporary folder and times each step on it.
+
+      aura bench scale --utterances 20000
 
     Parameters
     ----------

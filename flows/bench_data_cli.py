@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.table import Table
 from tqdm import tqdm
 
@@ -14,23 +14,45 @@ from aura_core.benchmarks.catalogue import BENCHMARKS
 from aura_core.corpus.rejections import count_kinds
 from aura_core.corpus.source_item import Rejection
 from aura_core.errors import AuraError
+from aura_core.suggestions import unknown
+from flows import completion
+from flows.help import sub_app
 from flows.interrupt import interrupt
 from flows.options import AsJson
 from flows.terminal import out
 
 _SHOWN = 10
 
-app = App(name="bench-data", help="Spoken benchmarks: which there are, and their published data.",
-          help_format="plaintext")  # fmt: skip
+HELP = """Spoken benchmarks: which there are, and their published data.
 
-Name = Annotated[str, Parameter(help="Of the benchmark, as in `aura bench-data list`.")]
+`aura run --benchmark NAME` evaluates on them.
+
+  aura bench-data list
+"""
+app = sub_app("bench-data", HELP)
+
+Name = Annotated[
+    str,
+    Parameter(
+        help="Of the benchmark, as in `aura bench-data list`.", completer=completion.benchmark_names
+    ),
+]
 
 
 @app.command(name="list")
 def list_(*, as_json: AsJson = False) -> None:
     """List the benchmarks: items, scorer, licence, and where to get them.
 
-    aura run --benchmark spoken_choice --benchmark librispeech_test_clean=/data/LibriSpeech
+    Those that are made here need no folder, the others do:
+    `aura run --benchmark spoken_choice --benchmark librispeech_test_clean=/data/LibriSpeech`.
+
+      aura bench-data list
+      aura bench-data list --json
+
+    Parameters
+    ----------
+    as_json:
+        The same as rows, with title, version and description.
     """
     if as_json:
         print(json.dumps([_row(each) for each in BENCHMARKS.values()], indent=2))
@@ -104,7 +126,7 @@ def check(name: Name, folder: str, /) -> None:
 
 def _find(name: str) -> Benchmark:
     if name not in BENCHMARKS:
-        raise AuraError(f"no benchmark {name!r}: choose from {', '.join(BENCHMARKS)}")
+        raise unknown("benchmark", name, BENCHMARKS, "`aura bench-data list` lists them")
     return BENCHMARKS[name]
 
 

@@ -4,7 +4,7 @@ import json
 import time
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.console import Console
 from tqdm import tqdm
 
@@ -14,6 +14,7 @@ from aura_core.cache.inventory import CacheState
 from aura_core.cache.verify import Problem, repair_cache, total_bytes, verify_cache
 from aura_core.errors import AuraError
 from flows import cache_display
+from flows.help import sub_app
 from flows.options import AsJson
 from flows.request import resolve_root
 
@@ -21,8 +22,13 @@ from flows.request import resolve_root
 _LIVE_S = 3600
 
 out = Console(highlight=False, soft_wrap=True)
-app = App(name="cache", help="Look at teacher caches, check them, clear away what is left over.",
-          help_format="plaintext")  # fmt: skip
+HELP = """Look at teacher caches, check them, clear away what is left over.
+
+Only `gc --yes` and `verify --repair` change anything.
+
+  aura cache ls
+"""
+app = sub_app("cache", HELP)
 
 Root = Annotated[str | None, Parameter(help="Folder or s3:// URI of all artifacts. [default: "
                                        "$AURA_ROOT, else ./runs]")]  # fmt: skip
@@ -32,7 +38,18 @@ Name = Annotated[str | None, Parameter(help="First digits of a cache's fingerpri
 
 @app.command
 def ls(*, root: Root = None, as_json: AsJson = False) -> None:
-    """List the teacher caches below a root, finished or not."""
+    """List the teacher caches below a root, finished or not.
+
+    For each: its state, its teacher, utterances, hours and MB.
+
+      aura cache ls
+      aura cache ls --root s3://bucket/aura
+
+    Parameters
+    ----------
+    as_json:
+        The same as rows.
+    """
     caches = inventory.list_caches(resolve_root(root))
     if as_json:
         print(json.dumps([cache_display.as_row(cache) for cache in caches], indent=2))
@@ -44,7 +61,13 @@ def ls(*, root: Root = None, as_json: AsJson = False) -> None:
 
 @app.command
 def stats(name: Name = None, /, *, root: Root = None) -> None:
-    """Print a cache's figures as JSON: hours, bytes per hour, errors of storage, settings."""
+    """Print a cache's figures as JSON: hours, bytes per hour, errors of storage, settings.
+
+    The errors are those of the kept states against the teacher's own.
+
+      aura cache stats
+      aura cache stats 3781a99d5e69
+    """
     found = [
         inventory.statistics(cache.uri, cache.manifest)
         for cache in _finished(root, name)
@@ -59,9 +82,14 @@ def verify(
     /,
     *,
     root: Root = None,
-    repair: Annotated[bool, Parameter(negative=())] = False,
+    repair: bool = False,
 ) -> None:
     """Read every byte of the caches and compare it with the digests; exit code 1 names the bad.
+
+    It reads all of a cache: on S3 that is a download.
+
+      aura cache verify
+      aura cache verify --repair
 
     Parameters
     ----------
@@ -85,10 +113,13 @@ def verify(
 
 
 @app.command
-def gc(*, root: Root = None, yes: Annotated[bool, Parameter(negative=())] = False) -> None:
+def gc(*, root: Root = None, yes: bool = False) -> None:
     """List files of teacher caches that no manifest refers to; delete them with --yes.
 
     Files younger than an hour may belong to a run that is at work: they are listed, not deleted.
+
+      aura cache gc
+      aura cache gc --yes
 
     Parameters
     ----------

@@ -39,6 +39,7 @@ def chat(
 ) -> None:
     """Talk to a model in turns, by text and audio files; answers stream.
 
+    For example:
       aura chat --model my-model
       printf '/audio talk.wav "Who speaks?"\\n' | aura chat --model cascade
 

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import warnings
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Annotated
 
@@ -17,14 +18,16 @@ from aura_core.artifacts.newest import newest_artifact
 from aura_core.errors import AuraError
 from aura_core.evaluation.table import read_table
 from aura_core.explain import explain as explain_stages
-from aura_core.pipeline import is_complete
-from aura_core.recipes import RECIPES
+from aura_core.pipeline import StageSpec, is_complete
+from aura_core.suggestions import unknown
 from flows import (
     bench_cli,
     bench_data_cli,
     cache_cli,
     chat_cli,
     compare_cli,
+    completion,
+    config_cli,
     display,
     export_cli,
     local_prefect,
@@ -32,7 +35,8 @@ from flows import (
     server_cli,
     speak_cli,
 )
-from flows.options import Selection
+from flows.help import OPTION, command_groups
+from flows.options import AsJson, Selection
 from flows.request import choose_stages, require_inputs, resolve_root
 from flows.summary import closing_lines
 from flows.terminal import out
@@ -40,25 +44,12 @@ from flows.terminal import out
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 log = logging.getLogger("aura")
 
-HELP = """Teach a text LLM to hear: speech in, a LoRA-adapted LLM, its table and a report out.
-Finished stages are never run again.
-
-  aura run --recipe smoke           the whole road in minutes, learning nothing
-  aura run --recipe demo            a small assistant that hears
-  aura run --manifest my.jsonl      on your own speech
-  aura run --dry-run                what is a hit, and what there is to do
-  aura explain --set distil.seed=1  what that change would run again, and why
-  aura results                      the newest table
-  aura compare RUN RUN              two evaluations side by side
-  aura export --to my-model         a folder that transformers loads
-  aura transcribe talk.wav          what is said; `aura ask FILE QUESTION` for anything else
-  aura chat                         talk to a model in turns, by text and audio files
-  aura serve                        OpenAI's chat completions; `aura demo` is a page on this machine
-  aura cache ls                     teacher caches; also stats, verify, gc
-  aura up                           a Prefect server, its UI and a worker; also status, down
-  aura bench teacher                ours against a naive loop, on this machine; also train
-  aura bench-data list              spoken benchmarks to evaluate on; also get, check
+HELP = """Teach a text LLM to hear: from speech to a LoRA-adapted LLM, its figures and a report.
+Start with the first command under Make; `aura COMMAND --help` has more examples and every option.
 """
+_MAKE, _USE, _LOOK, _SERVE, _MEASURE, _ABOUT = command_groups(
+    lambda: app, "Make", "Use", "Look", "Serve", "Measure", "Help"
+)
 
 app = App(
     name="aura",
@@ -66,38 +57,88 @@ app = App(
     help_format="plaintext",
     version=lambda: metadata.version("aura"),
     version_flags=["--version"],
+    default_parameter=OPTION,
+    group_commands=_ABOUT,
 )
-app.command(cache_cli.app)
-app.command(bench_cli.app)
-app.command(bench_data_cli.app)
-app.command(compare_cli.compare)
-app.command(server_cli.up)
-app.command(server_cli.down)
-app.command(server_cli.status)
-app.command(export_cli.export)
-app.command(speak_cli.transcribe)
-app.command(speak_cli.ask)
-app.command(chat_cli.chat)
-app.command(serve_cli.serve)
-app.command(serve_cli.demo)
+app.command(export_cli.export, group=_MAKE)
+app.command(speak_cli.transcribe, group=_USE)
+app.command(speak_cli.ask, group=_USE)
+app.command(chat_cli.chat, group=_USE)
+app.command(compare_cli.compare, group=_LOOK)
+app.command(config_cli.recipes, group=_LOOK)
+app.command(config_cli.settings_, name="settings", group=_LOOK)
+app.command(serve_cli.serve, group=_SERVE)
+app.command(serve_cli.demo, group=_SERVE)
+app.command(server_cli.up, group=_SERVE)
+app.command(server_cli.status, group=_SERVE)
+app.command(server_cli.down, group=_SERVE)
+for group, subapp in (
+    (_LOOK, cache_cli.app),
+    (_MEASURE, bench_cli.app),
+    (_MEASURE, bench_data_cli.app),
+):
+    subapp.group = group
+    app.command(subapp)
+app.register_install_completion_command(
+    help="""Let the shell complete commands, options, settings and names on <TAB>.
+
+    It writes a script for the shell and has the shell's start-up file read it.
+
+      aura --install-completion
+      aura --install-completion --shell zsh
+    """
+)
+
+Stage = Annotated[str | None, Parameter(completer=completion.stage_names)]
+Stages = Annotated[tuple[str, ...], Parameter(completer=completion.stage_names)]
 
 
-@app.command
+@app.command(name="help")
+def help_(*command: str) -> None:
+    """Show the help of a command, as `--help` and `-h` after it do.
+
+    For example:
+      aura help run
+      aura help cache verify
+
+    Parameters
+    ----------
+    command:
+        Which one. [default: what `aura --help` shows]
+    """
+    _, _, unused = app.parse_commands(command)
+    if unused:
+        named = command[: len(command) - len(unused)]
+        known = [name for name in _app_of(named) if not name.startswith("-")]
+        raise unknown("command", " ".join(command), [" ".join((*named, each)) for each in known])
+    app.help_print(command)
+
+
+def _app_of(tokens: Sequence[str]) -> App:
+    found = app
+    for token in tokens:
+        found = found[token]
+    return found
+
+
+@app.command(group=_MAKE, sort_key=0)
 def run(
     *,
     selection: Selection = Selection(),  # noqa: B008 - frozen
-    until: str | None = None,
-    only: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    until: Stage = None,
+    only: Stages = (),
     launch: str = "local",
-    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    dry_run: bool = False,
 ) -> None:
     """Run the pipeline: ingest, teacher_cache, text_lora, distil, benchmark, evaluate, report.
 
-    A stage whose artifact is there is a hit and does no work, so running the same
-    command again goes on where the last one stopped. Needs no server and no network. The last
-    three lines say what it reached, where that is, and what to do next.
+    A stage that has been run is not run again, so the same command goes on where the last one
+    stopped. Needs no server and no network. The last three lines say what it reached, where that
+    is, and what to do next.
 
+      aura run --recipe demo
       aura run --recipe demo --until teacher_cache
+      aura run --recipe demo --dry-run
       aura run --manifest calls.jsonl --pseudo-label --set distil.seed=1
       aura run --only evaluate --benchmark spoken_choice
       aura run --root s3://bucket/aura --launch http://ray-head:8265
@@ -111,8 +152,7 @@ def run(
     launch:
         `local`, or the address of a Ray cluster's dashboard to submit the stages to.
     dry_run:
-        Only show what is a hit and what there is to do: shards, steps, clips, audio positions,
-        memory.
+        Only try the models, the root and the manifest, and show what there is to do.
     """
     specs = selection.plan()
     stages = choose_stages(until, only)
@@ -120,14 +160,7 @@ def run(
     if not wanted:
         raise AuraError(f"this config makes nothing of {', '.join(stages)}")
     if dry_run:
-        # Imports transformers, which nothing else here needs.
-        from aura_core.forecast import forecast
-        from aura_core.models.llm_shape import llm_shape
-
-        config = selection.load()
-        ingest = read_manifest(specs["ingest"].uri)
-        work = forecast(config, ingest, llm_shape(config.distil.llm))
-        out.print(display.work_table(explain_stages(wanted), work))
+        _show_work(selection, specs["ingest"], wanted)
         return
     # The flow asks for them too, when it has a server.
     require_inputs(specs, stages)
@@ -143,24 +176,40 @@ def run(
         print(line)
 
 
-@app.command
-def explain(*, selection: Selection = Selection()) -> None:  # noqa: B008 - frozen
-    """Show, per stage, hit or miss, and what differs from the nearest artifact on a miss.
+def _show_work(selection: Selection, ingest: StageSpec, wanted: Mapping[str, StageSpec]) -> None:
+    # Imports transformers, which nothing else here needs.
+    from aura_core.forecast import forecast
+    from aura_core.models.llm_shape import llm_shape
+    from aura_core.preflight import check_model, preflight
 
-    aura explain --recipe demo --set distil.lora.rank=32
+    config = selection.load()
+    checks = preflight(config, ingest.root)
+    llm = config.distil.llm
+    shape = llm_shape(llm) if check_model(llm).certain else None
+    work = forecast(config, read_manifest(ingest.uri), shape)
+    out.print(display.work_table(explain_stages(wanted), work))
+    out.print()
+    out.print(display.check_table(checks))
+
+
+@app.command(group=_MAKE)
+def explain(*, selection: Selection = Selection()) -> None:  # noqa: B008 - frozen
+    """Show which stages a run would do, and the changed setting that makes each of them needed.
+
+    A stage is compared with the finished one below the root that is most like it.
+
+      aura explain --recipe demo --set distil.lora.rank=32
     """
     out.print(display.status_table(explain_stages(selection.plan())))
 
 
-@app.command
-def results(
-    *,
-    root: str | None = None,
-    slices: Annotated[bool, Parameter(negative=())] = False,
-    as_json: Annotated[bool, Parameter("--json")] = False,
-) -> None:
+@app.command(group=_LOOK, sort_key=0)
+def results(*, root: str | None = None, slices: bool = False, as_json: AsJson = False) -> None:
     """Print the table of the newest evaluation.
 
+    Every figure has its 95% interval and its number of clips.
+
+      aura results
       aura results --slices
       aura results --json
 
@@ -183,13 +232,6 @@ def results(
         out.print(display.result_table(shown, title=store.join(uri, "results.json")))
         if found.note:
             out.print(escape(found.note))
-
-
-@app.command
-def recipes() -> None:
-    """List the recipes."""
-    for name, make in RECIPES.items():
-        out.print(f"[bold]{name:12}[/] {(make.__doc__ or '').strip().splitlines()[0]}")
 
 
 def start() -> None:

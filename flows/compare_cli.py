@@ -28,6 +28,7 @@ def compare(
     the note says so. It has a 95% interval and, where ten utterances or more are paired, a
     two-sided p-value.
 
+      aura compare runs runs-before
       aura compare 077ce71e 9fb06d12
       aura compare runs s3://bucket/aura
       aura compare runs/evaluate/077ce71e2f75 runs/report/85a795134989 --json

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,6 +12,9 @@ from rich.text import Text
 
 from aura_core.evaluation.table import Row
 from aura_core.explain import StageStatus
+
+if TYPE_CHECKING:
+    from aura_core.preflight import Check
 
 
 class StageLines(logging.Handler):
@@ -76,6 +80,16 @@ def work_table(statuses: Sequence[StageStatus], work: Mapping[str, str]) -> Tabl
         spec = status.spec
         state, todo = ("[green]hit[/]", "") if status.hit else ("[cyan]run[/]", work[spec.name])
         table.add_row(spec.name, spec.fingerprint[:12], state, escape(todo))
+    return table
+
+
+def check_table(checks: "Sequence[Check]") -> Table:
+    """Return one line for each thing that was tried, and what was found."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("checked", "found"):
+        table.add_column(name, overflow="fold")
+    for check in checks:
+        table.add_row(escape(check.what), escape(check.found))
     return table
 
 

@@ -3,49 +3,46 @@
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
+from typing import Literal
 
 from aura_core.ablation import MAIN
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
 from aura_core.artifacts.reach import require_reachable, require_writable
-from aura_core.errors import AuraError
 from aura_core.student.file_names import TRAIN_CONFIG
 from flows.options import Selection
 from flows.request import resolve_root
 
 
 def export(
-    artifact: str | None = None,
     *,
+    model: str | None = None,
     to: Path,
-    mode: Annotated[str | None, Parameter()] = None,
+    mode: Literal["merged", "gated"] | None = None,
     push_to_hub: str | None = None,
     selection: Selection = Selection(),  # noqa: B008 - frozen
 ) -> None:
     """Write a model folder that transformers loads without aura: weights, code, model card.
 
+    It loads by transformers' `from_pretrained(..., trust_remote_code=True)`.
+
       aura export --recipe demo --to my-model
-      aura export runs/distil/1737fc16986e --to my-model
+      aura export --model runs/distil/1737fc16986e --to my-model
       aura export --to my-model --push-to-hub ORG/NAME
 
     Parameters
     ----------
-    artifact:
-        URI of a distil artifact; by default the student of the selected run.
+    model:
+        A distil artifact. [default: that of the selected run]
     to:
         The folder to make; it must be new or empty.
     mode:
         `merged`: LoRA in the weights, for a student of lora.positions=all. `gated`: LoRA beside
-        them and on at audio only, for lora.positions=audio. By default the one that fits.
+        them and on at audio only, for lora.positions=audio. [default: the one that fits]
     push_to_hub:
         Then upload the folder to this repository of the Hugging Face hub; a new one is private.
     """
-    if mode not in (None, "merged", "gated"):
-        raise AuraError(f"no mode {mode!r}: merged or gated")
-    uri = selection.plan()[MAIN].uri if artifact is None else artifact.rstrip("/")
+    uri = selection.plan()[MAIN].uri if model is None else model.rstrip("/")
     require_reachable(uri)
     require_manifest(uri)
     # Imports torch, transformers and peft.
@@ -58,7 +55,7 @@ def export(
     require_writable(str(to.absolute().parent))
     print(f"exporting {uri} ...", file=sys.stderr, flush=True)
     # An artifact lies at ROOT/distil/NAME, whatever the root of this call.
-    root = resolve_root(uri.rsplit("/", 2)[0] if artifact else selection.root)
+    root = resolve_root(uri.rsplit("/", 2)[0] if model else selection.root)
     config = TrainConfig.model_validate_json(store.read_text(store.join(uri, TRAIN_CONFIG)))
     # Beside its place, so that an interrupted export leaves nothing that looks like a model.
     draft = to.absolute().with_name(f".{to.name}.partial")

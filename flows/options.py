@@ -1,17 +1,21 @@
 """The options that say which run: a recipe, changes to it, and a root."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from cyclopts import Parameter, validators
 
 from aura_core.artifacts.reach import require_reachable
 from aura_core.config import Config
 from aura_core.pipeline import StageSpec, plan
+from flows import completion
 from flows.request import all_overrides, load_config, resolve_root
 
 Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
-AsJson = Annotated[bool, Parameter("--json", negative=())]
+AsJson = Annotated[bool, Parameter("--json")]
+T = TypeVar("T")
+# `--seconds 1 5` as well as `--seconds 1 --seconds 5`.
+Several = Annotated[tuple[T, ...], Parameter(consume_multiple=True)]
 
 
 @Parameter(name="*")
@@ -19,18 +23,22 @@ AsJson = Annotated[bool, Parameter("--json", negative=())]
 class Selection:
     """Which run: a recipe, your changes to it, and where its artifacts live."""
 
-    recipe: str = "demo"
-    "A named config to start from (`aura recipes` lists them)."
+    recipe: Annotated[str, Parameter(completer=completion.recipe_names)] = completion.DEFAULT_RECIPE
+    "The settings to start from: `aura recipes` lists them."
     config: str | None = None
     "A YAML or JSON file laid over the recipe: `distil: {lora: {rank: 32}}`."
     manifest: str | None = None
     "Your speech: a .jsonl or .parquet file, a LibriSpeech tree or a folder with metadata.csv."
-    pseudo_label: Annotated[bool, Parameter(negative=())] = False
+    pseudo_label: bool = False
     "Let the ASR write the transcripts that the manifest lacks."
-    benchmarks: Annotated[tuple[str, ...], Parameter(name="--benchmark", negative=())] = ()
+    benchmarks: Annotated[
+        tuple[str, ...], Parameter(name="--benchmark", completer=completion.benchmark_sources)
+    ] = ()
     "Evaluate on NAME=FOLDER too, or a NAME made here, repeatedly: `aura bench-data list`."
-    assignments: Annotated[tuple[str, ...], Parameter(name="--set", negative=())] = ()
-    "`stage.key=value`, any number of times: `--set distil.phases.0.steps=50`."
+    assignments: Annotated[
+        tuple[str, ...], Parameter(name="--set", completer=completion.assignments)
+    ] = ()
+    "`stage.key=value`, any number of times: `aura settings` lists them."
     root: str | None = None
     "Folder or s3:// URI of all artifacts. [default: $AURA_ROOT, else ./runs]"
 

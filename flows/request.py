@@ -12,6 +12,7 @@ from aura_core.errors import AuraError
 from aura_core.overrides import merge_file, override
 from aura_core.pipeline import STAGE_INPUTS, StageSpec, is_complete
 from aura_core.recipes import recipe
+from aura_core.suggestions import unknown
 
 REPORT_NAME = "report.html"
 
@@ -86,18 +87,23 @@ def choose_stages(until: str | None, only: Sequence[str] | None) -> list[str]:
     An evaluation comes with its benchmarks: they are read by nothing else.
 
     Raises:
-        AuraError: for a name that is no stage.
+        AuraError: for a name that is no stage, or if `until` ends before one of `only`.
     """
     stages = list(STAGE_INPUTS)
     for name in [*([until] if until else []), *(only or [])]:
         if name not in STAGE_INPUTS:
-            raise AuraError(f"no stage {name!r}: the stages are {', '.join(stages)}")
+            raise unknown("stage", name, stages)
+    if until:
+        needed = {until, *_upstream(until)}
+        if beyond := [name for name in only or [] if name not in needed]:
+            raise AuraError(
+                f"--only {beyond[0]} contradicts --until {until}, which does not need "
+                f"{beyond[0]}: leave one of them out"
+            )
+        stages = [stage for stage in stages if stage in needed]
     if only:
         named = {*only, *(["benchmark"] if "evaluate" in only else [])}
         stages = [stage for stage in stages if stage in named]
-    if until:
-        needed = {until, *_upstream(until)}
-        stages = [stage for stage in stages if stage in needed]
     return stages
 
 

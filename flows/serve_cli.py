@@ -29,6 +29,7 @@ def serve(
 ) -> None:
     """Serve a model or a run as OpenAI's /v1/chat/completions, with `input_audio`.
 
+    For example:
       aura serve --model my-model
       aura serve --model runs --port 8001
       AURA_API_KEY=secret aura serve --model my-model --host 0.0.0.0
@@ -69,6 +70,7 @@ def demo(
 ) -> None:
     """Serve a page on this machine: speak or drop a file, and compare what models answer.
 
+    For example:
       aura demo
       aura demo --model runs --port 8001
 

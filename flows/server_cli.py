@@ -66,6 +66,8 @@ def down() -> None:
     """Stop what `aura up` started: flow runs, the worker, the server. Its data stays.
 
     Flow runs at work are cancelled; run again, they go on from what is finished.
+
+      aura down
     """
     from flows import server
 
@@ -74,7 +76,7 @@ def down() -> None:
 
 def status(
     *,
-    watch: Annotated[bool, Parameter(negative=())] = False,
+    watch: bool = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the server, the worker, and what runs: stages, progress, rate, time left.

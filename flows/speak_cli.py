@@ -74,6 +74,7 @@ def transcribe(
 ) -> None:
     """Write down what is said in audio files, of any length, rate and common format.
 
+    For example:
       aura transcribe talk.wav
       aura transcribe recordings/ --format srt --to subtitles/
 
@@ -100,6 +101,8 @@ def transcribe(
     max_new_tokens:
         The longest transcript of a piece of at most 30 s.
     """
+    if not files:
+        raise AuraError("name an audio file, or a folder of them: aura transcribe talk.wav")
     if kind not in FORMATS:
         raise AuraError(f"no format {kind!r}: choose one of {', '.join(FORMATS)}")
     found = list(audio_files(files))
@@ -136,6 +139,7 @@ def ask(
 ) -> None:
     """Ask something about an audio file of at most 30 s.
 
+    For example:
       aura ask request.wav "What is wanted?"
 
     Parameters

@@ -28,6 +28,7 @@ from aura_core.bench.speech import Speech
 from aura_core.config import Config
 from aura_core.device import synchronise
 from aura_core.errors import AuraError
+from aura_core.suggestions import unknown
 
 NEW_TOKENS = 32
 AURA = "aura_merged"
@@ -81,7 +82,7 @@ def bench_latency(
     *,
     seconds: Sequence[float],
     batches: Sequence[int],
-    repeats: int,
+    rounds: int,
     names: Sequence[str],
 ) -> dict[str, Any]:
     """Time untrained models in turns on the same real speech.
@@ -91,7 +92,7 @@ def bench_latency(
         config: `distil`, `teacher_cache` (the bridge's encoder) and `evaluate.asr` are used.
         seconds: lengths of clips, at most 30.
         batches: clips at once.
-        repeats: rounds, each with other clips; in each, all models take their turn.
+        rounds: how many, each with other clips; in each, all models take their turn.
         names: of `MODELS`.
 
     Returns:
@@ -100,30 +101,30 @@ def bench_latency(
         measured on.
 
     Raises:
-        AuraError: for a length, a batch, a number of repeats or a name that cannot be.
+        AuraError: for a length, a batch, a number of rounds or a name that cannot be.
     """
-    check_settings(seconds, batches, repeats, names)
+    check_settings(seconds, batches, rounds, names)
     speech = Speech(ingest_uri)
     workshop = Workshop(config.distil, config.teacher_cache, config.evaluate.asr, speech)
     models = {name: workshop.build(name) for name in names}
     settings = [Setting(*each) for each in product(seconds, batches)]
     table: list[Row] = []
     ratios: dict[str, dict[str, float]] = {}
-    with tqdm(total=len(settings) * (repeats + 1), desc="latency", unit="round") as progress:
+    with tqdm(total=len(settings) * (rounds + 1), desc="latency", unit="round") as progress:
         for setting in settings:
-            rounds = _Rounds(workshop, models, speech, setting)
-            costs = rounds.costs()
+            timed = _Rounds(workshop, models, speech, setting)
+            costs = timed.costs()
             progress.update()
-            for number in range(repeats):
-                rounds.run(number)
+            for number in range(rounds):
+                timed.run(number)
                 progress.update()
-            table += [rounds.row(name, cost) for name, cost in costs.items()]
+            table += [timed.row(name, cost) for name, cost in costs.items()]
             if setting.batch == 1 and AURA in names:
-                ratios[f"ttft_{setting.seconds:g}s"] = rounds.ratios()
+                ratios[f"ttft_{setting.seconds:g}s"] = timed.ratios()
     return {
         **ratios,
         "table": [asdict(row) for row in table],
-        "repeats": repeats,
+        "rounds": rounds,
         "new_tokens": NEW_TOKENS,
         "asr": config.evaluate.asr,
         "encoder": config.teacher_cache.teacher,
@@ -132,15 +133,15 @@ def bench_latency(
 
 
 def check_settings(
-    seconds: Sequence[float], batches: Sequence[int], repeats: int, names: Sequence[str]
+    seconds: Sequence[float], batches: Sequence[int], rounds: int, names: Sequence[str]
 ) -> None:
     """Refuse what cannot be measured, before anything is loaded or made. Raises AuraError."""
-    if unknown := set(names) - set(MODELS):
-        raise AuraError(f"no model {sorted(unknown)[0]!r}: choose from {', '.join(MODELS)}")
+    for name in set(names) - set(MODELS):
+        raise unknown("model", name, MODELS)
     if not seconds or not all(0 < each <= _MAX_SECONDS for each in seconds):
         raise AuraError(f"--seconds: clips have more than 0 and at most {_MAX_SECONDS} seconds")
-    if not batches or min(batches) < 1 or repeats < 1:
-        raise AuraError("--batches and --repeats: whole numbers from 1")
+    if not batches or min(batches) < 1 or rounds < 1:
+        raise AuraError("--batches and --rounds: whole numbers from 1")
 
 
 class _Rounds:

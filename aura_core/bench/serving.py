@@ -32,7 +32,7 @@ Timed = Callable[[Audio], float]
 
 
 def bench_serve(
-    ingest_uri: str, config: Config, *, seconds: Sequence[float], repeats: int
+    ingest_uri: str, config: Config, *, seconds: Sequence[float], rounds: int
 ) -> dict[str, Any]:
     """Time one untrained student in turns: called, and served on this machine.
 
@@ -43,16 +43,16 @@ def bench_serve(
         ingest_uri: an ingest artifact; its training clips are joined and cut to length.
         config: `distil` and `teacher_cache` say what the student is.
         seconds: lengths of clips, at most 30.
-        repeats: rounds of each length, each with another clip.
+        rounds: how many of each length, each with another clip.
 
     Returns:
         `ttft_vs_library` (the largest of the lengths' ratios, each the median over rounds),
         `table` (a row a length), and what it was measured on.
 
     Raises:
-        AuraError: for a length or a number of repeats that cannot be.
+        AuraError: for a length or a number of rounds that cannot be.
     """
-    check_settings(seconds, [1], repeats, [AURA])
+    check_settings(seconds, [1], rounds, [AURA])
     speech = Speech(ingest_uri)
     workshop = Workshop(config.distil, config.teacher_cache, config.evaluate.asr, speech)
     model = workshop.chat()
@@ -61,20 +61,20 @@ def bench_serve(
             LIBRARY: lambda audio: _called_s(model, audio),
             ENDPOINT: lambda audio: _asked_s(client, url, audio),
         }
-        table = [_row(ways, speech, length, repeats) for length in seconds]
+        table = [_row(ways, speech, length, rounds) for length in seconds]
     return {
         "ttft_vs_library": max(row["vs_library"] for row in table),
         "table": table,
-        "repeats": repeats,
+        "rounds": rounds,
         **workshop.measured_on,
     }
 
 
-def _row(ways: dict[str, Timed], speech: Speech, seconds: float, repeats: int) -> dict[str, Any]:
+def _row(ways: dict[str, Timed], speech: Speech, seconds: float, rounds: int) -> dict[str, Any]:
     times: dict[str, list[float]] = {way: [] for way in ways}
     for timed in ways.values():
         timed(speech.clips(seconds, 1, 0).audios[0])
-    for number in tqdm(range(repeats), desc=f"serve, {seconds:g} s", unit="round"):
+    for number in tqdm(range(rounds), desc=f"serve, {seconds:g} s", unit="round"):
         [audio] = speech.clips(seconds, 1, number).audios
         for way in in_turns(list(ways), number):
             times[way].append(ways[way](audio))

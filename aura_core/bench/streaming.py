@@ -57,7 +57,7 @@ def bench_streaming(
     *,
     seconds: Sequence[float],
     chunk_positions: int | None,
-    repeats: int,
+    rounds: int,
 ) -> dict[str, Any]:
     """Time one untrained student of the config in both ways, in turns, on the same real speech.
 
@@ -71,7 +71,7 @@ def bench_streaming(
             chunked, and the floor of the log-mel fixed.
         seconds: lengths of clips, at most 30; a clip is up to two chunks shorter.
         chunk_positions: None for those of the config, or 10 where it has none.
-        repeats: rounds.
+        rounds: how many.
 
     Returns:
         `ttft_30s_vs_5s` and the like (streaming, the longest over the shortest, median of the
@@ -79,20 +79,20 @@ def bench_streaming(
         `table` (rows as `Row`), and what it was measured on.
 
     Raises:
-        AuraError: for lengths, a chunk or a number of repeats that cannot be.
+        AuraError: for lengths, a chunk or a number of rounds that cannot be.
     """
     distil = streaming_config(config.distil, chunk_positions)
-    check_lengths(distil, seconds, repeats)
+    check_lengths(distil, seconds, rounds)
     speech = Speech(ingest_uri)
     workshop = Workshop(distil, config.teacher_cache, config.evaluate.asr, speech)
     name = "aura_gated" if distil.lora.positions == "audio" else "aura_merged"
     responder = workshop.build(name).responder
     found: dict[tuple[Mode, float], list[Heard]] = {}
-    with tqdm(total=repeats + 1, desc="streaming", unit="round") as progress:
-        _round(responder, workshop.device, speech, distil, seconds, (0, repeats))  # warms up
+    with tqdm(total=rounds + 1, desc="streaming", unit="round") as progress:
+        _round(responder, workshop.device, speech, distil, seconds, (0, rounds))  # warms up
         progress.update()
-        for number in range(repeats):
-            turn = (number, repeats)
+        for number in range(rounds):
+            turn = (number, rounds)
             heard = _round(responder, workshop.device, speech, distil, seconds, turn)
             for key, each in heard.items():
                 found.setdefault(key, []).append(each)
@@ -106,7 +106,7 @@ def bench_streaming(
         "chunk_positions": distil.distillation.seen_positions,
         "token_rate_hz": distil.audio_embedding.token_rate_hz,
         "piece_s": PIECE_S,
-        "repeats": repeats,
+        "rounds": rounds,
         **workshop.measured_on,
     }  # fmt: skip
 
@@ -130,10 +130,10 @@ def streaming_config(config: TrainConfig, chunk_positions: int | None) -> TrainC
     return config.model_copy(update={"distillation": distillation, "audio_embedding": embedding})
 
 
-def check_lengths(config: TrainConfig, seconds: Sequence[float], repeats: int) -> None:
+def check_lengths(config: TrainConfig, seconds: Sequence[float], rounds: int) -> None:
     """Refuse what cannot be measured, before anything is loaded or made. Raises AuraError."""
-    if repeats < 1:
-        raise AuraError("--repeats: whole numbers from 1")
+    if rounds < 1:
+        raise AuraError("--rounds: whole numbers from 1")
     least = 2 * _chunk_s(config)
     if len(set(seconds)) < 2 or not all(least <= each <= _MAX_SECONDS for each in seconds):
         raise AuraError(
@@ -162,10 +162,10 @@ def _round(
     turn: tuple[int, int],
 ) -> dict[tuple[Mode, float], Heard]:
     """Time every length in both modes, in an order that moves on from round to round."""
-    number, repeats = turn
+    number, rounds = turn
     heard = {}
     for mode, each in in_turns(list(product(MODES, seconds)), number):
-        length_s = clip_s(config, each, number / repeats)
+        length_s = clip_s(config, each, number / rounds)
         [audio] = speech.clips(length_s, 1, number).audios
         timed = time_stream if mode == "streaming" else time_whole
         heard[mode, each] = timed(responder, audio, device)

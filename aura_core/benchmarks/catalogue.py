@@ -2,6 +2,7 @@
 
 from aura_core.benchmarks.benchmark import EMBEDDED, Benchmark, HubSource
 from aura_core.instructions import TRANSCRIBE
+from aura_core.suggestions import meant_or_choices
 
 _INTENT = "Name the intent of the request. Answer with one of these alone: {labels}."
 _ENTITIES = (
@@ -254,7 +255,8 @@ def benchmark_mistake(name: str, source: str) -> str | None:
         source: a folder or URI, or `embedded`.
     """
     if name not in BENCHMARKS:
-        return f"there is no such benchmark: choose from {', '.join(BENCHMARKS)}"
+        listing = "`aura bench-data list` lists them"
+        return f"there is no such benchmark: {meant_or_choices(name, BENCHMARKS, listing)}"
     kept_here = BENCHMARKS[name].layout == EMBEDDED
     if kept_here and source != EMBEDDED:
         return f"it is kept here and takes no folder: --benchmark {name}"

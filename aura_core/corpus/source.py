@@ -10,7 +10,7 @@ from pathlib import Path
 import xxhash
 
 from aura_core.artifacts import store
-from aura_core.config import DemoCorpusConfig, IngestConfig
+from aura_core.config import YOUR_SPEECH, DemoCorpusConfig, IngestConfig
 from aura_core.corpus import human_speech
 from aura_core.corpus.grammar import grammar_text
 from aura_core.corpus.random_words import english_words_text
@@ -117,6 +117,11 @@ def _manifest_digest(items: Iterable[SourceItem | Rejection]) -> str:
 def _manifest_uri(config: IngestConfig) -> str:
     if config.manifest is None:
         raise AuraError("no manifest is given")
+    if config.manifest == YOUR_SPEECH:
+        raise AuraError(
+            "this recipe trains on your own speech and brings none: name it by --manifest, a "
+            ".jsonl file with audio_filepath and text on each line, or a folder (docs/recipes.md)"
+        )
     uri = config.manifest.rstrip("/")
     if not store.is_remote(uri):
         # Workers may have another working folder.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aura_core.errors import AuraError
 from aura_core.models.file_digest import file_sha256
+from aura_core.suggestions import unknown
 
 FETCH_COMMAND = "python -m aura_core.models.fetch"
 
@@ -72,9 +73,7 @@ def pinned_model(name: str) -> PinnedModel:
     try:
         return PINNED[name]
     except KeyError:
-        raise AuraError(
-            f"no pinned model {name!r}: choose one of {', '.join(sorted(PINNED))}"
-        ) from None
+        raise unknown("pinned model", name, PINNED) from None
 
 
 @cache

@@ -20,11 +20,6 @@ def test_recipes_are_complete_and_say_what_they_are(name):
     assert RECIPES[name].__doc__
 
 
-def test_unknown_recipe_names_the_known_ones():
-    with pytest.raises(AuraError, match=r"no recipe 'dmeo': choose one of .*demo"):
-        recipe("dmeo")
-
-
 def test_runtime_is_no_part_of_the_identity():
     assert StageConfig.model_validate({"runtime": {"workers": 9}}).identity() == {}
 

@@ -47,10 +47,11 @@ def test_a_star_reaches_every_item_of_a_list(config):
     [
         ("distil.lora.rank", "expected stage.key=value"),
         ("distil.lora.rnak.x=3", "no setting distil.lora.rnak"),
-        ("distil.lora.rnak=3", "distil.lora.rnak: Extra inputs"),
+        ("distil.lora.rnak=3", "no setting distil.lora.rnak: did you mean distil.lora.rank"),
         ("distil.phases.9.steps=3", "no setting distil.phases.9"),
         ("distil.phases.*.x.y=3", r"no setting distil.phases.\*.x"),
         ("distil.*.rank=3", r"no setting distil.\*"),
+        ("benchmarks.nope=embedded", "^config: benchmarks.nope: there is no such benchmark"),
         ("distil.audio_embedding.stem=encoder", "a bridge is given the encoder's states"),
         ("ablation.variants={aura: []}", "'aura': choose another name"),
         ("ablation.variants={A b: []}", "ablation.variants.A b.*: String should match"),
@@ -94,8 +95,18 @@ def test_merge_file_lays_nested_settings_over(config):
     assert merge_file(config, "") == config
 
 
-@pytest.mark.parametrize("text", ["- a list", "distil: {lora: {rnak: 5}}", "distil: [", "3"])
-def test_bad_file_is_a_one_line_error(config, text):
-    with pytest.raises(AuraError) as raised:
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a list", "mapping of stages"),
+        ("distil: {lora: {rnak: 5}}", "did you mean distil.lora.rank"),
+        ("distill: {seed: 5}", "no setting distill: did you mean distil"),
+        ("distil: {phases: [{nam: x}]}", "no setting distil.phases.0.nam"),
+        ("distil: [", "neither YAML nor JSON"),
+        ("3", "mapping of stages"),
+    ],
+)
+def test_bad_file_is_a_one_line_error(config, text, message):
+    with pytest.raises(AuraError, match=message) as raised:
         merge_file(config, text)
     assert "\n" not in str(raised.value)

@@ -69,7 +69,7 @@ def test_check_fails_where_too_much_is_rejected_but_shows_it_first(questions, ca
 
 @pytest.mark.parametrize(
     ("name", "match"),
-    [("nonsense", "choose from"), ("spoken_facts", "takes no folder"), ("trivia_qa", "expected")],
+    [("nonsense", "`aura bench-data"), ("spoken_facts", "no folder"), ("trivia_qa", "expected")],
 )
 def test_check_of_the_wrong_thing_is_a_mistake(questions, name, match):
     with pytest.raises(AuraError, match=match):

@@ -116,4 +116,4 @@ def test_an_unknown_setting_lists_the_known_ones(smoke_root):
     arguments = ("--recipe", "smoke", "--root", smoke_root, "--settings", "fp8")
     result = aura("bench", "cache", *arguments)
     assert result.returncode == 2
-    assert "no setting 'fp8': choose from exact" in result.stderr
+    assert "no setting 'fp8': choose one of exact" in result.stderr

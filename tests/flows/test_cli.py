@@ -30,7 +30,17 @@ def both(assignment: str) -> tuple[str, ...]:
         (("run", "--set", "distil.lora.rank=0"), "distil.lora.rank: "),
         (("run", "--set", "distil.lora.rank"), "expected stage.key=value"),
         (("run", "--set", "distil.seed=[1"), "neither YAML nor JSON"),
-        (("run", "--until", "nowhere"), "no stage 'nowhere': the stages are ingest"),
+        (("run", "--only", "evaluate", "--until", "distil"), "--only evaluate contradicts --until"),
+        (("run", "--set", "lora.rnk=8"), "did you mean text_lora.lora.rank or distil.lora.rank?"),
+        (("run", "--set", "distill.seed=1"), "did you mean distil.seed? distil has runtime, "),
+        (("run", "--benchmark", "nope"), "`aura bench-data list` lists them"),
+        (("run", "--recipe", "whisper-small-qwen"), "name it by --manifest"),
+        (("run", "--dry-run", "--root", "/proc/foo"), "root /proc/foo cannot be written to"),
+        (("transcribe",), "name an audio file"),
+        (("settings", "distill"), "did you mean distil?"),
+        (("recipes", "dmeo"), "did you mean demo?"),
+        (("help", "rnu"), "did you mean run?"),
+        (("run", "--until", "nowhere"), "no stage 'nowhere': choose one of ingest"),
         (("run", "--config", "/nowhere.yaml"), "/nowhere.yaml"),
         (("run", "--manifest", "/nowhere.jsonl"), "/nowhere.jsonl does not exist"),
         (("run", *both("llm=pinned:none")), "no pinned model 'none'"),
@@ -137,7 +147,9 @@ def test_a_dry_run_says_what_there_is_to_do_and_does_nothing(smoke_root):
         "--set", "teacher_cache.shard_utterances=10",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    lines = {line.split()[0]: line for line in result.stdout.splitlines()}
+    lines = {line.split()[0]: line for line in result.stdout.splitlines() if line}
+    assert lines["root"].split()[1:] == [smoke_root, "can", "be", "written", "to"]
+    assert lines["model"].split()[1].startswith("pinned:")
     assert lines["ingest"].split()[2] == "hit"
     assert "24 utterances" in lines["teacher_cache"]
     assert "in 3 shards" in lines["teacher_cache"]

@@ -17,7 +17,7 @@ from flows.request import choose_stages, load_config, manifest_overrides, resolv
         ("distil", None, ["ingest", "teacher_cache", "text_lora", "targets", "distil"]),
         ("report", None, list(STAGE_INPUTS)),
         (None, ["report", "evaluate"], ["benchmark", "evaluate", "report"]),
-        ("evaluate", ["report", "evaluate"], ["benchmark", "evaluate"]),
+        ("evaluate", ["evaluate", "distil"], ["distil", "benchmark", "evaluate"]),
     ],
 )
 def test_chosen_stages_come_in_order_with_what_they_need(until, only, stages):
@@ -26,7 +26,20 @@ def test_chosen_stages_come_in_order_with_what_they_need(until, only, stages):
 
 @pytest.mark.parametrize(("until", "only"), [("distill", None), (None, ["eval"])])
 def test_an_unknown_stage_names_the_known_ones(until, only):
-    with pytest.raises(AuraError, match="the stages are ingest, teacher_cache"):
+    with pytest.raises(AuraError, match="choose one of ingest, teacher_cache"):
+        choose_stages(until, only)
+
+
+@pytest.mark.parametrize(
+    ("until", "only", "beyond"),
+    [
+        ("distil", ["evaluate"], "evaluate"),
+        ("distil", ["benchmark"], "benchmark"),
+        ("evaluate", ["evaluate", "report"], "report"),
+    ],
+)
+def test_only_and_until_must_not_contradict_each_other(until, only, beyond):
+    with pytest.raises(AuraError, match=f"--only {beyond} contradicts --until {until}, "):
         choose_stages(until, only)
 
 

@@ -187,7 +187,7 @@ def test_a_telephones_recording_is_transcribed(heard, recordings, tmp_path, caps
     [
         (["in"], {"kind": "doc"}, "no format 'doc'"),
         (["empty"], {}, "no audio file below"),
-        ([], {}, "no audio file below"),
+        ([], {}, "name an audio file"),
         (["in/short.wav", "in/deep/short.wav"], {"to": Path("out")}, "two files .* short.txt"),
         (["in"], {"kind": "srt"}, "name a folder for them"),
         (["in"], {"to": Path("/proc/out")}, "--to /proc/out: "),

@@ -14,7 +14,7 @@ SECONDS, BATCHES = (1, 2), (1, 2)
 @pytest.fixture(scope="session")
 def result(ingest_uri, config):
     return bench_latency(
-        ingest_uri, config, seconds=SECONDS, batches=BATCHES, repeats=1, names=MODELS
+        ingest_uri, config, seconds=SECONDS, batches=BATCHES, rounds=1, names=MODELS
     )
 
 
@@ -52,7 +52,7 @@ def test_a_hand_over_reads_about_as_many_slots_as_the_transcript_has_tokens(inge
         config.model_copy(update={"distil": distil}),
         seconds=(2,),
         batches=(1,),
-        repeats=1,
+        rounds=1,
         names=("aura_merged", "aura_gated", "aura_dense", "text_in"),
     )
     rows = {row["model"]: row for row in found["table"]}
@@ -100,10 +100,10 @@ def test_a_gate_an_encoder_and_a_transcript_each_cost_more_operations(rows):
         ({"seconds": [0]}, "more than 0"),
         ({"seconds": []}, "--seconds"),
         ({"batches": [0]}, "--batches"),
-        ({"repeats": 0}, "--repeats"),
+        ({"rounds": 0}, "--rounds"),
     ],
 )
 def test_a_wrong_setting_is_refused_before_anything_is_loaded(changes, message, config):
-    settings = {"seconds": [1], "batches": [1], "repeats": 1, "names": MODELS, **changes}
+    settings = {"seconds": [1], "batches": [1], "rounds": 1, "names": MODELS, **changes}
     with pytest.raises(AuraError, match=message):
         bench_latency("/nowhere", config, **settings)

@@ -15,7 +15,7 @@ def config(tiny_llm):
 
 
 def test_both_ways_are_timed_at_every_length(ingest_uri, config):
-    result = bench_serve(ingest_uri, config, seconds=(1, 2), repeats=2)
+    result = bench_serve(ingest_uri, config, seconds=(1, 2), rounds=2)
     assert [row["seconds"] for row in result["table"]] == [1, 2]
     for row in result["table"]:
         assert 0 < row["library_p50_ms"] < row["endpoint_p50_ms"]
@@ -25,4 +25,4 @@ def test_both_ways_are_timed_at_every_length(ingest_uri, config):
 
 def test_what_cannot_be_measured_is_refused(ingest_uri, config):
     with pytest.raises(AuraError, match="at most 30 seconds"):
-        bench_serve(ingest_uri, config, seconds=(31,), repeats=1)
+        bench_serve(ingest_uri, config, seconds=(31,), rounds=1)

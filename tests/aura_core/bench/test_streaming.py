@@ -18,7 +18,7 @@ SECONDS = (0.8, 2.4)
 
 @pytest.fixture(scope="session")
 def result(ingest_uri, config):
-    return bench_streaming(ingest_uri, config, seconds=SECONDS, chunk_positions=5, repeats=1)
+    return bench_streaming(ingest_uri, config, seconds=SECONDS, chunk_positions=5, rounds=1)
 
 
 def test_both_ways_are_measured_at_every_length(result):
@@ -99,11 +99,11 @@ def test_what_falls_behind_while_speech_arrives_counts(push_s, ttft_s, monkeypat
         ({"seconds": [5]}, "at least two lengths"),
         ({"seconds": [5, 31]}, "to 30"),
         ({"seconds": [0.5, 5]}, r"from 1\.6"),
-        ({"repeats": 0}, "--repeats"),
+        ({"rounds": 0}, "--rounds"),
         ({"chunk_positions": 1}, "--chunk-positions"),
     ],
 )
 def test_a_wrong_setting_is_refused_before_anything_is_loaded(changes, message, config):
-    settings = {"seconds": [5, 30], "chunk_positions": None, "repeats": 1, **changes}
+    settings = {"seconds": [5, 30], "chunk_positions": None, "rounds": 1, **changes}
     with pytest.raises(AuraError, match=message):
         bench_streaming("/nowhere", config, **settings)

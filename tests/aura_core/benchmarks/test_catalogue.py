@@ -51,7 +51,8 @@ def test_every_layout_is_used_and_knows_its_subsets():
         ("trivia_qa", "s3://a/b", None),
         ("spoken_choice", "/data", "takes no folder"),
         ("trivia_qa", EMBEDDED, "--benchmark trivia_qa=FOLDER"),
-        ("nonsense", "/data", "choose from spoken_transcription"),
+        ("nonsense", "/data", "`aura bench-data list` lists them"),
+        ("spoken_choise", EMBEDDED, "did you mean spoken_choice?"),
     ],
 )
 def test_a_mistake_says_what_to_do(name, source, mistake):
