@@ -1,4 +1,4 @@
-"""Why a stage is a hit or a miss, told by comparing it with the artifacts that exist."""
+"""Why a stage is kept or run, told by comparing it with the artifacts that exist."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class StageStatus:
-    """Hit or miss; on a miss the nearest artifact of that stage, if there is one."""
+    """Kept or run; in the latter case the nearest artifact of that stage, if there is one."""
 
     spec: StageSpec
-    hit: bool
+    kept: bool
     nearest_fingerprint: str | None = None
     difference: Difference | None = None
 
@@ -37,15 +37,15 @@ def explain(specs: Mapping[str, StageSpec]) -> list[StageStatus]:
 
 
 def explain_stage(spec: StageSpec) -> StageStatus:
-    """Return the status of one stage. Reads the manifests of its siblings only on a miss."""
+    """Return the status of one stage. Reads the manifests of its siblings only where it is to be run."""
     if read_manifest(spec.uri) is not None:
-        return StageStatus(spec, hit=True)
+        return StageStatus(spec, kept=True)
     nearest = nearest_manifest(spec, list(sibling_manifests(spec)))
     if nearest is None:
-        return StageStatus(spec, hit=False)
+        return StageStatus(spec, kept=False)
     return StageStatus(
         spec,
-        hit=False,
+        kept=False,
         nearest_fingerprint=nearest.fingerprint,
         difference=first_difference(manifest_fields(nearest), spec_fields(spec)),
     )

@@ -34,7 +34,7 @@ STAGE_VERSIONS = {
     "report": 5,
 }
 
-# Stage -> the stages it reads. The order of the keys is the order of the road.
+# Stage -> the stages it reads. The order of the keys is that of the pipeline.
 STAGE_INPUTS: dict[str, tuple[str, ...]] = {
     "ingest": (),
     "teacher_cache": ("ingest",),
@@ -142,5 +142,5 @@ def pinned_content(config: StageConfig) -> dict[str, str]:
 
 
 def is_complete(spec: StageSpec) -> bool:
-    """Whether the stage is a hit."""
+    """Whether the stage is finished."""
     return read_manifest(spec.uri) is not None

@@ -315,7 +315,7 @@ def _dense(*, text_steps: int, align_steps: int, learn_steps: int) -> Config:
 
 
 def smoke() -> Config:
-    """The whole road in about two minutes, to see that it works; it learns nothing."""
+    """Every stage in about two minutes, to see that it works; it learns nothing."""
     base = demo()
     return base.model_copy(
         update={

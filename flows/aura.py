@@ -66,7 +66,7 @@ def aura(
     """Teach a text LLM to hear, from speech to a report; finished stages are skipped.
 
     Args:
-        recipe: The settings to start from: `smoke` shows the whole road in minutes and learns
+        recipe: The settings to start from: `smoke` shows every stage in minutes and learns
             nothing, `demo` trains a small assistant on two cores. `aura recipes` tells them all.
         root: Folder or s3://bucket/prefix of all artifacts. Empty: $AURA_ROOT of the worker
             (what `aura up --root` said), else ./runs. Credentials come from the worker's AWS_*.

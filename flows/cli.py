@@ -167,7 +167,7 @@ def run(
     with display.stage_lines(err):
         if all(map(is_complete, wanted.values())):
             for name, spec in wanted.items():
-                log.info("hit  %s %s", name, spec.fingerprint[:12])
+                log.info("kept %s %s", name, spec.fingerprint[:12])
         else:
             parameters = {**selection.flow_parameters, "until": until, "only": list(only) or None}
             local_prefect.run_flow(**parameters, launch=launch)

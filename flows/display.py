@@ -27,7 +27,7 @@ class StageLines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print one line."""
         line = Text(record.getMessage())
-        line.highlight_regex(r"^hit ", "green")
+        line.highlight_regex(r"^kept ", "green")
         line.highlight_regex(r"^(run|done) ", "cyan")
         self._console.print(line)
 
@@ -48,19 +48,19 @@ def stage_lines(console: Console) -> Iterator[None]:
 
 
 def status_table(statuses: Sequence[StageStatus]) -> Table:
-    """Return one line a stage: hit, or miss and why."""
+    """Return one line a stage: kept, or run and why."""
     table = Table(box=None, pad_edge=False)
     for name in ("stage", "artifact", "", "why"):
         table.add_column(name, overflow="fold")
     for status in statuses:
-        state = "[green]hit[/]" if status.hit else "[yellow]miss[/]"
+        state = "[green]kept[/]" if status.kept else "[yellow]run[/]"
         table.add_row(status.spec.name, status.spec.fingerprint[:12], state, escape(reason(status)))
     return table
 
 
 def reason(status: StageStatus) -> str:
-    """Return why a stage is a miss; nothing for a hit."""
-    if status.hit:
+    """Return why a stage is run; nothing for one that is kept."""
+    if status.kept:
         return ""
     difference = status.difference
     if difference is None:
@@ -72,13 +72,13 @@ def reason(status: StageStatus) -> str:
 
 
 def work_table(statuses: Sequence[StageStatus], work: Mapping[str, str]) -> Table:
-    """Return one line a stage: hit, or run and what there is to do."""
+    """Return one line a stage: kept, or run and what there is to do."""
     table = Table(box=None, pad_edge=False)
     for name in ("stage", "artifact", "", "work"):
         table.add_column(name, overflow="fold")
     for status in statuses:
         spec = status.spec
-        state, todo = ("[green]hit[/]", "") if status.hit else ("[cyan]run[/]", work[spec.name])
+        state, todo = ("[green]kept[/]", "") if status.kept else ("[cyan]run[/]", work[spec.name])
         table.add_row(spec.name, spec.fingerprint[:12], state, escape(todo))
     return table
 

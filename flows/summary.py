@@ -16,12 +16,12 @@ from aura_core.report.headline import build_line
 from flows.request import REPORT_NAME
 
 if TYPE_CHECKING:
-    # Imports Prefect, which a run of hits does without.
+    # Imports Prefect, which a run with nothing to do does without.
     from tasks.stages import StageRun
 
 
 def summary_lines(runs: "Sequence[StageRun]") -> list[str]:
-    """Return one line a stage: hit or run, wall, CPU and GPU time, bytes read and written.
+    """Return one line a stage: kept or run, wall, CPU and GPU time, bytes read and written.
 
     Read is what the artifacts it was made from hold, written what its own does.
     """
@@ -30,16 +30,16 @@ def summary_lines(runs: "Sequence[StageRun]") -> list[str]:
     for run in runs:
         cpu = "" if run.cpu_s is None else f"{run.cpu_s:.1f} CPU s"
         gpu = f"{run.gpu_s:.1f} GPU s" if run.gpu_s else ""
-        read = "" if run.hit else f"{run.read_bytes / 1e6:.1f} MB read"
-        wall = "" if run.hit else f"{run.wall_s:.1f} s"
-        kind = "hit " if run.hit else "done"
+        read = "" if run.kept else f"{run.read_bytes / 1e6:.1f} MB read"
+        wall = "" if run.kept else f"{run.wall_s:.1f} s"
+        kind = "kept" if run.kept else "done"
         lines.append(
             f"{kind} {run.name:{width}} {wall:>9} {cpu:>14} {gpu:>14} {read:>15} "
-            f"{run.written_bytes / 1e6:9.1f} MB {'there' if run.hit else 'written'}"
+            f"{run.written_bytes / 1e6:9.1f} MB {'there' if run.kept else 'written'}"
         )
-    hits = sum(run.hit for run in runs)
+    kept = sum(run.kept for run in runs)
     total_s = sum(run.wall_s for run in runs)
-    lines.append(f"{len(runs)} stages in {total_s:.0f} s, {hits} of them hits")
+    lines.append(f"{len(runs)} stages in {total_s:.0f} s, {kept} of them kept")
     return lines
 
 

@@ -34,11 +34,11 @@ def _harmless(publish: Callable[P, None]) -> Callable[P, None]:
 
 @_harmless
 def publish_explanation(specs: Mapping[str, StageSpec]) -> None:
-    """Show hit or miss of every stage, and what differs from the nearest artifact on a miss."""
+    """Show which stages are kept, and why the others are run."""
     create_table_artifact(
         key="explain",
         table=[explanation_row(status) for status in explain(specs)],
-        description="What is a hit, what is run, and why (`aura explain`).",
+        description="What is kept, what is run, and why (`aura explain`).",
     )
 
 
@@ -78,7 +78,7 @@ def explanation_row(status: StageStatus) -> dict[str, str]:
     return {
         "stage": status.spec.name,
         "artifact": status.spec.fingerprint[:12],
-        "state": "hit" if status.hit else "miss",
+        "state": "kept" if status.kept else "run",
         "why": reason(status),
     }
 

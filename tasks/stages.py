@@ -1,4 +1,4 @@
-"""The stages as Prefect tasks: a skip on a hit, else a Ray driver and a look at its manifest.
+"""The stages as Prefect tasks: a skip of what is finished, else a Ray driver and a look at its manifest.
 
 Manifests decide what is done; Prefect's own cache is off, as it would not see a
 deleted output. Prefect gives names, states, logs and retries of whole jobs.
@@ -33,7 +33,7 @@ class StageRun:
     """What a stage took; None where it cannot be known."""
 
     spec: StageSpec
-    hit: bool
+    kept: bool
     wall_s: float
     cpu_s: float | None
     read_bytes: int  # of the artifacts it is made from
@@ -43,7 +43,7 @@ class StageRun:
     def gpu_s(self) -> float:
         """GPU seconds its workers held, whatever they did with them."""
         runtime = self.spec.runtime
-        return 0.0 if self.hit else self.wall_s * runtime.workers * runtime.gpus_per_worker
+        return 0.0 if self.kept else self.wall_s * runtime.workers * runtime.gpus_per_worker
 
     @property
     def name(self) -> str:
@@ -56,7 +56,7 @@ def make_artifact(spec: StageSpec, launch: Launch) -> StageRun:
     started = time.monotonic()
     found = read_manifest(spec.uri)
     if found is not None:
-        log.info("hit  %s", name)
+        log.info("kept %s", name)
         return _stage_run(spec, found, True, time.monotonic() - started, None)
     log.info("run  %s", name)
     show = _progress(spec)
@@ -71,11 +71,11 @@ def make_artifact(spec: StageSpec, launch: Launch) -> StageRun:
 
 
 def _stage_run(
-    spec: StageSpec, made: Manifest, hit: bool, wall_s: float, cpu_s: float | None
+    spec: StageSpec, made: Manifest, kept: bool, wall_s: float, cpu_s: float | None
 ) -> StageRun:
-    inputs = [] if hit else map(read_manifest, spec.inputs.values())
+    inputs = [] if kept else map(read_manifest, spec.inputs.values())
     read_bytes = sum(_size_bytes(manifest) for manifest in inputs if manifest)
-    return StageRun(spec, hit, wall_s, cpu_s, read_bytes, _size_bytes(made))
+    return StageRun(spec, kept, wall_s, cpu_s, read_bytes, _size_bytes(made))
 
 
 def _size_bytes(manifest: Manifest) -> int:

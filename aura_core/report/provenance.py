@@ -45,7 +45,7 @@ TITLES = {
 
 
 def summarise_stages(inputs: Mapping[str, str]) -> list[StageSummary]:
-    """Summarise the input artifacts (role -> URI), in the order of the road."""
+    """Summarise the input artifacts (role -> URI), in the order of the pipeline."""
     students = [name for name in inputs if name.startswith(f"{MAIN}.")]
     benchmarks = [name for name in inputs if name.startswith(BENCHMARK)]
     *before, evaluation = TITLES

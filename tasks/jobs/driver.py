@@ -223,7 +223,7 @@ def _make(spec: StageSpec, run: Run, signals: _Signals) -> None:
     name = f"{spec.name} {spec.fingerprint[:12]}"
     with only_maker(spec.uri, lambda: log.info("%s: waiting for who makes it already", name)):
         if read_manifest(spec.uri) is not None:
-            log.info("%s: hit", name)
+            log.info("%s: kept, as it is finished", name)
             return
         _run(spec, run, signals, name)
 

@@ -26,13 +26,13 @@ def finish(spec: StageSpec, created_at: str = "2026-01-01") -> None:
 
 def test_nothing_there_is_a_miss_without_a_neighbour(tmp_path):
     for status in explain(specs(tmp_path)):
-        assert (status.hit, status.nearest_fingerprint, status.difference) == (False, None, None)
+        assert (status.kept, status.nearest_fingerprint, status.difference) == (False, None, None)
 
 
 def test_finished_stages_are_hits(tmp_path):
     wanted = specs(tmp_path)
     finish(wanted["ingest"])
-    assert [status.spec.stage for status in explain(wanted) if status.hit] == ["ingest"]
+    assert [status.spec.stage for status in explain(wanted) if status.kept] == ["ingest"]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_finished_stages_are_hits(tmp_path):
 def test_a_miss_names_the_first_field_that_differs(tmp_path, assignment, difference):
     finish(specs(tmp_path)["distil"])
     status = explain_stage(specs(tmp_path, assignment)["distil"])
-    assert not status.hit
+    assert not status.kept
     assert status.difference is not None
     assert status.difference.field.startswith(difference.field)
     if difference.wanted != "x":

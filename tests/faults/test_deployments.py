@@ -121,7 +121,7 @@ def test_of_two_flow_runs_at_once_one_works(faults, prefect, parameters, root_wi
         "artifacts/filter", {"artifacts": {"key": {"any_": ["explain"]}}, **chosen}
     )
     states = [{row["state"] for row in json.loads(each["data"])} for each in artifacts]
-    assert sorted(map(sorted, states)) == [["hit"], ["hit", "miss"]]
+    assert sorted(map(sorted, states)) == [["kept"], ["kept", "run"]]
 
 
 def test_a_cancelled_run_leaves_no_process_in_any_stage(

@@ -129,7 +129,7 @@ def test_a_run_of_hits_ends_with_three_lines_and_imports_no_torch_and_no_prefect
     assert path.parent.parent == Path(smoke_root, "report")
     assert "<html" in path.read_text()[:200]
     assert [line.split()[:2] for line in result.stderr.splitlines()] == [
-        ["hit", stage] for stage in stage_inputs(recipe("smoke"))
+        ["kept", stage] for stage in stage_inputs(recipe("smoke"))
     ]
 
 
@@ -150,7 +150,7 @@ def test_a_dry_run_says_what_there_is_to_do_and_does_nothing(smoke_root):
     lines = {line.split()[0]: line for line in result.stdout.splitlines() if line}
     assert lines["root"].split()[1:] == [smoke_root, "can", "be", "written", "to"]
     assert lines["model"].split()[1].startswith("pinned:")
-    assert lines["ingest"].split()[2] == "hit"
+    assert lines["ingest"].split()[2] == "kept"
     assert "24 utterances" in lines["teacher_cache"]
     assert "in 3 shards" in lines["teacher_cache"]
     assert "4 steps (align 2, learn 2), 16 clips" in lines["distil"]
@@ -166,7 +166,7 @@ def test_explain_names_the_changed_field_and_the_stages_it_reaches(smoke_root):
     assert lines["distil"].rstrip().endswith("now 3")
     assert "inputs.distil: " in lines["evaluate"]
     for stage in ("ingest", "teacher_cache", "text_lora"):
-        assert lines[stage].split()[2] == "hit"
+        assert lines[stage].split()[2] == "kept"
 
 
 def test_results_are_rows(smoke_root):

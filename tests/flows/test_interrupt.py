@@ -59,5 +59,5 @@ def test_running_again_after_a_stage_goes_on_from_it(tools, quiet_env, smoke_roo
     """The finished stages of `smoke_root` are hits: nothing is run, Prefect is not started."""
     said = tools.run(["aura", "run", "--recipe", "smoke", "--root", smoke_root], quiet_env, 15)
     specs = plan(recipe("smoke"), smoke_root)
-    assert said.count("hit") == len(specs)
+    assert said.count("kept") == len(specs)
     assert store.join(specs["report"].uri, "report.html") in said.replace("\n", "")

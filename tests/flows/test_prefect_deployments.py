@@ -85,7 +85,7 @@ def test_the_explanation_the_table_and_the_report_are_artifacts(deployed_root, a
     newest = {each["key"]: each for each in api("artifacts/latest/filter", {})}
     explained = {row["stage"]: row for row in json.loads(newest["explain"]["data"])}
     assert {"ingest", "distil", "report"} <= set(explained)
-    assert {row["state"] for row in explained.values()} == {"miss"}
+    assert {row["state"] for row in explained.values()} == {"run"}
     rows = json.loads(newest["results"]["data"])
     assert {"aura", "cascade", "text"} <= {row["model"] for row in rows}
     assert f"{deployed_root}/report/" in newest["report"]["data"]
@@ -127,7 +127,7 @@ def test_no_credential_is_in_an_artifact_or_in_a_log(deployed_root, api):
 def test_the_command_line_finds_all_of_it_done(tools, prefect_env, deployed_root, small):
     command = ["aura", "run", "--recipe", "smoke", "--root", deployed_root]
     command += [part for assignment in small for part in ("--set", assignment)]
-    assert tools.run(command, prefect_env, timeout_s=15).count("hit") == len(
+    assert tools.run(command, prefect_env, timeout_s=15).count("kept") == len(
         stage_inputs(recipe("smoke"))
     )
     results = ["aura", "results", "--json", "--root", deployed_root]

@@ -19,7 +19,7 @@ SAID = (
     r"(\d\d:)+\d\d ingest: 1 parts, 1 to make",
     r"ingest: 100% 3/3 \[.*",
     r"done ingest \w{12} in \d+ s",
-    r"1 stages in \d+ s, 0 of them hits",
+    r"1 stages in \d+ s, 0 of them kept",
 )
 
 

@@ -29,10 +29,10 @@ def test_a_line_a_stage_and_a_total(specs):
         ]
     )
     assert len(lines) == 4
-    hit, local, remote, total = lines
-    assert hit.split()[:2] == ["hit", "ingest"]
-    assert " s " not in hit
-    assert hit.endswith("1.0 MB there")
+    kept, local, remote, total = lines
+    assert kept.split()[:2] == ["kept", "ingest"]
+    assert " s " not in kept
+    assert kept.endswith("1.0 MB there")
     assert local.split()[:2] == ["done", "teacher_cache"]
     assert "12.3 s" in local
     assert "20.5 CPU s" in local
@@ -42,7 +42,7 @@ def test_a_line_a_stage_and_a_total(specs):
     assert "100.0 s" in remote
     assert "200.0 GPU s" in remote
     assert "CPU" not in remote, "nobody here knows what a cluster took"
-    assert total == "3 stages in 112 s, 1 of them hits"
+    assert total == "3 stages in 112 s, 1 of them kept"
     assert len({line.rindex(" MB ") for line in lines[:3]}) == 1, "one below the other"
 
 

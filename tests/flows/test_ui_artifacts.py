@@ -15,7 +15,7 @@ def test_a_miss_is_explained(tmp_path):
     spec = plan(recipe("smoke"), str(tmp_path))["distil"]
     miss = StageStatus(spec, False, "f" * 64, Difference("lora.rank", 8, 16))
     row = ui_artifacts.explanation_row(miss)
-    assert (row["stage"], row["state"]) == ("distil", "miss")
+    assert (row["stage"], row["state"]) == ("distil", "run")
     assert "lora.rank: 8" in row["why"]
     assert ui_artifacts.explanation_row(StageStatus(spec, True))["why"] == ""
 

@@ -85,7 +85,7 @@ def test_a_finished_stage_starts_neither_ray_nor_its_job(specs):
     )
     result = run_driver(write_spec(spec), code)
     assert result.returncode == 0, result.stderr
-    assert "hit" in result.stderr
+    assert "kept" in result.stderr
 
 
 def test_the_manifest_comes_last_and_names_what_was_published(specs, tmp_path):
