@@ -13,9 +13,10 @@ SCHEMES = ("light", "dark")
 GRAVE = ("serious", "critical")
 
 
-@pytest.fixture(scope="session")
+# Not longer than a module: as long as playwright runs, no other test can start an event loop.
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    """One for all: playwright runs once a process. Tests are skipped without a chromium."""
+    """A browser; tests are skipped without a chromium."""
     if CHROMIUM is None:
         pytest.skip("no chromium here")
     import soundfile
