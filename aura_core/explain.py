@@ -37,7 +37,7 @@ def explain(specs: Mapping[str, StageSpec]) -> list[StageStatus]:
 
 
 def explain_stage(spec: StageSpec) -> StageStatus:
-    """Return the status of one stage. Reads the manifests of its siblings only where it is to be run."""
+    """Return the status of one stage. Reads its siblings only where it is to be run."""
     if read_manifest(spec.uri) is not None:
         return StageStatus(spec, kept=True)
     nearest = nearest_manifest(spec, list(sibling_manifests(spec)))

@@ -70,10 +70,12 @@ def resolve_root(root: str | None) -> str:
     """Return where artifacts go: the given root, else $AURA_ROOT, else ./runs; absolute.
 
     Raises:
-        AuraError: if that is a file.
+        AuraError: if that is a file, or names no bucket.
     """
     root = root or os.environ.get("AURA_ROOT") or "runs"
     if store.is_remote(root):
+        if not root.partition("://")[2].strip("/"):
+            raise AuraError(f"{root} names no bucket: s3://BUCKET or s3://BUCKET/PREFIX")
         return root.rstrip("/")
     folder = Path(root.removeprefix("file://")).expanduser().absolute()
     if folder.is_file():

@@ -1,4 +1,4 @@
-"""The stages as Prefect tasks: a skip of what is finished, else a Ray driver and a look at its manifest.
+"""The stages as Prefect tasks: what is finished is skipped, else a Ray driver is launched.
 
 Manifests decide what is done; Prefect's own cache is off, as it would not see a
 deleted output. Prefect gives names, states, logs and retries of whole jobs.
