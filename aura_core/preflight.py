@@ -15,8 +15,7 @@ from aura_core.config import Config, IngestConfig
 from aura_core.corpus.ingest_plan import plan_ingest
 from aura_core.errors import AuraError
 from aura_core.models.pinned import locate
-from aura_core.models.references import Reference, hub_commit, local_path, parse
-from aura_core.suggestions import unknown
+from aura_core.models.references import Reference, digest, hub_commit, local_path, parse
 
 _FIRST_UTTERANCES = 20
 _HUB_TIMEOUT_S = 10
@@ -54,6 +53,7 @@ def check_model(reference: str) -> Check:
         locate(parsed.name)
         return Check(what, "installed, and every byte as pinned")
     if parsed.kind == "whisper":
+        digest(reference)
         return Check(what, _check_whisper(parsed.name))
     if parsed.kind == "hf":
         return _check_hub_model(parsed, what)
@@ -113,10 +113,6 @@ def _check_manifest(config: IngestConfig) -> str:
 
 
 def _check_whisper(name: str) -> str:
-    import whisper
-
-    if name not in whisper.available_models():
-        raise unknown("Whisper checkpoint", name, whisper.available_models())
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "whisper")
     there = (folder / f"{name}.pt").is_file()
     return "downloaded" if there else "known; it is downloaded on first use, which was not tried"

@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from aura_core.corpus.source_item import AUDIO_SUFFIXES
 from aura_core.errors import AuraError
 
 if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
-
-_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".opus", ".w64", ".caf"}
 
 T = TypeVar("T")
 
@@ -19,7 +18,7 @@ def audio_files(paths: Sequence[Path]) -> Iterator[Path]:
     """Yield files as named, and those in folders that by their suffix are audio, in order."""
     from aura_core.corpus import ffmpeg
 
-    suffixes = _SUFFIXES | ffmpeg.SUFFIXES
+    suffixes = ffmpeg.SUFFIXES.union(AUDIO_SUFFIXES)
     for path in paths:
         if path.is_dir():
             yield from sorted(each for each in path.rglob("*") if each.suffix.lower() in suffixes)

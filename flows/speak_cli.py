@@ -114,8 +114,6 @@ def transcribe(
     if there:
         print(f"{len(there)} of {len(found)} files are there already", file=sys.stderr)
         found = [each for each in found if each not in there]
-    if to is not None:
-        require_writable(str(to))
     bad = _unreadable(found)
     for problem in bad.values() if len(bad) < len(found) else ():
         print(f"left out: {problem}", file=sys.stderr)
@@ -185,9 +183,9 @@ def _check_output(files: Sequence[Path], output: _Output, resume: bool) -> None:
     if clashing:
         raise AuraError(f"two files would be written as {min(clashing)}.{output.kind}: rename one")
     try:
-        output.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AuraError(f"--to {output.folder}: {error.strerror}") from error
+        require_writable(str(output.folder))
+    except AuraError as error:
+        raise AuraError(f"--to {output.folder}: {error}") from error
 
 
 def _unreadable(files: Sequence[Path]) -> dict[Path, str]:

@@ -7,11 +7,12 @@ from aura_core.artifacts import store
 from aura_core.artifacts.manifest import Manifest, require_manifest
 from aura_core.errors import AuraError
 from aura_core.evaluation.find import newest_evaluation_of
+from aura_core.evaluation.question_sets import TRANSCRIPTION
 from aura_core.evaluation.table import Row, read_results
 from aura_core.recipe_name import recipe_name
 from aura_core.student.file_names import TRAIN_CONFIG
 
-_TRANSCRIBE = "transcribe/"
+_TRANSCRIBE = f"{TRANSCRIPTION}/"
 _HELD_OUT = f"{_TRANSCRIBE}heldout"
 # What an exported folder's config has of the run that made it.
 ORIGIN = "origin"

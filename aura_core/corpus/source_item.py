@@ -8,6 +8,10 @@ from pathlib import Path
 from aura_core.artifacts import store
 from aura_core.errors import AuraError
 
+# Of files that soundfile reads.
+AUDIO_SUFFIXES = (
+    ".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64", ".caf",
+)  # fmt: skip
 # What datasets call the transcript.
 TEXT_FIELDS = ("text", "transcription", "sentence")
 

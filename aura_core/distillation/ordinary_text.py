@@ -35,8 +35,6 @@ class OrdinaryText:
         chosen = ordinary_instructions()[:count]
         prompts = [chat.conversation([Turn("user", (asked,))])[0] for asked in chosen]
         device = next(student.parameters()).device
-        training = student.training
-        student.eval()
         said = decode_greedy(
             student,
             collate([_layout(prompt, []) for prompt in prompts]).to(device),
@@ -48,14 +46,13 @@ class OrdinaryText:
             _layout(prompt, answer + end)
             for prompt, answer, end in zip(prompts, said, ends, strict=True)
         ]
-        self._top = top_logprobs(student, self._layouts, top_k) if top_k else None
-        student.train(training)
+        self._top = top_logprobs(student, self._layouts, top_k)
 
     def assemble(self, numbers: Sequence[int]) -> TrainBatch:
-        """A batch of instructions, counted on from the last to the first."""
+        """A batch of instructions by their numbers; after the last comes the first again."""
         chosen = [number % len(self._layouts) for number in numbers]
         ids = logprobs = None
-        if self._top is not None:
+        if self._top:
             ids, logprobs = (torch.cat([self._top[n][part] for n in chosen]) for part in (0, 1))
         return TrainBatch(
             batch=collate([self._layouts[number] for number in chosen]),

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
+from functools import partial
 from typing import Any
 
 import torch
@@ -133,9 +133,11 @@ class Trainer:
             here = self.schedule.position(self.step)
             if here.step_in_phase == 0:
                 self.validation_losses = []
-            wanted = islice(self._shares(here), here.phase.steps - here.step_in_phase)
+            steps = range(here.step_in_phase, here.phase.steps)
+            wanted = zip(steps, self._shares(here), strict=False)
+            fetch = partial(self._fetch, here.phase)
             # One thread, which only waits for storage: what computes here has the cores.
-            fetched = read_ahead(wanted, self._fetch, threads=1, depth=_BATCHES_AHEAD)
+            fetched = read_ahead(wanted, fetch, threads=1, depth=_BATCHES_AHEAD)
             while (at := self.schedule.position(self.step)).phase_index == here.phase_index:
                 asked = time.perf_counter()
                 clips = next(fetched, None)
@@ -171,8 +173,10 @@ class Trainer:
             self.schedule.phase_steps[here.phase_index] = step
         return {**record, "validation": found}
 
-    def _fetch(self, share: Share) -> tuple[Share, list[Fetched]]:
-        return share, self.data.fetch(share.indices)
+    def _fetch(self, phase: Phase, wanted: tuple[int, Share]) -> tuple[Share, list[Fetched]]:
+        step, share = wanted
+        # A step of text alone hears none of its clips.
+        return share, [] if phase.is_text_step(step) else self.data.fetch(share.indices)
 
     def _train(
         self, here: Position, clips: tuple[Share, list[Fetched]], data_wait_s: float

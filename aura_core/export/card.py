@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
+from huggingface_hub import ModelCardData
 from jinja2 import Environment, StrictUndefined
 
 from aura_core.ablation import AURA, by_model
@@ -12,7 +14,7 @@ from aura_core.benchmarks.catalogue import BENCHMARKS, is_read
 from aura_core.evaluation.cells import BASE
 from aura_core.evaluation.find import newest_evaluation_of
 from aura_core.evaluation.table import Results, Row, read_table
-from aura_core.export.card_metadata import card_metadata
+from aura_core.models.references import parse
 from aura_core.train_config import Phase, TrainConfig
 
 NAME = "README.md"
@@ -28,6 +30,12 @@ _LICENCES = {
     "pinned:smollm2-135m-instruct": "Apache-2.0 (SmolLM2)",
     "pinned:whisper-tiny.en": "MIT (OpenAI Whisper)",
 }
+# What the packages of pinned models hold, by its name on the hub and the licence there.
+_ON_THE_HUB = {
+    "pinned:smollm2-135m-instruct": ("HuggingFaceTB/SmolLM2-135M-Instruct", "apache-2.0")
+}
+# There is no `pipeline_tag`: no pipeline of transformers takes audio and text to text.
+_TAGS = ["audio", "speech", "custom_code"]
 
 
 @dataclass(frozen=True)
@@ -168,3 +176,40 @@ def _licences(cache: Manifest | None, config: TrainConfig) -> dict[str, str]:
         "code in this folder": "Apache-2.0",
         "training speech": "the licence of the one who gave it",
     }
+
+
+def card_metadata(llm: str, ingest: Manifest | None) -> str:
+    """Return the YAML at the card's head, which the hub reads, without its fences.
+
+    What is not known is left out.
+
+    Args:
+        llm: the reference of the LLM that was trained.
+        ingest: of the speech it was trained on.
+    """
+    base_model, license_id = _ON_THE_HUB.get(llm, (None, None))
+    more: dict[str, Any] = {}
+    reference = parse(llm)
+    if reference.kind == "hf":
+        base_model, license_id = reference.name, "other"
+        # The hub wants to know where another licence stands.
+        more = {
+            "license_name": "that-of-the-base-model",
+            "license_link": f"https://huggingface.co/{base_model}",
+        }
+    data = ModelCardData(
+        library_name="transformers",
+        base_model=base_model,
+        license=license_id,
+        language=_language(ingest),
+        tags=_TAGS,
+        **more,
+    )
+    return data.to_yaml().strip()
+
+
+def _language(ingest: Manifest | None) -> str | None:
+    """ISO 639-1, where it is certain: the demo corpus is English, other speech may not be."""
+    if ingest is None or ingest.identity.get("manifest") is not None:
+        return None
+    return "en"

@@ -16,8 +16,14 @@ from typing import Literal
 from aura_core.errors import AuraError
 from aura_core.models.file_digest import file_sha256, folder_sha256
 from aura_core.models.pinned import pinned_model
+from aura_core.suggestions import unknown
 
 Kind = Literal["pinned", "whisper", "hf", "path"]
+# `whisper.available_models()`, which takes seconds to import.
+WHISPER_CHECKPOINTS = (
+    "tiny.en", "tiny", "base.en", "base", "small.en", "small", "medium.en", "medium",
+    "large-v1", "large-v2", "large-v3", "large", "large-v3-turbo", "turbo",
+)  # fmt: skip
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -60,6 +66,8 @@ def digest(reference: str) -> str:
         model = pinned_model(parsed.name)
         return f"sha256:{model.files[model.weights]}"
     if parsed.kind == "whisper":
+        if parsed.name not in WHISPER_CHECKPOINTS:
+            raise unknown("Whisper checkpoint", parsed.name, WHISPER_CHECKPOINTS)
         # Each release of the package pins its checkpoints by SHA-256 itself.
         return f"whisper:{parsed.name}@openai-whisper-{metadata.version('openai-whisper')}"
     if parsed.kind == "hf":

@@ -57,7 +57,7 @@ MISTAKES = (
     Mistake("run --set =1", ""),
     Mistake("run --set distil.llm=pinned:none --set text_lora.llm=pinned:none", "'none'"),
     Mistake("run --set distil.llm=/no/model --set text_lora.llm=/no/model", "/no/model"),
-    Mistake("run --dry-run --set teacher_cache.teacher=whisper:huge", "huge"),
+    Mistake("run --set teacher_cache.teacher=whisper:huge", "huge"),
     Mistake("run --benchmark nope", "nope"),
     Mistake("run --benchmark llama_questions=/nowhere", "/nowhere"),
     Mistake("run --recipe smoke --launch http://127.0.0.1:9", "no Ray job server"),

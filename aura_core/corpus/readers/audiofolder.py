@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from aura_core.artifacts import store
 from aura_core.corpus.source_item import (
+    AUDIO_SUFFIXES,
     Rejection,
     SourceItem,
     clean,
@@ -24,7 +25,6 @@ from aura_core.corpus.source_item import (
 from aura_core.errors import AuraError
 
 METADATA = "metadata.csv"
-_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64", ".caf")
 
 
 def matches(uri: str) -> bool:
@@ -79,4 +79,4 @@ def _paths(root: str) -> list[str]:
 
 
 def _is_audio(path: str) -> bool:
-    return path.lower().endswith(_SUFFIXES)
+    return path.lower().endswith(AUDIO_SUFFIXES)

@@ -42,18 +42,14 @@ def test_recordings_are_read_as_16_khz_mono(tone, suffix, codec):
     assert 7500 < len(decode_by_ffmpeg(path, 0.5)) <= 8000  # what comes before zero is dropped
 
 
+PLAYLIST = "#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n"
+
+
 @needs_ffmpeg
-def test_what_is_no_recording_is_told(tmp_path):
+@pytest.mark.parametrize("text", ["no audio", PLAYLIST], ids=["text", "playlist"])
+def test_neither_a_text_nor_a_playlist_of_another_host_is_read(tmp_path, text):
     path = tmp_path / "text.m4a"
-    path.write_text("no audio")
-    with pytest.raises(BadAudioError, match="not audio"):
-        decode_by_ffmpeg(path, 30)
-
-
-@needs_ffmpeg
-def test_a_playlist_reaches_no_other_host(tmp_path):
-    path = tmp_path / "list.m4a"
-    path.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")
+    path.write_text(text)
     with pytest.raises(BadAudioError, match="not audio"):
         decode_by_ffmpeg(path, 30)
 

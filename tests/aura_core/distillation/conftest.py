@@ -87,6 +87,23 @@ def train_config() -> TrainConfig:
 
 
 @pytest.fixture
+def merged_reader(train_config):
+    """Function that makes a student to be merged, whose one phase has steps of text alone."""
+
+    def make(**phase) -> TrainConfig:
+        settings = {"name": "learn", "steps": 6, "batch_utterances": 4, "text_every": 3, **phase}
+        return TrainConfig.model_validate(
+            {
+                **train_config.model_dump(),
+                "lora": {**train_config.lora.model_dump(), "positions": "all"},
+                "phases": [settings],
+            }
+        )
+
+    return make
+
+
+@pytest.fixture
 def handing_over(train_config, tiny_llm) -> TrainConfig:
     """The same on a tiny LLM, handed over by CTC, and at rates that leave slots to read."""
     changes = {

@@ -8,7 +8,7 @@ from aura_core.distillation.new_trainer import new_trainer
 from aura_core.distillation.ordinary_text import OrdinaryText
 from aura_core.instructions import ordinary_instructions
 from aura_core.student.batch import IGNORE
-from aura_core.train_config import LoraConfig, Phase
+from aura_core.train_config import LoraConfig, Phase, ValidationConfig
 
 CPU = torch.device("cpu")
 
@@ -72,3 +72,24 @@ def test_with_logits_it_learns_from_them(text_config, cache_uri):
     tokens = sum(map(len, learnt(batch)))
     assert batch.top_ids.shape == batch.top_logprobs.shape == (tokens, 4)
     assert batch.top_ids[:, 0].tolist() == [each for answer in learnt(batch) for each in answer]
+
+
+def test_a_step_of_text_alone_teaches_the_lora_and_nothing_that_hears(merged_reader, cache_uri):
+    trainer = new_trainer(merged_reader(text_every=2), open_cache(cache_uri), CPU)
+    steps = trainer.run()
+    assert {"ce", "distil"} <= next(steps).keys()
+    before = {name: value.detach().clone() for name, value in trainer.trainable.items()}
+    read = next(steps)
+    assert read["text_ce"] == pytest.approx(read["loss"])
+    assert read["clips"] == 0
+    assert not {"ce", "distil"} & read.keys()
+    moved = {n for n, value in trainer.trainable.items() if not value.equal(before[n])}
+    assert moved == {n for n in before if "lora_" in n}
+
+
+def test_clips_kept_out_are_heard_whatever_the_step(merged_reader, cache_uri):
+    validation = ValidationConfig(utterances=2, every_steps=1)
+    config = merged_reader(steps=3).model_copy(update={"validation": validation})
+    records = list(new_trainer(config, open_cache(cache_uri), CPU).run())
+    assert "text_ce" in records[2]
+    assert all({"ce", "distil"} <= record["validation"].keys() for record in records)

@@ -33,7 +33,6 @@ from aura_core.train_config import (
     LoraConfig,
     Phase,
     TrainConfig,
-    ValidationConfig,
 )
 
 CPU = torch.device("cpu")
@@ -281,21 +280,9 @@ def test_every_way_to_distil_brings_the_student_closer(train_config, cache_uri, 
     assert 4 in trainer.objective.layer_map
 
 
-def merged_reader(config: TrainConfig, **phase) -> TrainConfig:
-    """A student to be merged, whose one phase has steps of text alone."""
-    settings = {"name": "learn", "steps": 6, "batch_utterances": 4, "text_every": 3, **phase}
-    return TrainConfig.model_validate(
-        {
-            **config.model_dump(),
-            "lora": {**config.lora.model_dump(), "positions": "all"},
-            "phases": [settings],
-        }
-    )
-
-
-def test_a_student_like_vora_s_learns_is_saved_and_asked(train_config, stem_cache_uri, tmp_path):
+def test_a_student_like_vora_s_learns_is_saved_and_asked(merged_reader, stem_cache_uri, tmp_path):
     ours = recipe("vora-like").distil
-    config = merged_reader(train_config, learning_rate=2e-3).model_copy(
+    config = merged_reader(learning_rate=2e-3).model_copy(
         update={"audio_embedding": ours.audio_embedding, "distillation": ours.distillation}
     )
     run(config, stem_cache_uri, tmp_path)
@@ -342,36 +329,15 @@ def test_raw_states_are_what_the_loss_is_given(train_config, cache_uri, monkeypa
         assert not raw[0, frames:].any()
 
 
-def test_a_step_of_text_alone_teaches_the_lora_and_nothing_that_hears(train_config, cache_uri):
-    trainer = new_trainer(merged_reader(train_config, text_every=2), open_cache(cache_uri), CPU)
-    steps = trainer.run()
-    assert {"ce", "distil"} <= next(steps).keys()
-    before = {name: value.detach().clone() for name, value in trainer.trainable.items()}
-    read = next(steps)
-    assert read["text_ce"] == pytest.approx(read["loss"])
-    assert read["clips"] == 0
-    assert not {"ce", "distil"} & read.keys()
-    moved = {n for n, value in trainer.trainable.items() if not value.equal(before[n])}
-    assert moved == {n for n in before if "lora_" in n}
-
-
 def test_a_killed_run_with_steps_of_text_goes_on_with_the_same_losses(
-    train_config, cache_uri, tmp_path
+    merged_reader, cache_uri, tmp_path
 ):
-    config = merged_reader(train_config)
+    config = merged_reader()
     whole = run(config, cache_uri, tmp_path / "whole")
     with pytest.raises(Killed):
         # The last checkpoint is from before the first step of text.
         run(config, cache_uri, tmp_path / "cut", die_after=3)
     assert run(config, cache_uri, tmp_path / "cut") == whole
-
-
-def test_clips_kept_out_are_heard_whatever_the_step(train_config, cache_uri):
-    validation = ValidationConfig(utterances=2, every_steps=1)
-    config = merged_reader(train_config, steps=3).model_copy(update={"validation": validation})
-    records = list(new_trainer(config, open_cache(cache_uri), CPU).run())
-    assert "text_ce" in records[2]
-    assert all({"ce", "distil"} <= record["validation"].keys() for record in records)
 
 
 @pytest.mark.parametrize("stem", ["random", "patch"])

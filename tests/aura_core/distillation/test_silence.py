@@ -11,12 +11,13 @@ from aura_core.cache import build
 from aura_core.cache.index import open_cache
 from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.noise import noise
-from aura_core.corpus.table import encode_audio, write_part
+from aura_core.corpus.table import write_part
 from aura_core.distillation.new_trainer import new_trainer
 from aura_core.models.teachers import load_teacher
 from aura_core.student.batch import Layout, collate
 from aura_core.student.ears import LogMelEar
 from aura_core.train_config import DistillationConfig, TrainConfig
+from tests.utterance_rows import utterance_row
 
 CPU = torch.device("cpu")
 SAID = {"go": 300.0, "stop": 700.0, "no": 1500.0}
@@ -43,18 +44,10 @@ def cache_of(tmp_path_factory):
         root = tmp_path_factory.mktemp("quiet")
         clips = [(word, tone(hz, seed)) for seed in range(8) for word, hz in SAID.items()]
         clips += [("", quiet(seed)) for seed in range(num_noise)]
-        rows = []
-        for number, (text, audio) in enumerate(clips):
-            flac, digest = encode_audio(audio)
-            rows.append(
-                {
-                    "id": f"{number}", "text": text, "instruction": None, "response": None,
-                    "speaker": None, "split": "train", "family": None,
-                    "duration_s": len(audio) / 16_000, "source_sample_rate": 16_000,
-                    "avg_logprob": None, "audio": {"bytes": flac, "path": f"{number}.flac"},
-                    "digest": digest,
-                }
-            )  # fmt: skip
+        rows = [
+            utterance_row(f"{number}", audio, text=text)
+            for number, (text, audio) in enumerate(clips)
+        ]
         ingest_uri, uri = str(root / "ingest"), str(root / "teacher_cache")
         write_part(ingest_uri, 0, rows)
         config = TeacherCacheConfig()

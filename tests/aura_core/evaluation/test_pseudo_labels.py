@@ -1,25 +1,19 @@
-import numpy as np
 import pytest
 
 from aura_core.artifacts.manifest import Manifest, write_manifest
-from aura_core.corpus.table import encode_audio, write_table
+from aura_core.corpus.table import write_table
 from aura_core.evaluation.pseudo_labels import judges_itself, reference_writers
+from tests.utterance_rows import utterance_row
 
 
 @pytest.fixture
 def ingest(tmp_path):
     """A corpus with one transcript of the ASR in `heldout` and none in `voice`."""
-    flac, digest = encode_audio(np.zeros(1600, dtype=np.float32))
     rows = [
-        {
-            "id": f"{split}{number}", "text": "hello", "instruction": None, "response": None,
-            "speaker": None, "split": split, "family": None, "duration_s": 0.1,
-            "source_sample_rate": 16_000, "avg_logprob": logprob,
-            "audio": {"bytes": flac, "path": "a.flac"}, "digest": digest,
-        }
+        utterance_row(f"{split}{number}", split=split, avg_logprob=logprob)
         for split, logprobs in {"heldout": (None, -0.3), "voice": (None,)}.items()
         for number, logprob in enumerate(logprobs)
-    ]  # fmt: skip
+    ]
     write_table(str(tmp_path), rows)
     write_manifest(
         str(tmp_path),

@@ -8,14 +8,25 @@ import sys
 import numpy as np
 import pytest
 import soundfile
+from huggingface_hub import ModelCard
+from huggingface_hub.utils import validate_repo_id
 from packaging.requirements import Requirement
+from transformers.pipelines import PIPELINE_REGISTRY
 
 from aura_core.artifacts.manifest import Manifest, write_manifest
 from aura_core.evaluation.table import Results, Row, write_results
-from aura_core.export.card import _losses, evaluation_of, model_card
+from aura_core.export.card import _losses, card_metadata, evaluation_of, model_card
 from aura_core.export.folder import export_student
 from aura_core.train_config import Phase, TrainConfig
 
+DEMO, OWN = (
+    Manifest(
+        stage="ingest", stage_version=1, fingerprint="f", identity=identity, inputs={}, files=[]
+    )
+    for identity in ({}, {"manifest": "/data/my.jsonl"})
+)
+# Of the hub's list: https://huggingface.co/docs/hub/repositories-licenses
+LICENCES = {"apache-2.0", "mit", "other"}
 PROVENANCE = {"created_at": "2026-01-01T00:00:00+00:00", "transformers": "5.24.0"}
 # Run with the project's own interpreter, with all hidden that the card's packages do not bring.
 HIDE = """
@@ -210,3 +221,45 @@ def test_the_precision_is_that_of_the_evaluation(root):
 def test_it_says_how_many_steps_were_of_text_alone():
     phase = Phase(name="learn", steps=10, distil=0.3, text_every=5)
     assert _losses(phase) == "ce 1, distil 0.3, one step in 5 of text alone"
+
+
+def head(llm, ingest):
+    return ModelCard(f"---\n{card_metadata(llm, ingest)}\n---\n# A model\n").data
+
+
+@pytest.mark.parametrize("ingest", [DEMO, OWN, None])
+@pytest.mark.parametrize(
+    "llm", ["pinned:smollm2-135m-instruct", "hf:Qwen/Qwen2.5-0.5B-Instruct@main", "/models/mine"]
+)
+def test_each_field_is_one_that_the_hub_takes(llm, ingest):
+    data = head(llm, ingest)
+    if data.base_model is not None:
+        validate_repo_id(data.base_model)
+    if data.license is not None:
+        assert data.license in LICENCES
+    if data.license == "other":
+        assert re.fullmatch(r"[a-z0-9-.]+", data.license_name)
+        assert data.license_link.startswith("https://huggingface.co/")
+    if data.language is not None:
+        assert re.fullmatch(r"[a-z]{2}", data.language)
+    assert data.library_name == "transformers"
+
+
+def test_what_is_known_of_the_demo_is_there():
+    data = head("pinned:smollm2-135m-instruct", DEMO)
+    assert data.base_model == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert (data.license, data.language) == ("apache-2.0", "en")
+
+
+def test_what_is_not_known_is_left_out():
+    data = head("/models/mine", OWN)
+    assert (data.base_model, data.license, data.language) == (None, None, None)
+    assert head("hf:Qwen/Qwen2.5-0.5B-Instruct", OWN).base_model == "Qwen/Qwen2.5-0.5B-Instruct"
+
+
+def test_no_pipeline_is_promised_that_transformers_has_not():
+    data = head("pinned:smollm2-135m-instruct", DEMO)
+    promised = {data.pipeline_tag, *data.tags} - {None}
+    # The hub takes a tag of this name for the pipeline.
+    assert "audio-text-to-text" not in promised
+    assert not promised & set(PIPELINE_REGISTRY.get_supported_tasks())

@@ -5,7 +5,13 @@ import pytest
 from huggingface_hub import constants
 
 from aura_core.errors import AuraError
-from aura_core.models.references import Reference, digest, hub_commit, parse
+from aura_core.models.references import (
+    WHISPER_CHECKPOINTS,
+    Reference,
+    digest,
+    hub_commit,
+    parse,
+)
 
 
 @pytest.mark.parametrize(
@@ -65,3 +71,11 @@ def test_digests_need_no_torch_and_do_not_import_the_packages():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout == "set()\n"
+
+
+def test_the_whisper_checkpoints_are_those_of_the_package():
+    import whisper
+
+    assert set(WHISPER_CHECKPOINTS) == set(whisper.available_models())
+    with pytest.raises(AuraError, match=r"no Whisper checkpoint 'smal': did you mean small\?"):
+        digest("whisper:smal")

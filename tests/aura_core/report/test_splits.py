@@ -1,24 +1,17 @@
-import numpy as np
-
 from aura_core.artifacts.manifest import Manifest, write_manifest
-from aura_core.corpus.table import encode_audio, write_table
+from aura_core.corpus.table import write_table
 from aura_core.report.splits import describe_splits
+from tests.utterance_rows import utterance_row
 
 TASKS = ("transcribe/heldout", "respond/heldout", "transcribe/voice", "spoken_choice", "latency")
 
 
 def corpus(uri, manifest=None, **speakers):
-    flac, digest = encode_audio(np.zeros(1600, dtype=np.float32))
     rows = [
-        {
-            "id": f"{split}{number}", "text": "hello", "instruction": None, "response": None,
-            "speaker": speaker, "split": split, "family": None, "duration_s": 0.1,
-            "source_sample_rate": 16_000, "avg_logprob": None,
-            "audio": {"bytes": flac, "path": "a.flac"}, "digest": digest,
-        }
+        utterance_row(f"{split}{number}", split=split, speaker=speaker)
         for split, found in speakers.items()
         for number, speaker in enumerate(found)
-    ]  # fmt: skip
+    ]
     write_table(str(uri), rows)
     made = Manifest(stage="ingest", stage_version=1, fingerprint="f", inputs={}, files=[],
                     identity={"manifest": manifest})  # fmt: skip
