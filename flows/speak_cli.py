@@ -182,10 +182,7 @@ def _check_output(files: Sequence[Path], output: _Output, resume: bool) -> None:
         return
     if clashing:
         raise AuraError(f"two files would be written as {min(clashing)}.{output.kind}: rename one")
-    try:
-        require_writable(str(output.folder))
-    except AuraError as error:
-        raise AuraError(f"--to {output.folder}: {error}") from error
+    require_writable(str(output.folder))
 
 
 def _unreadable(files: Sequence[Path]) -> dict[Path, str]:

@@ -3,15 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from aura_core.config import TargetsConfig
 from aura_core.device import device_for
-from aura_core.student.batch import IGNORE, Continuation, Layout, collate
+from aura_core.student.batch import Continuation, Layout, collate
 from aura_core.student.decoding import decode_greedy
 from aura_core.student.inference import load_student
-from aura_core.student.student import Student
+from aura_core.student.likelihood import top_logprobs
 from aura_core.targets.questions import Question, questions
 
 _BATCH = 16
@@ -94,24 +91,3 @@ class Author:
                     }
                 )
         return made
-
-
-@torch.inference_mode()
-def top_logprobs(
-    student: Student, layouts: Sequence[Layout], top_k: int
-) -> list[tuple[Tensor, Tensor]]:
-    """What is likeliest at every token of every response.
-
-    Returns:
-        The `top_k` token ids and their log-probabilities of each response in turn, on the CPU:
-        int64 and float32 [tokens, top_k]. None at all for a `top_k` of 0.
-    """
-    if not top_k:
-        return []
-    batch = collate(layouts).to(next(student.parameters()).device)
-    states = student(batch).last[batch.labels != IGNORE]
-    values, ids = student.logits(states).float().log_softmax(dim=-1).topk(top_k, dim=-1)
-    lengths = [len(answer.response) for layout in layouts for answer in layout.continuations]
-    return list(
-        zip(torch.split(ids.cpu(), lengths), torch.split(values.cpu(), lengths), strict=True)
-    )

@@ -190,7 +190,7 @@ def test_a_telephones_recording_is_transcribed(heard, recordings, tmp_path, caps
         ([], {}, "name an audio file"),
         (["in/short.wav", "in/deep/short.wav"], {"to": Path("out")}, "two files .* short.txt"),
         (["in"], {"kind": "srt"}, "name a folder for them"),
-        (["in"], {"to": Path("/proc/out")}, "--to /proc/out: "),
+        (["in"], {"to": Path("/proc/out")}, "/proc/out$"),
     ],
 )
 def test_a_mistake_is_told(heard, recordings, tmp_path, arguments, options, reason):
