@@ -4,8 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from aura_core.benchmarks.benchmark import EMBEDDED
-from aura_core.benchmarks.catalogue import benchmark_mistake
+from aura_core.benchmarks.catalogue import EMBEDDED, benchmark_mistake
 from aura_core.corpus.voice import PIPER, VOICES
 from aura_core.stage_config import (
     TEACHER_RATE_HZ,

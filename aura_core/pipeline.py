@@ -9,9 +9,8 @@ from typing import Any
 import xxhash
 from pydantic import BaseModel, ConfigDict
 
-from aura_core.ablation import MAIN, students
 from aura_core.artifacts import store
-from aura_core.artifacts.fingerprint import fingerprint
+from aura_core.artifacts.digest import fingerprint
 from aura_core.artifacts.manifest import read_manifest
 from aura_core.benchmarks.pinning import pinned_benchmark
 from aura_core.config import BenchmarkConfig, Config, EvaluateConfig
@@ -19,6 +18,7 @@ from aura_core.corpus.source import source_digests
 from aura_core.evaluation.scorers.versions import SCORER_VERSIONS
 from aura_core.instructions import ordinary_instructions_text
 from aura_core.models.references import digest
+from aura_core.overrides import MAIN, students
 from aura_core.stage_config import Runtime, StageConfig
 from aura_core.train_config import TrainConfig
 
@@ -70,7 +70,7 @@ class StageSpec(BaseModel):
 def plan(config: Config, root: str) -> dict[str, StageSpec]:
     """Return every spec by its name, in the order they run.
 
-    That is one a stage, but for the students of an ablation (`aura_core.ablation.students`),
+    That is one a stage, but for the students of an ablation (`aura_core.overrides.students`),
     which are all made by the stage `distil`, and for the benchmarks, `benchmark.<name>` each.
     """
     specs: dict[str, StageSpec] = {}

@@ -13,8 +13,8 @@ from aura_core.config import (
     TargetsConfig,
     TeacherCacheConfig,
 )
+from aura_core.errors import unknown
 from aura_core.stage_config import TEACHER_RATE_HZ, Runtime
-from aura_core.suggestions import unknown
 from aura_core.train_config import (
     AudioEmbeddingConfig,
     DistillationConfig,

@@ -21,10 +21,9 @@ from flows.request import (
     require_inputs,
     resolve_root,
 )
-from flows.run_log import run_log
 from flows.summary import summary_lines
-from tasks.launch import launcher
-from tasks.stages import STAGE_TASKS, StageRun
+from flows.ui_artifacts import run_log
+from tasks.stages import STAGE_TASKS, StageRun, launcher
 
 log = logging.getLogger("aura")
 

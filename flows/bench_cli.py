@@ -1,16 +1,157 @@
 """`aura bench`: compare with the alternatives on your own machine and your own speech."""
 
+import json
 import os
-from typing import Annotated
+import sys
+from typing import Annotated, Any
 
 from cyclopts import Parameter, validators
 
-from aura_core.suggestions import unknown
+from aura_core.errors import unknown
+from aura_core.pipeline import StageSpec, is_complete
 from aura_core.train_config import Phase
-from flows.bench_latency_cli import latency, serve, streaming
-from flows.bench_runs import made, show, tell
-from flows.help import sub_app
-from flows.options import AsJson, Count, Selection, Several
+from flows import local_prefect
+from flows.options import AsJson, Count, Selection, Several, sub_app
+
+# What benchmarks of a run have in common: its stages, and how they tell what they found.
+
+
+def made(selection: Selection, stage: str) -> dict[str, StageSpec]:
+    """The selected run's stages; `stage` and what it needs are made now if they are not there."""
+    specs = selection.plan()
+    if not is_complete(specs[stage]):
+        local_prefect.run_flow(**selection.flow_parameters, until=stage, launch="local")
+    return specs
+
+
+def tell(line: str) -> None:
+    """Tell how far it is."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def show(result: dict[str, Any], as_json: bool) -> None:
+    """Print what was found, on one line if it is for a program."""
+    print(json.dumps(result, indent=None if as_json else 2))
+
+
+# `aura bench latency`, `streaming` and `serve`: what a user waits for.
+
+
+def latency(
+    *,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+    seconds: Several[float] = (1, 5, 15, 30),
+    batches: Several[int] = (1, 8),
+    rounds: Count = 10,
+    models: Several[str] = (),
+    as_json: AsJson = False,
+) -> None:
+    """Time to the first token, FLOPs, memory: AuRA, a bridge, a cascade and text on one LLM.
+
+    Nothing is trained for it, as time does not depend on what weights say. The speech is the
+    selected run's, joined and cut to length; its ingest stage is run if needed. See
+    docs/latency.md.
+
+      aura bench latency --seconds 1 5 --batches 1 --rounds 4
+
+    Parameters
+    ----------
+    seconds:
+        Lengths of clips, at most 30.
+    batches:
+        Clips at once.
+    rounds:
+        Rounds with other clips each, in which the models take turns.
+    models:
+        Some of aura_merged, aura_gated, aura_dense, bridge, cascade, text_in.
+        [default: all]
+    as_json:
+        A table; ttft_5s.vs_cascade, .vs_bridge, .vs_text_prefill (AuRA's time over theirs).
+    """
+    from aura_core.bench.latency import bench_latency, check_settings
+    from aura_core.bench.latency_models import MODELS
+
+    names = models or MODELS
+    check_settings(seconds, batches, rounds, names)
+    ingest = made(selection, "ingest")["ingest"]
+    result = bench_latency(
+        ingest.uri,
+        selection.load(),
+        seconds=seconds,
+        batches=batches,
+        rounds=rounds,
+        names=names,
+    )
+    show(result, as_json)
+
+
+def streaming(
+    *,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+    seconds: Several[float] = (5, 15, 30),
+    chunk_positions: int | None = None,
+    rounds: Count = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Time to the first token after the end of speech: heard as it arrives, and all at once.
+
+    Nothing is trained for it, and the speech is that of `bench latency`. See docs/latency.md.
+
+      aura bench streaming --seconds 5 15 --rounds 4
+
+    Parameters
+    ----------
+    seconds:
+        Lengths of clips, at most 30.
+    chunk_positions:
+        Audio positions of a chunk. [default: those of the config, or 10 where it has none]
+    rounds:
+        Rounds with other clips each, in which lengths and both ways take turns.
+    as_json:
+        A table; ttft_30s_vs_5s, whole_ttft_30s_vs_5s, streaming_vs_whole.
+    """
+    from aura_core.bench.streaming import bench_streaming, check_lengths, streaming_config
+
+    config = selection.load()
+    check_lengths(streaming_config(config.distil, chunk_positions), seconds, rounds)
+    ingest = made(selection, "ingest")["ingest"]
+    result = bench_streaming(
+        ingest.uri, config, seconds=seconds, chunk_positions=chunk_positions, rounds=rounds
+    )
+    show(result, as_json)
+
+
+def serve(
+    *,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+    seconds: Several[float] = (1, 5, 15, 30),
+    rounds: Count = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Time to the first token through the endpoint of `aura serve`, beside the library call.
+
+    One untrained student, asked in turns. The speech is the selected run's, joined and cut to
+    length; its ingest stage is run if needed. See docs/serving.md.
+
+      aura bench serve --seconds 1 5 --rounds 4
+
+    Parameters
+    ----------
+    seconds:
+        Lengths of clips, at most 30.
+    rounds:
+        Rounds of each length, with another clip each.
+    as_json:
+        ttft_vs_library (the largest of all lengths), and a table.
+    """
+    from aura_core.bench.latency import AURA, check_settings
+
+    check_settings(seconds, [1], rounds, [AURA])
+    ingest = made(selection, "ingest")["ingest"]
+    from aura_core.bench.serving import bench_serve
+
+    show(bench_serve(ingest.uri, selection.load(), seconds=seconds, rounds=rounds), as_json)
+
 
 HELP = """Compare with the alternatives, on this machine, in one run.
 

@@ -9,17 +9,13 @@ from rich.table import Table
 from tqdm import tqdm
 
 from aura_core.artifacts import store
-from aura_core.benchmarks.benchmark import EMBEDDED, Benchmark
-from aura_core.benchmarks.catalogue import BENCHMARKS
-from aura_core.corpus.rejections import count_kinds
-from aura_core.corpus.source_item import Rejection
-from aura_core.errors import AuraError
-from aura_core.suggestions import unknown
-from flows import completion
-from flows.help import sub_app
+from aura_core.benchmarks.catalogue import BENCHMARKS, EMBEDDED, Benchmark
+from aura_core.corpus.source_item import Rejection, count_kinds
+from aura_core.errors import AuraError, unknown
+from flows import options
+from flows.display import out
 from flows.interrupt import interrupt
-from flows.options import AsJson
-from flows.terminal import out
+from flows.options import AsJson, sub_app
 
 _SHOWN = 10
 
@@ -34,7 +30,7 @@ app = sub_app("bench-data", HELP)
 Name = Annotated[
     str,
     Parameter(
-        help="Of the benchmark, as in `aura bench-data list`.", completer=completion.benchmark_names
+        help="Of the benchmark, as in `aura bench-data list`.", completer=options.benchmark_names
     ),
 ]
 
@@ -106,7 +102,7 @@ def check(name: Name, folder: str, /) -> None:
     if benchmark.layout == EMBEDDED:
         raise AuraError(f"{name} is made here and takes no folder")
     # Pulls in the audio libraries, which `list` does without.
-    from aura_core.benchmarks.item_table import accepted_rows
+    from aura_core.benchmarks.item import accepted_rows
     from aura_core.benchmarks.preparation import check_rejected, read_folder
 
     rejections: list[Rejection] = []

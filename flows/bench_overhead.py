@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from aura_core.artifacts import store
-from aura_core.bench.rounds import in_turns
+from aura_core.bench.measure import in_turns
 from aura_core.errors import AuraError
 from aura_core.pipeline import StageSpec, is_complete, plan
 from flows.options import Selection

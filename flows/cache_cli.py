@@ -2,21 +2,66 @@
 
 import json
 import time
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
+from rich.table import Table
 from tqdm import tqdm
 
 from aura_core.artifacts import store
 from aura_core.cache import inventory
-from aura_core.cache.inventory import CacheState
-from aura_core.cache.verify import Problem, repair_cache, total_bytes, verify_cache
+from aura_core.cache.inventory import CacheState, Problem, repair_cache, total_bytes, verify_cache
 from aura_core.errors import AuraError
-from flows import cache_display
-from flows.help import sub_app
-from flows.options import AsJson
+from flows.options import AsJson, sub_app
 from flows.request import resolve_root
+
+# Teacher caches as a table.
+
+
+def as_row(cache: CacheState) -> dict[str, Any]:
+    """Return one cache as plain values; figures are None while it is not finished."""
+    found = cache.manifest
+    row = {
+        "name": cache.name,
+        "uri": cache.uri,
+        "finished": found is not None,
+        "shards_done": cache.shards_done,
+        "shards_planned": cache.shards_planned,
+    }
+    if found is None:
+        return {**row, "utterances": None, "audio_hours": None, "size_bytes": None, "teacher": None}
+    return {
+        **row,
+        "utterances": found.counts["utterances"],
+        "audio_hours": found.metrics["duration_s"] / 3600,
+        "size_bytes": found.counts["size_bytes"],
+        "teacher": found.identity.get("teacher"),
+    }
+
+
+def cache_table(caches: Sequence[CacheState]) -> Table:
+    """Return one line a cache."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("cache", "state", "teacher"):
+        table.add_column(name)
+    for name in ("utterances", "hours", "MB"):
+        table.add_column(name, justify="right")
+    for row in map(as_row, caches):
+        planned = "?" if row["shards_planned"] is None else row["shards_planned"]
+        state = "finished" if row["finished"] else f"{row['shards_done']} of {planned} shards"
+        figures = ("", "", "", "")
+        if row["finished"]:
+            figures = (
+                str(row["teacher"]),
+                f"{row['utterances']:,}",
+                f"{row['audio_hours']:.2f}",
+                f"{row['size_bytes'] / 1e6:,.1f}",
+            )
+        table.add_row(row["name"], state, *figures)
+    return table
+
 
 # A running stage writes files that no manifest refers to yet.
 _LIVE_S = 3600
@@ -52,9 +97,9 @@ def ls(*, root: Root = None, as_json: AsJson = False) -> None:
     """
     caches = inventory.list_caches(resolve_root(root))
     if as_json:
-        print(json.dumps([cache_display.as_row(cache) for cache in caches], indent=2))
+        print(json.dumps([as_row(cache) for cache in caches], indent=2))
     elif caches:
-        out.print(cache_display.cache_table(caches))
+        out.print(cache_table(caches))
     else:
         out.print(f"no teacher cache below {resolve_root(root)}")
 

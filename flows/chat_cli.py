@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from aura_core.errors import AuraError
 from aura_core.instructions import TRANSCRIBE
-from flows.audio_files import read_audio
 from flows.options import Count
 from flows.request import resolve_root
+from flows.speak_cli import read_audio
 
 if TYPE_CHECKING:
     from aura_core.chat.reply import ChatModel

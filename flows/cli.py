@@ -13,33 +13,30 @@ from rich.console import Console
 from rich.markup import escape
 
 from aura_core.artifacts import store
-from aura_core.artifacts.manifest import read_manifest
-from aura_core.artifacts.newest import newest_artifact
-from aura_core.errors import AuraError
+from aura_core.artifacts.manifest import newest_artifact, read_manifest
+from aura_core.errors import AuraError, unknown
 from aura_core.evaluation.table import read_table
 from aura_core.explain import explain as explain_stages
 from aura_core.pipeline import StageSpec, is_complete
-from aura_core.suggestions import unknown
 from flows import (
     bench_cli,
     bench_data_cli,
     cache_cli,
     chat_cli,
     compare_cli,
-    completion,
     config_cli,
     display,
     export_cli,
     local_prefect,
+    options,
     serve_cli,
     server_cli,
     speak_cli,
 )
-from flows.help import OPTION, command_groups
-from flows.options import AsJson, Selection
+from flows.display import out
+from flows.options import OPTION, AsJson, Selection, command_groups
 from flows.request import choose_stages, require_inputs, resolve_root
 from flows.summary import closing_lines
-from flows.terminal import out
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 log = logging.getLogger("aura")
@@ -89,8 +86,8 @@ app.register_install_completion_command(
     """
 )
 
-Stage = Annotated[str | None, Parameter(completer=completion.stage_names)]
-Stages = Annotated[tuple[str, ...], Parameter(completer=completion.stage_names)]
+Stage = Annotated[str | None, Parameter(completer=options.stage_names)]
+Stages = Annotated[tuple[str, ...], Parameter(completer=options.stage_names)]
 
 
 @app.command(name="help")
@@ -178,8 +175,7 @@ def run(
 
 def _show_work(selection: Selection, ingest: StageSpec, wanted: Mapping[str, StageSpec]) -> None:
     # Imports transformers, which nothing else here needs.
-    from aura_core.forecast import forecast
-    from aura_core.models.llm_shape import llm_shape
+    from aura_core.forecast import forecast, llm_shape
     from aura_core.preflight import check_model, preflight
 
     config = selection.load()

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
+from aura_core.evaluation.bootstrap import format_p
 from aura_core.evaluation.find import find_evaluation
-from aura_core.evaluation.significance import format_p
-from flows.display import figure
+from flows.display import figure, out
 from flows.options import AsJson
 from flows.request import resolve_root
-from flows.terminal import out
 
 if TYPE_CHECKING:
     from aura_core.evaluation.comparison import ComparedFigure

@@ -9,15 +9,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from aura_core.errors import AuraError
+from aura_core.overrides import as_data, settings, unknown_setting
 from aura_core.recipes import RECIPES, recipe, summary
-from aura_core.settings import as_data, settings, unknown_setting
-from flows import completion
+from flows import options
+from flows.display import out
 from flows.options import AsJson
-from flows.terminal import out
 
 
 def recipes(
-    name: Annotated[str | None, Parameter(completer=completion.recipe_names)] = None, /
+    name: Annotated[str | None, Parameter(completer=options.recipe_names)] = None, /
 ) -> None:
     """List the recipes, or print one with all its settings.
 
@@ -40,12 +40,12 @@ def recipes(
 
 
 def settings_(
-    prefix: Annotated[str, Parameter(completer=completion.setting_names)] = "",
+    prefix: Annotated[str, Parameter(completer=options.setting_names)] = "",
     /,
     *,
     name: Annotated[
-        str, Parameter(name="--recipe", completer=completion.recipe_names)
-    ] = completion.DEFAULT_RECIPE,
+        str, Parameter(name="--recipe", completer=options.recipe_names)
+    ] = options.DEFAULT_RECIPE,
     as_json: AsJson = False,
 ) -> None:
     """List what `--set` can change: name, type, value in the recipe, meaning.

@@ -1,6 +1,7 @@
 """What the console shows: stage lines, the state of a plan, the result table."""
 
 import logging
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,6 +13,14 @@ from rich.text import Text
 
 from aura_core.evaluation.table import Row
 from aura_core.explain import StageStatus
+
+# Where the commands print.
+
+# A closed standard output is none at all.
+_IS_SEEN = sys.stdout is not None and sys.stdout.isatty()
+# What is piped onwards must not be folded at the width of a terminal.
+out = Console(highlight=False, soft_wrap=True, width=None if _IS_SEEN else 200)
+
 
 if TYPE_CHECKING:
     from aura_core.preflight import Check

@@ -13,11 +13,11 @@ from typing import Any
 
 from filelock import FileLock
 
-from aura_core.artifacts.reach import require_writable
+from aura_core.artifacts.digest import cache_folder
+from aura_core.artifacts.store import require_writable
 from aura_core.errors import AuraError
-from aura_core.models.file_digest import cache_folder
 from flows.interrupt import interrupt
-from tasks.parent_death import ending_with_parent
+from tasks.local_driver import ending_with_parent
 
 # Read when Prefect and Ray are imported, so they are set before.
 OFFLINE = {

@@ -84,8 +84,7 @@ def demo(
         Folder or s3:// URI of all artifacts. [default: $AURA_ROOT, else ./runs]
     """
     from aura_core.chat.run_models import find_models
-    from aura_core.serving.app import create_app
-    from aura_core.serving.page import add_page
+    from aura_core.serving.app import add_page, create_app
 
     models = find_models(model, resolve_root(root))
     app = create_app(models)

@@ -1,27 +1,151 @@
 """A Prefect server, a work pool with its deployments, and a worker on this machine."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
 
+from aura_core.artifacts.digest import cache_folder
 from aura_core.errors import AuraError
-from flows import background, local_prefect, prefect_profile, work_pool
-from flows.server_state import (
-    ServerState,
-    forget_state,
-    read_state,
-    server_home,
-    write_state,
-)
+from flows import local_prefect, prefect_profile, work_pool
+
+# Processes that outlive the command that started them, found again by a mark they inherit.
+#
+# A mark in the environment also finds what a killed parent has left behind, and is never somebody
+# else's process that was given an old process id.
+
+MARK = "AURA_UP"
+
+
+def start_process(command: Sequence[str], environment: Mapping[str, str], log: Path) -> int:
+    """Start a process in a session of its own, its output appended to `log`; return its id."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=log.parent,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    return process.pid
+
+
+def is_alive(pid: int, mark: str) -> bool:
+    """Whether this process lives and bears the mark."""
+    try:
+        return _bears(psutil.Process(pid), mark)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def find(mark: str) -> list[psutil.Process]:
+    """Return every live process that bears the mark."""
+    return [process for process in psutil.process_iter() if _bears(process, mark)]
+
+
+def stop_processes(processes: Sequence[psutil.Process], grace_s: float) -> None:
+    """Ask the processes to end; kill those that have not after `grace_s`."""
+    for process in processes:
+        _send(process, "terminate")
+    _, left = psutil.wait_procs(processes, timeout=grace_s)
+    for process in left:
+        _send(process, "kill")
+    psutil.wait_procs(left, timeout=grace_s)
+
+
+def _bears(process: psutil.Process, mark: str) -> bool:
+    try:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        return process.environ().get(MARK) == mark
+    except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+        return False
+
+
+def _send(process: psutil.Process, method: str) -> None:
+    try:
+        getattr(process, method)()
+    except psutil.NoSuchProcess:
+        return
+
+
+# What `aura up` started, remembered in a file so that other commands find it.
+
+
+@dataclass(frozen=True)
+class ServerState:
+    """A Prefect server and its worker, started by `aura up`."""
+
+    url: str  # of the API
+    mark: str  # in the environment of every process that descends from them
+    server_pid: int
+    worker_pid: int
+    root: str  # where the worker's runs put artifacts by default
+    profile_before: str | None = None  # the Prefect profile to go back to
+
+    @property
+    def ui_url(self) -> str:
+        return self.url.removesuffix("/api")
+
+    @property
+    def server_lives(self) -> bool:
+        return is_alive(self.server_pid, self.mark)
+
+    @property
+    def worker_lives(self) -> bool:
+        return is_alive(self.worker_pid, self.mark)
+
+
+def server_home() -> Path:
+    """`$AURA_SERVER_HOME`, or `~/.cache/aura/server`: logs, the SQLite file, the state."""
+    return Path(os.environ.get("AURA_SERVER_HOME") or cache_folder() / "server").absolute()
+
+
+def read_state() -> ServerState | None:
+    """Return what the last `aura up` started, whether or not it lives; None after `aura down`.
+
+    Raises:
+        AuraError: the file is damaged.
+    """
+    path = _path()
+    try:
+        return ServerState(**json.loads(path.read_text()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise AuraError(
+            f"{path} is damaged ({error}): end the processes with {MARK} in their "
+            "environment by hand, and delete the file"
+        ) from error
+
+
+def write_state(state: ServerState) -> None:
+    """Replace the file as a whole."""
+    path = _path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(asdict(state), indent=2) + "\n")
+    draft.replace(path)
+
+
+def forget_state() -> None:
+    _path().unlink(missing_ok=True)
+
+
+def _path() -> Path:
+    return server_home() / "state.json"
+
 
 PREFECT_FILE = Path(__file__).parents[1] / "infra" / "prefect.yaml"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -60,7 +184,7 @@ def start(host: str, port: int, root: str, limit: int | None, tell: Tell) -> Ser
         if state.worker_lives:
             tell(f"the worker is already running (process {state.worker_pid})")
             return state
-        processes = background.find(state.mark)
+        processes = find(state.mark)
         for name in work_pool.crash_orphans(client, processes, _worker_name(state)):
             tell(f"flow run {name} is marked as crashed: its process is gone")
         tell("deploying aura/full-pipeline, teacher-cache, distill and evaluate ...")
@@ -81,9 +205,9 @@ def stop(tell: Tell) -> bool:
         with work_pool.connect(state.url) as client:
             work_pool.cancel_runs(client, _CANCEL_S, tell)
     # The worker and what flow runs have left first: they report their end to the server.
-    others = [each for each in background.find(state.mark) if each.pid != state.server_pid]
-    background.stop(others, _GRACE_S)
-    background.stop(background.find(state.mark), _GRACE_S)
+    others = [each for each in find(state.mark) if each.pid != state.server_pid]
+    stop_processes(others, _GRACE_S)
+    stop_processes(find(state.mark), _GRACE_S)
     prefect_profile.leave(state.profile_before)
     forget_state()
     return True
@@ -91,14 +215,14 @@ def stop(tell: Tell) -> bool:
 
 def _take_up(state: ServerState, url: str, tell: Tell) -> ServerState | None:
     """Keep the worker and the runs of a server that is gone, if the next one has its address."""
-    left = background.find(state.mark)
+    left = find(state.mark)
     if state.url != url:
         if left:
             tell("the server is gone, and something of it is left: stopping that first")
             stop(tell)
         return None
     # What the server itself has started holds its port.
-    background.stop([each for each in left if _session(each) == state.server_pid], _GRACE_S)
+    stop_processes([each for each in left if _session(each) == state.server_pid], _GRACE_S)
     return state
 
 
@@ -133,7 +257,7 @@ def _start_server(
         name: os.environ[name] for name in local_prefect.SERVER_SECRETS if name in os.environ
     }
     command = local_prefect.server_command(host, port)
-    pid = background.start(command, environment, home / "server.log")
+    pid = start_process(command, environment, home / "server.log")
     if before:
         kept = before.root if before.worker_lives else root
         state = replace(before, server_pid=pid, root=kept)
@@ -160,7 +284,7 @@ def _start_worker(client: "work_pool.Client", state: ServerState, tell: Tell) ->
     command = [sys.executable, "-m", "prefect", "worker", "start"]
     command += ["--pool", work_pool.NAME, "--name", name, "--type", "process"]
     environment = _environment(state.url, state.mark) | {"AURA_ROOT": state.root}
-    state = replace(state, worker_pid=background.start(command, environment, log))
+    state = replace(state, worker_pid=start_process(command, environment, log))
     write_state(state)
     deadline_s = time.monotonic() + _WORKER_START_S
     while not work_pool.has_worker(client, name):
@@ -203,7 +327,7 @@ def _environment(url: str, mark: str) -> dict[str, str]:
         environment.setdefault("PREFECT_API_AUTH_STRING", password)
     parts = urlsplit(url)
     return environment | {
-        background.MARK: mark,
+        MARK: mark,
         "PREFECT_API_URL": url,
         "PREFECT_HOME": str(server_home() / "prefect"),
         "PREFECT_UI_URL": f"{parts.scheme}://{parts.netloc}",

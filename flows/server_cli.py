@@ -9,10 +9,10 @@ from typing import Annotated
 from cyclopts import Parameter, validators
 from rich.live import Live
 
-from aura_core.artifacts.reach import require_reachable
+from aura_core.artifacts.store import require_reachable
+from flows.display import out
 from flows.options import AsJson, Count
 from flows.request import resolve_root
-from flows.terminal import out
 
 _WATCH_S = 2.0
 
@@ -92,7 +92,8 @@ def status(
     as_json:
         Once, for programs.
     """
-    from flows import server_status, status_display
+    from flows import server_status
+    from flows import server_status as status_display
 
     found = server_status.read()
     if as_json:

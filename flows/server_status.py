@@ -1,11 +1,14 @@
 """What a Prefect server knows of its worker, its runs and their stages."""
 
+import logging
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import psutil
 from httpx import HTTPError
 from prefect.client.schemas.filters import (
     ArtifactFilter,
@@ -16,10 +19,74 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import Artifact, FlowRun, StateType, TaskRun
 from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
 from prefect.exceptions import ObjectNotFound
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
 
 from flows import local_prefect, work_pool
-from flows.machines import Machines, read_machines
-from flows.server_state import read_state
+from flows.server import read_state
+
+# What a run has to work with: the nodes of a Ray cluster, or this machine.
+
+# Ray's own marks of a node, beside what work can ask for.
+_MARKS = ("node:", "accelerator_type:")
+_MEMORY = ("memory", "object_store_memory")
+_TIMEOUT_S = 5
+
+
+@dataclass(frozen=True)
+class Machines:
+    """Resources by Ray's names; `busy` is the share of this machine's CPUs at work, 0 to 1."""
+
+    where: str
+    nodes: int
+    resources: dict[str, float]
+    memory_bytes: int
+    busy: float | None = None
+
+
+def read_machines(launch: str) -> Machines | None:
+    """Look at where a run works: `local`, or a cluster's address; None if it does not answer."""
+    return _this_machine() if launch == "local" else _cluster(launch)
+
+
+def _this_machine() -> Machines:
+    return Machines(
+        where="this machine",
+        nodes=1,
+        resources={"CPU": float(psutil.cpu_count() or 1)},
+        memory_bytes=psutil.virtual_memory().total,
+        # Over a moment: the first answer without one would be meaningless.
+        busy=psutil.cpu_percent(interval=0.1) / 100,
+    )
+
+
+def _cluster(address: str) -> Machines | None:
+    from ray.exceptions import RayError
+    from ray.util.state import list_nodes
+    from ray.util.state.exception import RayStateApiException
+
+    try:
+        nodes = list_nodes(
+            address=address, filters=[("state", "=", "ALIVE")], timeout=_TIMEOUT_S, detail=True
+        )
+    except (RayStateApiException, RayError, OSError) as error:
+        logging.getLogger("aura").debug("%s: %s", address, error)
+        return None
+    return total(address, [dict(node.resources_total or {}) for node in nodes])
+
+
+def total(where: str, nodes: Sequence[dict[str, Any]]) -> Machines:
+    """Add up the resources of nodes, as Ray lists them."""
+    resources: dict[str, float] = {}
+    for node in nodes:
+        for name, amount in node.items():
+            if name not in _MEMORY and not name.startswith(_MARKS):
+                resources[name] = resources.get(name, 0) + amount
+    memory_bytes = sum(int(node.get("memory", 0)) for node in nodes)
+    return Machines(where, len(nodes), resources, memory_bytes)
+
 
 _ENDED = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
 # A progress bar's own account of its pace: `3/40 [00:09<01:51, 3.0s/step]`.
@@ -177,3 +244,92 @@ def _elapsed_s(run: FlowRun | TaskRun, now: datetime) -> float:
         return 0.0
     elapsed: timedelta = (run.end_time or now) - run.start_time
     return elapsed.total_seconds()
+
+
+# The state of a server and its runs, for a terminal.
+
+_COLOURS = {"completed": "green", "running": "cyan", "failed": "red", "crashed": "red"}
+
+
+def panel(status: ServerStatus) -> RenderableType:
+    """Return the server, the worker, the runs at work, and else how the last one ended."""
+    if status.server is None:
+        return Text("server   not running: start one with `aura up`")
+    worker = "online" if status.worker else "none: runs wait until `aura up` starts one"
+    limit = "any number of runs" if status.limit is None else f"at most {status.limit}"
+    waiting = ", ".join(status.waiting) or "none"
+    parts: list[RenderableType] = [
+        Text(f"server   {status.server.removesuffix('/api')}"),
+        Text(f"worker   {worker} ({limit} at once)"),
+        Text(f"waiting  {waiting}"),
+    ]
+    if status.paused:
+        parts.append(Text("paused   no run is started: `aura up` goes on"))
+    shown = status.active or ([status.last] if status.last else [])
+    for run in shown:
+        parts += [Text(""), _headline(run)]
+        if run in status.active:
+            parts.append(Text(f"on       {_machine_names(run)}"))
+        parts.append(_stage_table(run))
+    if not shown:
+        parts.append(Text("no run yet: prefect deployment run aura/full-pipeline"))
+    return Group(*parts)
+
+
+def duration(seconds: float | None) -> str:
+    """Return `M:SS` or `H:MM:SS`; nothing for None."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _headline(run: RunStatus) -> Text:
+    line = Text.from_markup(
+        f"run      {escape(run.name)} {_coloured(run.state)} {duration(run.elapsed_s)}"
+    )
+    if run.state != "completed" and run.message:
+        line.append(f"  {run.message}")
+    return line
+
+
+def _machine_names(run: RunStatus) -> str:
+    found = run.machines
+    if found is None:
+        return f"{run.parameters.get('launch')}, which does not answer"
+    parts = [f"{amount:g} {name}" for name, amount in sorted(found.resources.items())]
+    parts.append(f"{found.memory_bytes / 1e9:.0f} GB")
+    if found.busy is not None:
+        parts.append(f"CPUs {found.busy:.0%} busy")
+    nodes = "" if found.nodes == 1 else f" ({found.nodes} nodes)"
+    return f"{found.where}{nodes}: {', '.join(parts)}"
+
+
+def _stage_table(run: RunStatus) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("  stage", "state"):
+        table.add_column(name)
+    for name in ("time", "done", "rate", "left"):
+        table.add_column(name, justify="right")
+    for stage in run.stages:
+        table.add_row(
+            f"  {escape(stage.name)}",
+            _coloured(stage.state),
+            duration(stage.elapsed_s),
+            "" if stage.percent is None else f"{stage.percent:.0f}%",
+            escape(stage.rate or ""),
+            _left(stage),
+        )
+    return table
+
+
+def _left(stage: StageStatus) -> str:
+    if stage.stalled_s is None:
+        return duration(stage.eta_s)
+    return f"[red]stalled: no progress for {duration(stage.stalled_s)}[/]"
+
+
+def _coloured(state: str) -> str:
+    colour = _COLOURS.get(state)
+    return f"[{colour}]{state}[/]" if colour else state

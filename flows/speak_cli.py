@@ -6,28 +6,91 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from aura_core.artifacts.reach import require_writable
-from aura_core.audio_cuts import cut_at_silences
+from aura_core.artifacts.store import require_writable
+from aura_core.corpus.source_item import AUDIO_SUFFIXES
 from aura_core.corpus.table import SAMPLE_RATE
 from aura_core.errors import AuraError
 from aura_core.instructions import TRANSCRIBE
-from aura_core.transcripts import FORMATS, Piece, render
-from flows.audio_files import audio_files, check_audio, read_audio
+from aura_core.transcribe import FORMATS, Piece, cut_at_silences, render
 from flows.interrupt import interrupt
 from flows.options import Count
 from flows.request import resolve_root
+
+# Audio files that a user names: which there are, whether they can be read, and what they hold.
 
 if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
 
-    from aura_core.listener import Listener
+T = TypeVar("T")
+
+
+def audio_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """Yield files as named, and those in folders that by their suffix are audio, in order."""
+    from aura_core.corpus.audio import FFMPEG_SUFFIXES
+
+    suffixes = FFMPEG_SUFFIXES.union(AUDIO_SUFFIXES)
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(each for each in path.rglob("*") if each.suffix.lower() in suffixes)
+        else:
+            yield path
+
+
+def read_audio(file: Path, max_duration_s: float) -> "NDArray[float32]":
+    """Return float32 [samples] at 16 kHz. Raises AuraError with the file's name and the reason."""
+    return _told(file, lambda: _decode(file, max_duration_s))
+
+
+def check_audio(file: Path, max_duration_s: float) -> None:
+    """Raise what is wrong with a file as far as its beginning tells, in little time."""
+    _told(file, lambda: _check(file, max_duration_s))
+
+
+def _told(file: Path, read: Callable[[], T]) -> T:
+    from aura_core.corpus.audio import BadAudioError
+
+    try:
+        return read()
+    except OSError as error:
+        raise AuraError(f"{file}: {error.strerror}") from error
+    except BadAudioError as error:
+        raise AuraError(f"{file}: {error}") from error
+
+
+def _decode(file: Path, max_duration_s: float) -> "NDArray[float32]":
+    from aura_core.corpus.audio import FFMPEG_SUFFIXES, BadAudioError, decode_by_ffmpeg, decode_file
+    from aura_core.corpus.table import SAMPLE_RATE
+
+    with file.open("rb") as opened:
+        if file.suffix.lower() not in FFMPEG_SUFFIXES:
+            return decode_file(opened, max_duration_s).audio
+    audio = decode_by_ffmpeg(file, max_duration_s + 1)
+    if len(audio) > max_duration_s * SAMPLE_RATE:
+        raise BadAudioError("too long", f"at most {max_duration_s:g} s")
+    return audio
+
+
+def _check(file: Path, max_duration_s: float) -> None:
+    from aura_core.corpus.audio import FFMPEG_SUFFIXES, check_header, decode_by_ffmpeg
+
+    with file.open("rb") as opened:
+        if file.suffix.lower() not in FFMPEG_SUFFIXES:
+            return check_header(opened, max_duration_s)
+    decode_by_ffmpeg(file, 1.0)
+
+
+if TYPE_CHECKING:
+    from numpy import float32
+    from numpy.typing import NDArray
+
+    from aura_core.transcribe import Listener
 
 _MAX_FILE_S = 24 * 3600.0
 _MAX_ASKED_S = 30.0
@@ -164,7 +227,7 @@ def ask(
 def _load(model: Model, root: Root) -> "Listener":
     """Load the model that is meant, and say which it is."""
     from aura_core.chat.run_models import find_models
-    from aura_core.listener import as_listener
+    from aura_core.transcribe import as_listener
 
     models = find_models(model, resolve_root(root))
     print(models.describe(models.main), file=sys.stderr, flush=True)

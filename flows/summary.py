@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aura_core.ablation import MAIN
 from aura_core.artifacts import store
-from aura_core.artifacts.newest import newest_artifact
+from aura_core.artifacts.manifest import newest_artifact
 from aura_core.evaluation.table import read_table
+from aura_core.overrides import MAIN
 from aura_core.pipeline import StageSpec, is_complete
 from aura_core.report.headline import build_line
 from flows.request import REPORT_NAME

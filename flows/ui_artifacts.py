@@ -1,11 +1,13 @@
 """What a flow run leaves in Prefect's UI: what it will do and why, the table, the report."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec
 
 from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.logging.handlers import APILogHandler
 
 from aura_core.artifacts import store
 from aura_core.evaluation.table import Row, read_table
@@ -13,7 +15,31 @@ from aura_core.explain import StageStatus, explain
 from aura_core.pipeline import StageSpec
 from flows.display import reason
 from flows.request import REPORT_NAME
+from tasks.stage_driver import ECHOED
 from tasks.stages import SERVER_ERRORS, StageRun
+
+# What a flow run says, for the Prefect server it reports to.
+
+
+@contextmanager
+def run_log() -> Iterator[None]:
+    """Send the lines of the logger `aura` to the server, each with its flow or task run.
+
+    For use inside a flow. Prefect gives a level and a handler to its own loggers only: without
+    them every line of ours would be below the root logger's level.
+    """
+    level = log.level
+    handler = APILogHandler()
+    log.setLevel(logging.INFO)
+    for each in (log, ECHOED):
+        each.addHandler(handler)
+    try:
+        yield
+    finally:
+        for each in (log, ECHOED):
+            each.removeHandler(handler)
+        log.setLevel(level)
+
 
 log = logging.getLogger("aura")
 P = ParamSpec("P")

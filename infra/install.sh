@@ -83,5 +83,5 @@ install_locked --editable "$(dirname "$locks")/.."
 say "bytecode ..."
 wait
 say "the pinned models (0.25 GB) ..."
-"$venv/bin/python" -m aura_core.models.fetch
+"$venv/bin/python" -m aura_core.models.pinned
 say "done in $SECONDS s"

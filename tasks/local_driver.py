@@ -1,17 +1,192 @@
 """Run a stage's driver as a subprocess on this machine."""
 
+import ctypes
+import json
+import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from types import TracebackType
+
+import psutil
 
 from aura_core.pipeline import StageSpec
-from tasks.cpu_time import CpuTime
-from tasks.local_ray import LocalRay
-from tasks.output import LineLog, OnProgress
-from tasks.parent_death import ending_with_parent
-from tasks.process_group import end_group
-from tasks.stage_driver import JOBS, cluster_address, driver_command, raise_for_exit
+from aura_core.stage_config import NodeSize
+from tasks.stage_driver import (
+    JOBS,
+    LineLog,
+    OnProgress,
+    StageLostError,
+    cluster_address,
+    driver_command,
+    raise_for_exit,
+)
+
+# CPU time of processes and all that descend from them, looked at now and then.
+#
+# The kernel adds a child's time to its parent's only where the parent waits for it, which Ray
+# does not for its workers: their share would be lost.
+
+# What a process does between the last look and its end is lost.
+_EVERY_S = 2.0
+
+
+class CpuTime:
+    """Measures what they take while the `with` block lasts; `total_s` is what was seen of it."""
+
+    def __init__(self, *pids: int, every_s: float = _EVERY_S) -> None:
+        self._roots = [psutil.Process(pid) for pid in pids]
+        self._every_s = every_s
+        self._seen_s: dict[tuple[int, float], float] = {}
+        self._before_s: dict[tuple[int, float], float] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="cpu-time", daemon=True)
+
+    @property
+    def total_s(self) -> float:
+        return sum(self._seen_s.values()) - sum(self._before_s.values())
+
+    def __enter__(self) -> "CpuTime":
+        self._look()
+        self._before_s = dict(self._seen_s)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._every_s):
+            self._look()
+
+    def _look(self) -> None:
+        for process in self._processes():
+            try:
+                times = process.cpu_times()
+                # A process id may come again: with its start time it is one process only.
+                key = process.pid, process.create_time()
+            except psutil.Error:
+                continue
+            self._seen_s[key] = times.user + times.system
+
+    def _processes(self) -> Iterator[psutil.Process]:
+        for root in self._roots:
+            with suppress(psutil.Error):
+                yield from [root, *root.children(recursive=True)]
+
+
+# End a process that was started as the leader of its own group, and all that it has started.
+
+log = logging.getLogger("aura")
+
+_GRACE_S = 20
+
+
+def end_group(process: "subprocess.Popen[bytes]") -> None:
+    """Wait for one that was told to end, not for ever, and kill what is left of its group."""
+    try:
+        process.wait(_GRACE_S)
+    except subprocess.TimeoutExpired:
+        log.warning("process %d did not end within %d s: killing it", process.pid, _GRACE_S)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+# Run a command that ends with the process that started it, also where that was killed.
+#
+# python -m tasks.local_driver COMMAND [ARGUMENT ...]
+#
+# A program of its own and no `preexec_fn`, which may hang in a process with threads.
+
+_PR_SET_PDEATHSIG = 1
+
+
+def ending_with_parent(command: list[str]) -> list[str]:
+    """Return the command line that runs `command` so; elsewhere than on Linux, `command`."""
+    if sys.platform != "linux":
+        return command
+    return [sys.executable, "-m", "tasks.local_driver", *command]
+
+
+if __name__ == "__main__":
+    # The kernel sends SIGTERM, and exec keeps the order.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    os.execv(sys.argv[1], sys.argv[1:])
+
+
+# The Ray of this machine that the drivers of one run share.
+
+# Ray reads it when it is imported.
+_WITH_TOKEN = {"RAY_AUTH_MODE": "token"}
+
+
+class LocalRay:
+    """Starts with the first driver that needs it, and again after a crash.
+
+    A process of its own holds it, which ends when its standard input does: so also where this
+    process is killed.
+    """
+
+    def __init__(self, size: NodeSize) -> None:
+        self._size = size
+        self._holder: subprocess.Popen[bytes] | None = None
+        self._environment: dict[str, str] = {}
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The process that all of Ray descends from, if there is one."""
+        return (self._holder.pid,) if self._holder else ()
+
+    def start(self) -> dict[str, str]:
+        """Return the environment by which a driver finds it, and start it if it is not there.
+
+        Raises:
+            StageLostError: if Ray does not start.
+        """
+        if self._holder and self._holder.poll() is None:
+            return self._environment
+        self.close()
+        with tempfile.TemporaryFile() as errors:
+            self._holder = subprocess.Popen(
+                [sys.executable, "-m", "tasks.jobs.private_ray", self._size.model_dump_json()],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+                env=os.environ | _WITH_TOKEN,
+            )
+            assert self._holder.stdout is not None
+            found = self._holder.stdout.readline()
+            if not found:
+                self.close()
+                errors.seek(0)
+                lines = errors.read().decode(errors="replace").splitlines()
+                raise StageLostError(f"Ray did not start: {lines[-1] if lines else 'no reason'}")
+        self._environment = _WITH_TOKEN | json.loads(found)
+        return self._environment
+
+    def close(self) -> None:
+        """End it and all of its workers, if it is there."""
+        if self._holder is None:
+            return
+        assert self._holder.stdin is not None
+        self._holder.stdin.close()
+        end_group(self._holder)
+        self._holder = None
 
 
 def run_driver(local_ray: LocalRay, spec: StageSpec, on_progress: OnProgress | None) -> float:

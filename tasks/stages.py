@@ -6,7 +6,10 @@ deleted output. Prefect gives names, states, logs and retries of whole jobs.
 
 import logging
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -20,8 +23,32 @@ from prefect.runtime import task_run
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import Manifest, read_manifest, require_manifest
 from aura_core.pipeline import STAGE_INPUTS, StageSpec
-from tasks.output import OnProgress
-from tasks.stage_driver import Launch, StageLostError
+from aura_core.stage_config import single_node
+from tasks.local_driver import LocalRay, run_driver
+from tasks.stage_driver import Launch, OnProgress, StageLostError
+
+# Where the drivers of a run's stages run: as subprocesses here, or as jobs on a cluster.
+
+
+@contextmanager
+def launcher(where: str, specs: Sequence[StageSpec]) -> Iterator[Launch]:
+    """Give a function that runs one stage's driver to its end.
+
+    It raises AuraError for a mistake the user can mend, in the driver's own words, StageLostError
+    for what may pass, and StageCrashError for anything else that keeps a driver from finishing.
+
+    Args:
+        where: "local" or the address of a Ray cluster's job server (http://host:8265).
+        specs: the stages of the run, which share one Ray here.
+    """
+    if where == "local":
+        with closing(LocalRay(single_node(spec.runtime for spec in specs))) as local_ray:
+            yield partial(run_driver, local_ray)
+    else:
+        from tasks.submit import run_job
+
+        yield partial(run_job, where)
+
 
 log = logging.getLogger("aura")
 # A server that is away for a while must not end hours of work.

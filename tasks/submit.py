@@ -15,10 +15,11 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 import aura_core
 from aura_core.errors import AuraError
 from aura_core.pipeline import StageSpec
-from tasks.output import LineLog, OnProgress
 from tasks.stage_driver import (
     HIDE_GPUS,
     PASSING_EXIT_CODE,
+    LineLog,
+    OnProgress,
     StageCrashError,
     StageLostError,
     driver_command,

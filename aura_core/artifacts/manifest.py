@@ -2,15 +2,20 @@
 
 import platform
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aura_core.artifacts import store
+from aura_core.artifacts.digest import cache_folder
+from aura_core.artifacts.store import require_reachable
 from aura_core.errors import AuraError
 
 NAME = "manifest.json"
@@ -129,3 +134,53 @@ def _git_sha() -> str:
         check=False,
     )
     return result.stdout.strip() or "unknown"
+
+
+# One maker of an artifact at a time, as far as one machine knows.
+
+
+@contextmanager
+def only_maker(uri: str, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold the artifact's lock; it falls with the process, however that ends.
+
+    Beside the models in the cache folder, as an object store has no locks. Two machines that
+    make one artifact both work, and the manifest of the later one stays.
+
+    Args:
+        uri: of the artifact.
+        on_wait: called once if another process holds the lock, before waiting for it.
+    """
+    folder = cache_folder() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{store.xxh3(uri.encode())}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        on_wait()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+# Which artifact of a stage was made last.
+
+
+def newest_artifact(root: str, stage: str) -> str:
+    """Return the URI of the stage's newest complete artifact.
+
+    Raises:
+        AuraError: if there is none, or the root is out of reach.
+    """
+    require_reachable(root)
+    folder = store.join(root, stage)
+    found: list[tuple[str, str]] = []
+    for name in store.list_names(folder):
+        uri = store.join(folder, name)
+        manifest = read_manifest(uri)
+        if manifest is not None:
+            found.append((manifest.provenance.get("created_at", ""), uri))
+    if not found:
+        raise AuraError(f"no finished {stage} below {root}: `aura run` makes one")
+    return max(found)[1]

@@ -6,20 +6,122 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
 
 from aura_core.artifacts.manifest import publish_manifest
-from aura_core.bench.corpus import sample_rows
-from aura_core.bench.parity import state_parity
-from aura_core.bench.readout import train_and_spell
+from aura_core.bench.measure import sample_rows
 from aura_core.cache import build
+from aura_core.cache.build import as_configured
+from aura_core.cache.encode import prepare, teacher_states
 from aura_core.cache.index import TeacherCache, open_cache
 from aura_core.config import TeacherCacheConfig
-from aura_core.corpus.table import write_table
+from aura_core.corpus.table import decode_audio, write_table
 from aura_core.device import device_for
-from aura_core.evaluation import bootstrap
-from aura_core.evaluation.statistic import Floats, ratio
+from aura_core.distillation.new_trainer import new_trainer
+from aura_core.distillation.trainer import Trainer
+from aura_core.evaluation import bootstrap, wer
+from aura_core.evaluation.bootstrap import Floats, ratio
 from aura_core.models.teachers import load_teacher
+from aura_core.models.whisper_encoder import log_mel
+from aura_core.student.audio_embedding import EncoderFrames
+from aura_core.student.batch import Layout, collate
 from aura_core.train_config import TrainConfig
+
+# What padding and precision do to the teacher's states, layer by layer.
+
+# Whisper as it was trained, and what differs from it.
+AS_TRAINED = {"padding": "30s", "precision": "fp32"}
+VARIANTS: dict[str, dict[str, str]] = {
+    "trim": {"padding": "trim"},
+    "0.5s": {"padding": "0.5s"},
+    "1s": {"padding": "1s"},
+    "2s": {"padding": "2s"},
+    "30s": {},
+    "30s_bf16": {"precision": "bf16"},
+}
+
+
+def state_parity(
+    config: TeacherCacheConfig, rows: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, float]]:
+    """Compare the states of clips with those of Whisper as it was trained: 30 s, float32.
+
+    Returns:
+        {variant: {layer: mean cosine over the clips' own frames, standardised per channel}},
+        and for each `mel_frames`: what the encoder computes, relative to the clips alone.
+    """
+    full, _ = _states(config, rows, AS_TRAINED)
+    own_frames = 2 * len(next(iter(full.values())))
+    scale = {layer: torch.std_mean(states, dim=0, correction=0) for layer, states in full.items()}
+    result = {}
+    for name, changes in VARIANTS.items():
+        found, mel_frames = _states(config, rows, {**AS_TRAINED, **changes})
+        cosines = {}
+        for layer, states in found.items():
+            std, mean = scale[layer]
+            left, right = ((each - mean) / std for each in (states, full[layer]))
+            cosine = functional.cosine_similarity(left, right, dim=-1).mean()
+            cosines[str(layer)] = round(float(cosine), 4)
+        result[name] = {**cosines, "mel_frames": round(mel_frames / own_frames, 2)}
+    return result
+
+
+def _states(
+    config: TeacherCacheConfig, rows: Sequence[Mapping[str, Any]], changes: Mapping[str, str]
+) -> tuple[dict[int, Tensor], int]:
+    """All clips' own states, one after the other, and the mel frames they took."""
+    config = config.model_copy(update={**changes, "layers": None})
+    teacher = as_configured(load_teacher(config.teacher, device_for(None)), config)
+    clips = [prepare(row, teacher, config) for row in rows]
+    states = [dict(teacher_states(teacher, [clip], config)) for clip in clips]
+    together = {layer: torch.cat([each[layer][0] for each in states]) for layer in states[0]}
+    return together, sum(clip.heard_mel_frames for clip in clips)
+
+
+# How well a student's audio states spell what was said: one figure for one set of targets.
+
+_BATCH = 20
+
+
+def train_and_spell(
+    cache: TeacherCache,
+    config: TrainConfig,
+    rows: Sequence[Mapping[str, Any]],
+) -> tuple[Floats, Floats]:
+    """Train on a cache and count the errors of the greedy CTC reading of `rows`.
+
+    `config` has phases without cross-entropy, which run the adapted blocks only.
+
+    Returns:
+        Word errors and reference words, float64 [rows] each.
+    """
+    trainer = new_trainer(config, cache, device_for(None))
+    for _ in trainer.run():
+        pass
+    spelt: list[str] = []
+    for start in range(0, len(rows), _BATCH):
+        spelt += _spell(trainer, rows[start : start + _BATCH])
+    return wer.count_errors([row["text"] for row in rows], spelt)
+
+
+def _spell(trainer: Trainer, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    objective, chat = trainer.objective, trainer.chat
+    embedding = objective.student.audio_embedding
+    assert embedding is not None
+    stem = embedding.stem
+    assert not isinstance(stem, EncoderFrames), "a bridge hears no log-mel"
+    mels = [log_mel(decode_audio(row["audio"]["bytes"]), stem.num_mels) for row in rows]
+    layouts = [
+        Layout(chat.prefix, int(embedding.num_tokens(torch.tensor(len(mel)))), [], [])
+        for mel in mels
+    ]
+    device = next(objective.parameters()).device
+    with trainer.objective.student.autocast():
+        ids = objective.spell(collate(layouts, mels).to(device))
+    return [chat.decode(tokens) for tokens in ids]
+
 
 # What the sizes are compared with: every layer, fp16, 50 Hz, padded to Whisper's window.
 _REFERENCE_FRAMES = 1500

@@ -21,11 +21,10 @@ from aura_core.artifacts import store
 from aura_core.artifacts.manifest import FileEntry, publish_manifest
 from aura_core.cache import build, inventory
 from aura_core.cache import codec as codecs
-from aura_core.cache.catalogue import STEM, write_members
 from aura_core.cache.codec import Codec, LayerCodec
 from aura_core.cache.index import open_cache
 from aura_core.cache.plan import ShardPlan
-from aura_core.cache.record import LayerError, ShardRecord, write_record
+from aura_core.cache.record import STEM, LayerError, ShardRecord, write_members, write_record
 from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.ingest_plan import PART_ITEMS
 

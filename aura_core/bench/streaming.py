@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from aura_core.bench.latency_models import Workshop
-from aura_core.bench.rounds import in_turns, median_ratio
-from aura_core.bench.speech import Speech
+from aura_core.bench.measure import Speech, in_turns, median_ratio
 from aura_core.config import Config
 from aura_core.corpus.table import SAMPLE_RATE
 from aura_core.device import synchronise

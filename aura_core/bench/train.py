@@ -14,15 +14,14 @@ from torch.nn.utils.rnn import pad_sequence
 from whisper.audio import HOP_LENGTH, log_mel_spectrogram, pad_or_trim
 from whisper.model import Whisper
 
-from aura_core.bench.corpus import sample_rows
-from aura_core.bench.rounds import in_turns, median_ratio
+from aura_core.bench.measure import in_turns, median_ratio, sample_rows
 from aura_core.cache.index import TeacherCache, open_cache
 from aura_core.cache.plan import safe_key
 from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import decode_audio
-from aura_core.device import device_for
+from aura_core.device import compute_dtype, device_for
+from aura_core.distillation.batches import endless_batches
 from aura_core.distillation.new_trainer import new_trainer
-from aura_core.distillation.sampler import endless_batches
 from aura_core.distillation.trainer import Trainer
 from aura_core.distillation.training_set import TrainBatch
 from aura_core.errors import AuraError
@@ -32,7 +31,6 @@ from aura_core.models.whisper_encoder import (
     load_whisper,
     log_mel,
 )
-from aura_core.precision import compute_dtype
 from aura_core.student.batch import IGNORE
 from aura_core.train_config import Phase, TrainConfig
 

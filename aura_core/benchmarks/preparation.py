@@ -4,18 +4,59 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from aura_core.artifacts import store
-from aura_core.benchmarks.benchmark import EMBEDDED, Benchmark
-from aura_core.benchmarks.card import Card, write_card
-from aura_core.benchmarks.catalogue import BENCHMARKS, benchmark_mistake, is_read
-from aura_core.benchmarks.embedded.texts import texts_of
-from aura_core.benchmarks.item import BenchmarkItem
-from aura_core.benchmarks.item_table import WrittenItems, write_items
+from aura_core.benchmarks.catalogue import (
+    BENCHMARKS,
+    EMBEDDED,
+    Benchmark,
+    benchmark_mistake,
+    is_read,
+)
+from aura_core.benchmarks.embedded_texts import texts_of
+from aura_core.benchmarks.item import BenchmarkItem, WrittenItems, write_items
 from aura_core.benchmarks.layouts.table import LAYOUTS
-from aura_core.corpus.rejections import count_kinds, write_report
-from aura_core.corpus.source_item import Rejection
+from aura_core.corpus.source_item import Rejection, count_kinds, write_report
 from aura_core.errors import AuraError
 from aura_core.evaluation.scorers.versions import SCORER_VERSIONS
+
+# `card.json`: what the items of a benchmark are, where they come from and what was left out.
+
+NAME = "card.json"
+
+
+class Card(BaseModel):
+    """Of one item table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    version: int = Field(description="of the benchmark in the catalogue")
+    source: str = Field(description="folder it was read from, or `embedded`")
+    revision: dict[str, str] = Field(description="digests of what the items are made from")
+    licence: str
+    scorer: str
+    scorer_version: int = Field(description="when the items were made")
+    sha256: str = Field(description="of the items, audio included")
+    counts: dict[str, int] = Field(description="items, rejected, expected where it is known")
+    rejected: dict[str, int] = Field({}, description="reason -> items left out")
+
+
+def write_card(uri: str, card: Card) -> str:
+    """Publish the card; returns its path relative to `uri`."""
+    store.write_text(store.join(uri, NAME), card.model_dump_json(indent=2) + "\n")
+    return NAME
+
+
+def read_card(uri: str) -> Card:
+    """Read what `write_card` wrote. Raises AuraError if it is missing or damaged."""
+    try:
+        return Card.model_validate_json(store.read_text(store.join(uri, NAME)))
+    except FileNotFoundError:
+        raise AuraError(f"{uri} has no {NAME}: run the benchmark stage first") from None
+    except ValidationError as error:
+        raise AuraError(f"{store.join(uri, NAME)} is damaged: run the stage again") from error
+
 
 REJECTED_NAME = "rejected.jsonl"
 MAX_REJECTED_SHARE = 0.1
@@ -103,7 +144,7 @@ def _read(name: str) -> Iterator[BenchmarkItem]:
 
 def _spoken(name: str, second_voice: str) -> Iterator[BenchmarkItem]:
     # The synthesisers are loaded where something is spoken.
-    from aura_core.benchmarks.embedded.speech import speak_items
+    from aura_core.benchmarks.embedded_speech import speak_items
 
     return speak_items(name, second_voice)
 

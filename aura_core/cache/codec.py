@@ -21,9 +21,8 @@ from aura_core.artifacts import store
 from aura_core.cache.record import layer_name
 from aura_core.config import TeacherCacheConfig
 from aura_core.errors import AuraError
-from aura_core.padding import valid_positions
+from aura_core.frames import group_frames, valid_positions
 from aura_core.stage_config import TEACHER_RATE_HZ
-from aura_core.time_map import group_frames
 
 NAME = "codec.safetensors"
 _INT8_MAX = 127

@@ -15,7 +15,7 @@ from torch import Tensor
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import FileEntry
 from aura_core.cache import codec as codecs
-from aura_core.cache.catalogue import INDEX, SHARDS, STEM, Catalogue, cache_files
+from aura_core.cache.record import INDEX, SHARDS, STEM, Catalogue, cache_files
 from aura_core.errors import AuraError
 
 _REPAIR = "run `aura cache verify --repair` on it and then the teacher_cache stage again"

@@ -3,8 +3,15 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, BinaryIO, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from whisper.decoding import DecodingOptions, DecodingResult, decode
+from whisper.model import Whisper
 
 from aura_core.artifacts import store
 from aura_core.config import DemoCorpusConfig, IngestConfig
@@ -12,12 +19,39 @@ from aura_core.corpus import table
 from aura_core.corpus.audio import BadAudioError, Clip, decode_file
 from aura_core.corpus.ingest_plan import Part
 from aura_core.corpus.readers import parquet
-from aura_core.corpus.rejections import write_rejections
-from aura_core.corpus.source_item import Rejection, SourceItem
+from aura_core.corpus.source_item import Rejection, SourceItem, write_rejections
 from aura_core.corpus.table import Utterance
 from aura_core.corpus.voice import VOICE
 from aura_core.models.pinned import locate
 from aura_core.models.references import parse
+from aura_core.models.whisper_encoder import padded_log_mel
+
+# Transcripts by the teacher's own ASR, for audio that has none.
+
+
+@dataclass(frozen=True)
+class PseudoLabel:
+    """What was heard, the mean log-probability of its tokens, and whether it was speech at all."""
+
+    text: str
+    avg_logprob: float
+    no_speech_prob: float
+
+
+@torch.inference_mode()
+def transcribe(model: Whisper, audio: NDArray[np.float32]) -> PseudoLabel:
+    """Decode one clip greedily, in English.
+
+    Args:
+        model: Whisper in float32.
+        audio: float32 [samples] at 16 kHz, up to 30 s.
+    """
+    mel = padded_log_mel(audio, model.dims.n_mels).T.to(model.device)
+    options = DecodingOptions(language="en", without_timestamps=True, fp16=False)
+    result = decode(model, mel, options)
+    assert isinstance(result, DecodingResult)
+    return PseudoLabel(result.text.strip(), float(result.avg_logprob), float(result.no_speech_prob))
+
 
 if TYPE_CHECKING:
     import torch
@@ -122,7 +156,6 @@ def _open(item: SourceItem) -> Iterator[BinaryIO]:
 
 
 def _transcribe(clip: Clip, config: IngestConfig) -> tuple[str, float]:
-    from aura_core.corpus.pseudo_label import transcribe
     from aura_core.device import device_for
 
     label = transcribe(_asr(config.asr, device_for(config.runtime)), clip.audio)

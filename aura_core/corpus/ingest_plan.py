@@ -14,8 +14,7 @@ import xxhash
 from aura_core.cache.plan import safe_key
 from aura_core.config import IngestConfig
 from aura_core.corpus.grammar import DemoUtterance, grammar_text, parse_grammar, plan_corpus
-from aura_core.corpus.human_speech import human_items
-from aura_core.corpus.source import read_items
+from aura_core.corpus.source import human_items, read_items
 from aura_core.corpus.source_item import Rejection, SourceItem
 from aura_core.errors import AuraError
 

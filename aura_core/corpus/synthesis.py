@@ -4,13 +4,18 @@ Everything is a function of the config and the utterance: two runs, with any
 number of workers, give the same bytes on the same machine.
 """
 
+import _ctypes
+import ctypes
 import io
 import json
+import shutil
 import subprocess
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped]
+import onnxruntime
 import soundfile
 import soxr
 import xxhash
@@ -18,12 +23,148 @@ from piper import PiperVoice, SynthesisConfig
 from piper.config import PiperConfig
 
 from aura_core.config import DemoCorpusConfig
-from aura_core.corpus import espeak
 from aura_core.corpus.grammar import DEMO_INSTRUCTION, DemoUtterance
-from aura_core.corpus.noise import noise
 from aura_core.corpus.table import SAMPLE_RATE, Utterance, encode_audio
-from aura_core.corpus.voice import ESPEAK_VOICES, FLITE_COMMANDS, PIPER, require_installed
+from aura_core.corpus.voice import (
+    ESPEAK_VOICES,
+    FLITE_COMMANDS,
+    PIPER,
+    espeak_data,
+    piper_folder,
+    require_installed,
+)
 from aura_core.errors import AuraError
+
+# Clips in which nobody speaks, for the training split of the demo corpus.
+#
+# An ear that has met nothing but speech hears words in everything.
+
+KINDS = ("white", "pink", "brown", "hum", "clicks", "silence")
+MIN_S, MAX_S = 0.5, 3.0
+# Of full scale: from a few of the steps of 16 bits to as loud as speech.
+_QUIETEST_DB, _LOUDEST_DB = -75.0, -3.0
+# How much quieter an octave higher is, as a power of the frequency.
+_TILTS = {"white": 0.0, "pink": 0.5, "brown": 1.0}
+_LOWEST_HZ = 20.0
+
+
+def noise(draw: np.random.Generator) -> np.ndarray:
+    """Draw a clip of one of `KINDS`: float32 [samples] at 16 kHz, at a level of its own."""
+    kind = str(draw.choice(KINDS))
+    length = round(float(draw.uniform(MIN_S, MAX_S)) * SAMPLE_RATE)
+    level = 10 ** (float(draw.uniform(_QUIETEST_DB, _LOUDEST_DB)) / 20)
+    if kind == "silence":
+        return np.zeros(length, dtype=np.float32)
+    if kind == "hum":
+        audio = _hum(length, draw)
+    elif kind == "clicks":
+        audio = _clicks(length, draw)
+    else:
+        audio = _tilted(length, _TILTS[kind], draw)
+    return np.asarray(audio * (level / np.abs(audio).max()), dtype=np.float32)
+
+
+def _tilted(length: int, tilt: float, draw: np.random.Generator) -> np.ndarray:
+    """Noise whose amplitude falls with the frequency to the power of `tilt`."""
+    spectrum = np.fft.rfft(draw.standard_normal(length))
+    frequency = np.fft.rfftfreq(length, 1 / SAMPLE_RATE)
+    return np.fft.irfft(spectrum / np.maximum(frequency, _LOWEST_HZ) ** tilt, length)
+
+
+def _hum(length: int, draw: np.random.Generator) -> np.ndarray:
+    """The mains and a few of its harmonics, over a little noise."""
+    mains = float(draw.choice([50.0, 60.0])) * float(draw.uniform(0.99, 1.01))
+    time_s = np.arange(length) / SAMPLE_RATE
+    audio = 0.02 * draw.standard_normal(length)
+    for harmonic in range(1, 7):
+        phase, size = draw.uniform(0, 2 * np.pi), draw.uniform(0, 1) / harmonic
+        audio += size * np.sin(2 * np.pi * mains * harmonic * time_s + phase)
+    return np.asarray(audio)
+
+
+def _clicks(length: int, draw: np.random.Generator) -> np.ndarray:
+    """Knocks and clicks: short bursts that ring out, over a little noise."""
+    audio = 0.005 * draw.standard_normal(length)
+    for _ in range(int(draw.integers(1, 12))):
+        start = int(draw.integers(length))
+        time_s = np.arange(min(length - start, SAMPLE_RATE // 10)) / SAMPLE_RATE
+        ringing = np.cos(2 * np.pi * draw.uniform(200, 4000) * time_s)
+        burst = ringing * np.exp(-time_s / draw.uniform(0.001, 0.02))
+        audio[start : start + len(burst)] += draw.uniform(0.2, 1) * burst
+    return np.asarray(audio)
+
+
+# espeak-ng, a synthesiser by rules, from the library that piper-tts brings for its phonemes.
+#
+# Piper uses a part of what the library can do; it also speaks, some 200 times faster than real
+# time on one core. So there is a second synthesiser, with many voices, wherever piper is
+# installed.
+
+# Of espeak-ng's speak_lib.h.
+_SYNCHRONOUS = 2
+_RATE, _UTF8 = 1, 1
+_LIBRARY = "espeak-ng.so"
+_SpeechCallback = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_int16), ctypes.c_int, ctypes.c_void_p
+)
+
+
+def speak(text: str, voice: str, words_per_minute: int) -> tuple[np.ndarray, int]:
+    """Return float32 [samples] and their rate; the same arguments give the same samples.
+
+    Args:
+        text: what to say.
+        voice: espeak-ng's name of a language and, after a plus, of a variant: `en-us+f2`.
+        words_per_minute: 80 to 450.
+
+    Raises:
+        AuraError: if piper's library is not there or does not know the voice.
+    """
+    # The library keeps state from one call to the next, as far as random numbers. Loaded anew,
+    # it has none, so that a clip depends on nothing that was spoken before it.
+    library = ctypes.CDLL(str(Path(_library_copy().name, _LIBRARY)))
+    try:
+        return _speak(library, text.encode(), voice, words_per_minute)
+    finally:
+        _ctypes.dlclose(library._handle)
+
+
+def _speak(
+    library: ctypes.CDLL, text: bytes, voice: str, words_per_minute: int
+) -> tuple[np.ndarray, int]:
+    pieces: list[np.ndarray] = []
+
+    def collect(samples: "ctypes._Pointer[ctypes.c_int16]", count: int, _events: int) -> int:
+        if count > 0:
+            pieces.append(np.ctypeslib.as_array(samples, (count,)).copy())
+        return 0
+
+    callback = _SpeechCallback(collect)
+    data = espeak_data()
+    rate = library.espeak_Initialize(_SYNCHRONOUS, 0, str(data).encode(), 0)
+    library.espeak_SetSynthCallback(callback)
+    if rate <= 0 or library.espeak_SetVoiceByName(voice.encode()):
+        raise AuraError(f"espeak-ng has no voice {voice!r} in {data}: install piper-tts anew")
+    library.espeak_ng_SetRandSeed(ctypes.c_long(1))
+    library.espeak_SetParameter(_RATE, words_per_minute, 0)
+    size = ctypes.c_size_t(len(text) + 1)
+    failed = library.espeak_Synth(text, size, 0, 0, 0, _UTF8, None, None)
+    library.espeak_Terminate()
+    if failed or not pieces:
+        raise AuraError(f"espeak-ng cannot speak {text.decode()!r}")
+    return np.concatenate(pieces).astype(np.float32) / 32768, int(rate)
+
+
+@cache
+def _library_copy() -> tempfile.TemporaryDirectory[str]:
+    """The folder of a copy that only this module loads: piper's own stays loaded."""
+    found = sorted(piper_folder().glob("espeakbridge*.so"))
+    if not found:
+        raise AuraError(f"no espeakbridge*.so in {piper_folder()}: install piper-tts anew")
+    folder = tempfile.TemporaryDirectory(prefix="aura-espeak-")
+    shutil.copy(found[0], Path(folder.name, _LIBRARY))
+    return folder
+
 
 KEPT_SILENCE_S = 0.08
 _ESPEAK_WORDS_PER_MINUTE = 170
@@ -116,7 +257,7 @@ def speak_as(voice: str, text: str, length_scale: float = 1.0) -> tuple[np.ndarr
     """
     if voice in ESPEAK_VOICES:
         words_per_minute = round(_ESPEAK_WORDS_PER_MINUTE / length_scale)
-        return espeak.speak(text, ESPEAK_VOICES[voice], words_per_minute)
+        return speak(text, ESPEAK_VOICES[voice], words_per_minute)
     # A worker may be another machine than the one that planned.
     require_installed([voice])
     result = subprocess.run([*FLITE_COMMANDS[voice], text], capture_output=True, check=False)

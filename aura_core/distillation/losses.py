@@ -1,13 +1,60 @@
 """Distances: student states and teacher states, and the answers' tokens and logits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from aura_core.distillation.similarity import linear_cka
+# How alike two sets of states are, and which layers of two models are most alike.
+
+_EPSILON = 1e-8
+
+
+def linear_cka(left: Tensor, right: Tensor) -> Tensor:
+    """Linear centred kernel alignment, 0 to 1, of two descriptions of the same positions.
+
+    Kornblith et al., "Similarity of Neural Network Representations Revisited" (2019), by way
+    of Gram matrices, as there are more channels than positions.
+
+    Args:
+        left, right: float [positions, width], each of its own width.
+    """
+    left, right = (states - states.mean(dim=0) for states in (left.float(), right.float()))
+    left_gram, right_gram = left @ left.T, right @ right.T
+    shared = (left_gram * right_gram).sum()
+    lengths = left_gram.norm() * right_gram.norm()
+    return torch.as_tensor(shared / lengths.clamp(min=_EPSILON))
+
+
+def most_similar_map(similarity: Tensor, layers: Sequence[int]) -> dict[int, int]:
+    """Map each layer to a block of its own, in order, so that they are most alike in sum.
+
+    Args:
+        similarity: float [blocks, layers].
+        layers: the teacher's, ascending, as in the columns; with fewer blocks than layers the
+            later ones are mapped.
+
+    Returns:
+        {block: layer}, 1-based; the last block has the last layer.
+    """
+    blocks = len(similarity)
+    kept = list(layers)[-blocks:]
+    columns = similarity[:, -len(kept) :]
+    # best[i, j]: the first i blocks hold the first j layers.
+    best = torch.full((blocks + 1, len(kept) + 1), -torch.inf, dtype=torch.float64)
+    best[:, 0] = 0
+    for i in range(1, blocks + 1):
+        for j in range(1, min(i, len(kept)) + 1):
+            best[i, j] = torch.maximum(best[i - 1, j], best[i - 1, j - 1] + columns[i - 1, j - 1])
+    block, mapped = blocks, {blocks: kept[-1]}
+    for j in range(len(kept) - 1, 0, -1):
+        block -= 1
+        while best[block, j] == best[block - 1, j]:
+            block -= 1
+        mapped[block] = kept[j - 1]
+    return dict(sorted(mapped.items()))
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
@@ -115,3 +162,28 @@ LOSSES: dict[str, DistillationLoss] = {
     "smooth_l1": DistillationLoss(smooth_l1_loss, is_mean_of_values=True),
     "cka": DistillationLoss(cka_loss, has_heads=False),
 }
+
+
+# Training-only readouts of student blocks; none of them is exported.
+
+
+class DistillationHead(nn.Module):
+    """RMSNorm and a linear map from a block's output to the (grouped) teacher state."""
+
+    def __init__(self, llm_width: int, target_width: int, *, bias: bool) -> None:
+        super().__init__()
+        self.norm = nn.RMSNorm(llm_width)
+        self.project = nn.Linear(llm_width, target_width, bias=bias)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """[batch, positions, llm_width] -> [batch, positions, target_width]."""
+        return torch.as_tensor(self.project(self.norm(states)))
+
+
+def distillation_heads(
+    layer_map: Mapping[int, int], llm_width: int, target_width: int, *, bias: bool
+) -> nn.ModuleDict:
+    """One head per mapped block, keyed by the block's number."""
+    return nn.ModuleDict(
+        {str(block): DistillationHead(llm_width, target_width, bias=bias) for block in layer_map}
+    )

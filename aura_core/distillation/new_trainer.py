@@ -1,27 +1,24 @@
 """From a config and a teacher cache to an untrained run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from aura_core.artifacts import store
 from aura_core.cache.codec import pooling
 from aura_core.cache.index import TeacherCache
-from aura_core.distillation.answers import Answers
-from aura_core.distillation.heads import distillation_heads
-from aura_core.distillation.layer_map import resolve_layer_map
-from aura_core.distillation.losses import LOSSES
+from aura_core.device import compute_dtype
+from aura_core.distillation.losses import LOSSES, distillation_heads, most_similar_map
 from aura_core.distillation.objective import Objective
 from aura_core.distillation.ordinary_text import OrdinaryText
-from aura_core.distillation.probe import state_similarity
 from aura_core.distillation.token_states import spelling_tokens, token_states
 from aura_core.distillation.trainer import Trainer
-from aura_core.distillation.training_set import TrainingSet
+from aura_core.distillation.training_set import Answers, TrainingSet
+from aura_core.distillation.validation import state_similarity
 from aura_core.errors import AuraError
 from aura_core.models.llm import load_llm
-from aura_core.precision import compute_dtype
 from aura_core.student.assembly import merge_adapter, new_student, num_adapted_blocks
 from aura_core.student.audio_embedding import EncoderFrames, Stem, new_stem
 from aura_core.student.file_names import ADAPTER
@@ -29,7 +26,71 @@ from aura_core.student.handover import CtcHandover, CtcHead
 from aura_core.student.prompts import ChatFormat
 from aura_core.student.student import Student
 from aura_core.targets.table import Targets
-from aura_core.train_config import TrainConfig
+from aura_core.train_config import LayerMap, TrainConfig
+
+# Which student block learns from which teacher layer.
+
+
+def evenly_spaced(num_blocks: int, teacher_layers: Sequence[int]) -> dict[int, int]:
+    """Spread the teacher's layers over the first `num_blocks` blocks, last to last.
+
+    Returns {student block: teacher layer}, both 1-based. With fewer blocks than
+    layers, the later layers are kept.
+    """
+    layers = sorted(teacher_layers)[-num_blocks:]
+    count = len(layers)
+    return {round((i + 1) * num_blocks / count): layer for i, layer in enumerate(layers)}
+
+
+def resolve_layer_map(
+    layer_map: LayerMap,
+    num_blocks: int,
+    teacher_layers: Sequence[int],
+    similarity: Callable[[], Tensor],
+) -> dict[int, int]:
+    """Return a checked layer map.
+
+    Args:
+        layer_map: explicit, or how to choose one.
+        num_blocks: adapted blocks.
+        teacher_layers: the cache's.
+        similarity: asked only for "most_similar": float [blocks, layers] of the layers from 1 on,
+            ascending.
+
+    Raises:
+        AuraError: if a block is not adapted, a layer is not cached, or the last
+            adapted block is missing (nothing would train the blocks above the last target).
+    """
+    if layer_map == "one_to_one":
+        if max(teacher_layers) != num_blocks:
+            raise AuraError(
+                f"layer_map: one_to_one, and {num_blocks} adapted blocks for cached layers up to "
+                f"{max(teacher_layers)}: set lora.blocks to {max(teacher_layers)}"
+            )
+        layer_map = {layer: layer for layer in teacher_layers}
+    # Layer 0 is the stem's output, which only a map that names it sets against a block.
+    layers = sorted(layer for layer in teacher_layers if layer)
+    if isinstance(layer_map, str):
+        if not layers:
+            raise AuraError(
+                f"layer_map: {layer_map} chooses among the layers from 1 on, and the cache has none"
+            )
+        if layer_map == "most_similar":
+            return most_similar_map(similarity(), layers)
+        return evenly_spaced(num_blocks, layers)
+    for block, layer in layer_map.items():
+        if not 0 <= block <= num_blocks:
+            raise AuraError(
+                f"layer_map: block {block} is not among the {num_blocks} adapted blocks"
+            )
+        if layer not in teacher_layers:
+            raise AuraError(
+                f"layer_map: teacher layer {layer} is not in the cache (it has "
+                f"{', '.join(map(str, sorted(teacher_layers)))})"
+            )
+    if num_blocks not in layer_map:
+        raise AuraError(f"layer_map: the last adapted block, {num_blocks}, must be mapped")
+    return dict(sorted(layer_map.items()))
 
 
 def new_trainer(

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from aura_core.cache.codec import Codec
 from aura_core.distillation.losses import LOSSES, cross_entropy, kl_to_top, moment_loss
 from aura_core.distillation.training_set import TrainBatch
-from aura_core.padding import valid_positions
+from aura_core.frames import group_frames, valid_positions
 from aura_core.student.batch import IGNORE, Batch
 from aura_core.student.handover import CtcHead
 from aura_core.student.student import Hidden, Student
-from aura_core.time_map import group_frames
 from aura_core.train_config import DistillationConfig, Phase
 
 PARTS = ("ce", "kl", "distil", "ctc", "moments")

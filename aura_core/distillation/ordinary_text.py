@@ -11,8 +11,7 @@ import torch
 from aura_core.distillation.training_set import TrainBatch
 from aura_core.instructions import ordinary_instructions
 from aura_core.student.batch import Continuation, Layout, collate
-from aura_core.student.decoding import decode_greedy
-from aura_core.student.likelihood import top_logprobs
+from aura_core.student.decoding import decode_greedy, top_logprobs
 from aura_core.student.prompts import ChatFormat
 from aura_core.student.student import Student
 from aura_core.turns import Turn

@@ -12,8 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
+from aura_core.artifacts.digest import cache_folder
 from aura_core.errors import AuraError
-from aura_core.models.file_digest import cache_folder
 
 log = logging.getLogger("aura")
 

@@ -14,23 +14,26 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parallel import DistributedDataParallel
 
 from aura_core.cache.index import Fetched
-from aura_core.distillation.objective import Losses, Objective, nested
-from aura_core.distillation.ordinary_text import OrdinaryText
-from aura_core.distillation.parallel import (
+from aura_core.device import synchronise
+from aura_core.distillation.batches import (
+    Position,
+    Schedule,
     Share,
     Workers,
+    endless_batches,
     pieces,
+    rate_share,
     shard_frozen_weights,
     shares_of_mean,
 )
-from aura_core.distillation.probe import Similarity, state_similarity
-from aura_core.distillation.sampler import endless_batches
-from aura_core.distillation.schedule import Position, Schedule, rate_share
-from aura_core.distillation.stopwatch import Stopwatch
+from aura_core.distillation.objective import Losses, Objective, nested
+from aura_core.distillation.ordinary_text import OrdinaryText
 from aura_core.distillation.training_set import TrainBatch, TrainingSet
 from aura_core.distillation.validation import (
+    Similarity,
     has_stalled,
     split_off,
+    state_similarity,
     validate,
     word_error_rate,
 )
@@ -39,6 +42,25 @@ from aura_core.read_ahead import read_ahead
 from aura_core.student.assembly import upper_pattern
 from aura_core.student.prompts import ChatFormat
 from aura_core.train_config import Phase, TrainConfig
+
+# Where the time of a step goes.
+
+
+class Stopwatch:
+    """Adds up the seconds of the parts of a step; on a GPU, of the work each part has started."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.seconds: dict[str, float] = {}
+        self._device = device
+        self._last = time.perf_counter()
+
+    def lap(self, part: str) -> None:
+        """What has passed since the lap before goes to `part`."""
+        synchronise(self._device)
+        now = time.perf_counter()
+        self.seconds[part] = self.seconds.get(part, 0.0) + now - self._last
+        self._last = now
+
 
 _BETAS = (0.9, 0.98)
 _CLIP_NORM = 1.0

@@ -3,13 +3,91 @@
 Every model is resampled with the same seed, hence over the same utterances.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, floor, log10
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from aura_core.evaluation.significance import MIN_UTTERANCES
-from aura_core.evaluation.statistic import Floats, Statistic
+# From how many utterances on a difference means anything, and how its p-value is written.
+
+# Fewer cannot tell skill from luck: no p-value, no verdict, no badge.
+MIN_UTTERANCES = 10
+# A difference is called clear below it.
+SIGNIFICANCE = 0.05
+
+
+def p_floor(resamples: int) -> float:
+    """The smallest p-value of a bootstrap: two-sided, one added to count and resamples alike."""
+    return 2 / (resamples + 1)
+
+
+def format_p(p_value: float, resamples: int) -> str:
+    """Write a p-value: `= 0.012`, or `< 0.002` where so many resamples cannot give a smaller one.
+
+    Args:
+        p_value: above 0, up to 1.
+        resamples: of the bootstrap that it comes from.
+    """
+    least = p_floor(resamples)
+    # Rounded up to one digit, so that what is written stays true.
+    digits = -floor(log10(least))
+    if p_value <= least:
+        return f"< {ceil(least * 10**digits) / 10**digits:.{digits}f}"
+    return f"= {p_value:.{max(3, digits)}f}"
+
+
+# Metrics as functions of sums over utterances, which is all a bootstrap has to know of them.
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A metric that only depends on sums over utterances: WER, an accuracy, corpus BLEU.
+
+    Attributes:
+        columns: float64 [utterances, k], what each utterance adds to the sums.
+        of_sums: from sums, float64 [..., k], to the metric, float64 [...]; NaN where the
+            metric does not exist, for example a WER without a reference word.
+    """
+
+    columns: Floats
+    of_sums: Callable[[Floats], Floats]
+
+    @property
+    def value(self) -> float:
+        """The metric over all utterances; NaN where it does not exist."""
+        return float(self.of_sums(self.columns.sum(axis=0)))
+
+    def select(self, utterances: Sequence[int]) -> "Statistic":
+        """The same metric over some of the utterances, named by their positions."""
+        return replace(self, columns=self.columns[np.asarray(utterances, dtype=np.intp)])
+
+
+def ratio(
+    numerators: Floats | Sequence[float], denominators: Floats | Sequence[float]
+) -> Statistic:
+    """`sum(numerators) / sum(denominators)`, both [utterances]: errors and words, for example."""
+    columns = np.stack([_floats(numerators), _floats(denominators)], axis=1)
+    return Statistic(columns, quotient)
+
+
+def mean(values: Floats | Sequence[float]) -> Statistic:
+    """The mean of one value an utterance, [utterances]: right or wrong, for example."""
+    return ratio(values, np.ones(len(values)))
+
+
+def quotient(sums: Floats) -> Floats:
+    """The first sum by the second, [..., 2] -> [...]; NaN where the second is zero."""
+    above, below = sums[..., 0], sums[..., 1]
+    return np.divide(above, below, out=np.full_like(above, np.nan), where=below != 0)
+
+
+def _floats(values: Floats | Sequence[float]) -> Floats:
+    return np.asarray(values, dtype=np.float64)
 
 
 class Estimate(NamedTuple):

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aura_core.ablation import AURA, MAIN, by_model
 from aura_core.artifacts import store
-from aura_core.artifacts.fingerprint import fingerprint
+from aura_core.artifacts.digest import fingerprint
 from aura_core.artifacts.manifest import (
     Manifest,
     describe_file,
@@ -19,8 +18,9 @@ from aura_core.artifacts.manifest import (
     write_manifest,
 )
 from aura_core.config import EvaluateConfig
-from aura_core.evaluation.predictions import Prediction, read_predictions, write_predictions
-from aura_core.evaluation.question_sets import QuestionSet
+from aura_core.evaluation.items import QuestionSet
+from aura_core.evaluation.scorers.scorer import Prediction, read_predictions, write_predictions
+from aura_core.overrides import AURA, MAIN, by_model
 from aura_core.pipeline import StageSpec
 
 # Raised by hand when the prompts, the decoding or the fields of a cell change.

@@ -1,6 +1,6 @@
 """What is asked in an evaluation: clips or texts, each with a question."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -8,11 +8,90 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aura_core.benchmarks import item_table
+from aura_core.benchmarks import item as item_table
+from aura_core.benchmarks.catalogue import BENCHMARKS, Reading
 from aura_core.corpus.table import decode_audio, read_table, shuffled
 from aura_core.errors import AuraError
-from aura_core.evaluation.question_sets import CORPUS, TRANSCRIPTION, QuestionSet
 from aura_core.instructions import TRANSCRIBE
+
+# What is scored together: a task on a split of the corpus, or a benchmark.
+
+CORPUS = "ingest"
+BENCHMARK = "benchmark."
+TRANSCRIPTION = "transcribe"
+_CORPUS_SLICES = ("family", "length")
+# Task on the corpus -> its scorer.
+TASK_SCORERS = {TRANSCRIPTION: "wer", "respond": "meaning"}
+
+
+@dataclass(frozen=True)
+class QuestionSet:
+    """Questions about speech, or texts, and how the answers are scored.
+
+    `source` is the input of the evaluation that holds them: the corpus, or a benchmark.
+    """
+
+    name: str
+    source: str
+    scorer: str
+    task: str | None = None  # none: what a benchmark asks itself
+    split: str | None = None  # of the corpus
+    slices: tuple[str, ...] = ()
+    max_new_tokens: int | None = None
+    reading: Reading | None = None  # what is done with texts; none: there is speech to hear
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What of it changes a model's answers; its items come with the source."""
+        asked = {"split": self.split, "task": self.task}
+        return asked if self.reading is None else {**asked, "reading": self.reading}
+
+    @property
+    def label(self) -> str:
+        """A name for files: `heldout.respond`, `spoken_choice`."""
+        return ".".join(
+            filter(None, (self.split or self.source.removeprefix(BENCHMARK), self.task))
+        )
+
+    def transcription(self) -> "QuestionSet":
+        """The same speech, to be written down: what the ASR of a cascade is asked."""
+        return QuestionSet(
+            f"{TRANSCRIPTION}/{self._where}",
+            self.source,
+            "wer",
+            TRANSCRIPTION,
+            self.split,
+            self.slices,
+        )
+
+    @property
+    def _where(self) -> str:
+        return self.split or self.source.removeprefix(BENCHMARK)
+
+
+def question_sets(
+    tasks_by_split: Mapping[str, Sequence[str]], inputs: Iterable[str]
+) -> list[QuestionSet]:
+    """The corpus's splits with their tasks, then the benchmarks among an evaluation's inputs."""
+    corpus = [
+        QuestionSet(f"{task}/{split}", CORPUS, TASK_SCORERS[task], task, split, _CORPUS_SLICES)
+        for split, tasks in tasks_by_split.items()
+        for task in tasks
+    ]
+    return [*corpus, *(_benchmark(name) for name in inputs if name.startswith(BENCHMARK))]
+
+
+def _benchmark(source: str) -> QuestionSet:
+    benchmark = BENCHMARKS[source.removeprefix(BENCHMARK)]
+    return QuestionSet(
+        benchmark.name,
+        source,
+        benchmark.scorer,
+        slices=benchmark.slices,
+        max_new_tokens=benchmark.max_new_tokens,
+        reading=benchmark.reading,
+    )
+
 
 # What a corpus knows of an utterance that results are cut by.
 _FACTS = ("family",)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from aura_core.artifacts import store
 from aura_core.benchmarks.catalogue import BENCHMARKS
-from aura_core.evaluation.predictions import Prediction, read_predictions
-from aura_core.evaluation.question_sets import BENCHMARK, TASK_SCORERS
-from aura_core.evaluation.scorers.scorer import Scorer
+from aura_core.evaluation.items import BENCHMARK, TASK_SCORERS
+from aura_core.evaluation.scorers.scorer import Prediction, Scorer, read_predictions
 from aura_core.evaluation.scorers.table import SCORERS, find_scorer
 from aura_core.evaluation.table import Row
 

@@ -1,11 +1,19 @@
 """What a worker of the evaluation does: makes cells and times models, each loaded once."""
 
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 import torch
+from pydantic import BaseModel, ConfigDict
+from tqdm import tqdm
 
+from aura_core.artifacts import store
 from aura_core.config import EvaluateConfig
-from aura_core.device import device_for
+from aura_core.device import Precision, compute_dtype, device_for, precision_name
 from aura_core.evaluation.cells import (
     Cell,
     compared,
@@ -16,8 +24,7 @@ from aura_core.evaluation.cells import (
     plan_cell,
     publish_cell,
 )
-from aura_core.evaluation.items import Item, load_items, texts, with_transcripts
-from aura_core.evaluation.latency import Timing, measure
+from aura_core.evaluation.items import Item, QuestionSet, load_items, texts, with_transcripts
 from aura_core.evaluation.models import (
     Model,
     PromptedLlm,
@@ -25,13 +32,74 @@ from aura_core.evaluation.models import (
     load_hearing,
     load_model,
     predict,
+    read,
 )
-from aura_core.evaluation.predictions import Prediction
-from aura_core.evaluation.question_sets import QuestionSet
-from aura_core.evaluation.reading import read
+from aura_core.evaluation.scorers.scorer import Prediction
 from aura_core.evaluation.transcriber import Spelling
 from aura_core.pipeline import StageSpec
-from aura_core.precision import Precision, compute_dtype, precision_name
+
+# Time to first token at batch 1, from decoded audio (or text) to the first token.
+
+if TYPE_CHECKING:
+    import torch
+
+    from aura_core.evaluation.models import Model
+
+
+class Timing(BaseModel):
+    """One clip timed on one model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    model: str
+    id: str
+    duration_s: float
+    ttft_ms: float
+
+
+def measure(
+    models: Mapping[str, Model], items: Sequence[Item], device: torch.device
+) -> list[Timing]:
+    """Time every model, all on `device`, on the same clips, models taking turns clip by clip.
+
+    Decoding the audio file is not counted; log-mel, the cascade's transcription
+    and everything after are. One clip warms each model up first.
+    """
+    for item in items:
+        _ = item.audio  # decoded here, before any clock runs
+    for model in models.values():
+        model.first_token(items[0])
+    return [
+        Timing(
+            model=name,
+            id=item.id,
+            duration_s=item.duration_s,
+            ttft_ms=_time_ms(model, item, device),
+        )
+        for item in tqdm(items, desc="latency", unit="clip")
+        for name, model in models.items()
+    ]
+
+
+def write_timings(uri: str, timings: Sequence[Timing]) -> None:
+    """Publish timings as JSONL."""
+    store.write_text(uri, "".join(timing.model_dump_json() + "\n" for timing in timings))
+
+
+def read_timings(uri: str) -> list[Timing]:
+    """Read timings back."""
+    return [Timing.model_validate_json(line) for line in store.read_bytes(uri).splitlines()]
+
+
+def _time_ms(model: Model, item: Item, device: torch.device) -> float:
+    # The driver, which reads timings, does without torch.
+    from aura_core.device import synchronise
+
+    synchronise(device)
+    start = time.perf_counter()
+    model.first_token(item)
+    synchronise(device)
+    return (time.perf_counter() - start) * 1000
+
 
 # An ablation has many students, and each is asked for all its cells in a row.
 _KEPT_MODELS = 4
@@ -137,7 +205,7 @@ class Predictor:
         if name in self.spec.inputs:
             return load_hearing(self.spec.inputs[name], self.device)
         if name in self.config.audio_llms:
-            from aura_core.evaluation.audio_llm import load_audio_llm
+            from aura_core.evaluation.models import load_audio_llm
 
             reference, trusted = self.config.audio_llms[name], self.config.trust_remote_code
             return load_audio_llm(reference, self.device, trust_remote_code=trusted)

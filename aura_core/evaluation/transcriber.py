@@ -13,7 +13,7 @@ from whisper.decoding import DecodingOptions, decode
 from whisper.model import Whisper
 from whisper.tokenizer import get_tokenizer
 
-from aura_core.precision import compute_dtype
+from aura_core.device import compute_dtype
 
 BATCH_WINDOWS = 8
 _MARKS = frozenset(".,?!;:-")

@@ -8,7 +8,7 @@ import jiwer
 import numpy as np
 from whisper.normalizers import EnglishTextNormalizer
 
-from aura_core.evaluation.statistic import Floats
+from aura_core.evaluation.bootstrap import Floats
 
 
 class Edit(NamedTuple):

@@ -3,18 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from huggingface_hub import ModelCardData
 from jinja2 import Environment, StrictUndefined
 
-from aura_core.ablation import AURA, by_model
 from aura_core.artifacts.manifest import Manifest, read_manifest, require_manifest
 from aura_core.benchmarks.catalogue import BENCHMARKS, is_read
+from aura_core.errors import AuraError
 from aura_core.evaluation.cells import BASE
 from aura_core.evaluation.find import newest_evaluation_of
 from aura_core.evaluation.table import Results, Row, read_table
 from aura_core.models.references import parse
+from aura_core.overrides import AURA, by_model
 from aura_core.train_config import Phase, TrainConfig
 
 NAME = "README.md"
@@ -213,3 +215,38 @@ def _language(ingest: Manifest | None) -> str | None:
     if ingest is None or ingest.identity.get("manifest") is not None:
         return None
     return "en"
+
+
+# An exported folder on the Hugging Face hub.
+
+
+def push_to_hub(folder: Path, repo: str) -> str:
+    """Upload a model folder as one commit; a repository that is not there is made, private.
+
+    The token is that of `hf auth login`, or $HF_TOKEN; it needs the right to write.
+
+    Args:
+        folder: what `aura_core.export.folder.export_student` has written.
+        repo: `ORG/NAME`.
+
+    Returns:
+        The address of the commit.
+
+    Raises:
+        AuraError: if the hub refuses it or is out of reach; the folder stays.
+    """
+    from huggingface_hub import HfApi
+
+    api = HfApi(library_name="aura")
+    try:
+        api.create_repo(repo, private=True, exist_ok=True)
+        commit = api.upload_folder(
+            repo_id=repo, folder_path=folder, commit_message="Upload a model exported by aura"
+        )
+    except Exception as error:  # the hub client's HTTP library is its own affair
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        raise AuraError(
+            f"{folder} is exported, but was not uploaded to {repo} ({reason}); log in with "
+            f"`hf auth login`, then: hf upload {repo} {folder}"
+        ) from error
+    return commit.commit_url

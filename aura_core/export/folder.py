@@ -17,16 +17,13 @@ from transformers import (
 )
 
 from aura_core.artifacts import store
-from aura_core.chat.origin import ORIGIN
-from aura_core.device import device_for
+from aura_core.device import Precision, compute_dtype, device_for, precision_name
 from aura_core.errors import AuraError
-from aura_core.evaluation.find import AUTO_PRECISION, newest_evaluation_of
-from aura_core.export.chat_template import with_audio
+from aura_core.evaluation.find import AUTO_PRECISION, ORIGIN, newest_evaluation_of
 from aura_core.export.remote.configuration_aura import AuraConfig
 from aura_core.export.remote.modeling_aura import AuraForConditionalGeneration
 from aura_core.export.remote.processing_aura import AuraProcessor
 from aura_core.models.llm import load_llm
-from aura_core.precision import Precision, compute_dtype, precision_name
 from aura_core.student.assembly import load_adapter, merge_adapter
 from aura_core.student.audio_embedding import FIXED_FLOOR, MelPairs, stem_like
 from aura_core.student.file_names import (
@@ -38,6 +35,35 @@ from aura_core.student.file_names import (
     TRAIN_CONFIG,
 )
 from aura_core.train_config import TrainConfig
+
+# A chat template whose messages may hold audio, around one that knows text only.
+
+# Parts are joined by a line break, as the training prompt has the audio and its instruction.
+_FLATTEN = """\
+{%- set flat = namespace(messages=[]) -%}
+{%- for message in messages -%}
+{%- set parts = namespace(texts=[]) -%}
+{%- if message['content'] is string -%}
+{%- set parts.texts = [message['content']] -%}
+{%- else -%}
+{%- for part in message['content'] or [] -%}
+{%- set parts.texts = parts.texts + ['AUDIO_TOKEN' if part['type'] == 'audio' else part['text']] -%}
+{%- endfor -%}
+{%- endif -%}
+{%- set flat.messages = flat.messages + [dict(message, content=parts.texts | join('\\n'))] -%}
+{%- endfor -%}
+{%- set messages = flat.messages -%}
+"""
+
+
+def with_audio(template: str, audio_token: str) -> str:
+    """Return `template` behind a preamble that turns content parts into one string.
+
+    A message's content may then be a string, or a list of `{"type": "audio"}` and
+    `{"type": "text", "text": ...}` parts; `audio_token` stands where the audio goes.
+    """
+    return _FLATTEN.replace("AUDIO_TOKEN", audio_token) + template
+
 
 Mode = Literal["merged", "gated"]
 # A, B and the factor of one module.

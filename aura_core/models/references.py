@@ -13,10 +13,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from aura_core.errors import AuraError
-from aura_core.models.file_digest import file_sha256, folder_sha256
+from aura_core.artifacts.digest import file_sha256, folder_sha256
+from aura_core.errors import AuraError, unknown
 from aura_core.models.pinned import pinned_model
-from aura_core.suggestions import unknown
 
 Kind = Literal["pinned", "whisper", "hf", "path"]
 # `whisper.available_models()`, which takes seconds to import.

@@ -16,11 +16,11 @@ from whisper.audio import HOP_LENGTH, N_FFT, N_SAMPLES, SAMPLE_RATE, mel_filters
 from whisper.model import ModelDimensions, ResidualAttentionBlock, Whisper
 
 from aura_core.errors import AuraError
+from aura_core.frames import valid_positions
 from aura_core.models import whisper_weights
-from aura_core.models.ctranslate2 import read_variables
 from aura_core.models.pinned import locate
 from aura_core.models.references import Reference, hub_commit, local_path, parse
-from aura_core.padding import valid_positions
+from aura_core.models.whisper_weights import read_variables
 
 
 def load_whisper(reference: str, device: torch.device) -> Whisper:

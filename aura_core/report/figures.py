@@ -9,8 +9,9 @@ from markupsafe import Markup
 from aura_core.artifacts import store
 from aura_core.benchmarks.catalogue import is_read
 from aura_core.evaluation.table import LATENCY, Row
-from aura_core.report.charts import ladder, latency, progress, quality, training
-from aura_core.report.charts.quality import Point
+from aura_core.report.charts import results, training
+from aura_core.report.charts.results import Point
+from aura_core.report.grid import SliceTable
 from aura_core.report.history import History, read_similarity
 from aura_core.report.labels import (
     TASKS,
@@ -22,7 +23,6 @@ from aura_core.report.labels import (
     row_key,
     split_task,
 )
-from aura_core.report.slice_tables import SliceTable
 
 _TTFT = "ttft_ms_p50"
 # More panels would say less.
@@ -45,7 +45,7 @@ def run_figures(inputs: Mapping[str, str], histories: Mapping[str, History]) -> 
     similarity = read_similarity(inputs["distil"])
     drawn: dict[str, str] = {}
     if ttft_ms:
-        drawn["latency"] = latency.latency_chart(ttft_ms, "latency")
+        drawn["latency"] = results.latency_chart(ttft_ms, "latency")
     if _has_curves(distil):
         drawn["distil"] = training.loss_chart(distil, "distil")
     if distil.blocks():
@@ -76,7 +76,7 @@ def progress_panels(histories: Mapping[str, Sequence[History]]) -> list[Panel]:
             model: [[(point[place], point[2]) for point in line] for line in found]
             for model, found in measured.items()
         }
-        svg = progress.progress_chart(lines, axis, f"progress-{name}")
+        svg = results.progress_chart(lines, axis, f"progress-{name}")
         panels.append(Panel("Hearing, while it is learnt", f"against {name}", Markup(svg)))
     return panels
 
@@ -97,7 +97,7 @@ def quality_panels(rows: Sequence[Row], primary: Mapping[str, str]) -> list[Pane
         }
         # One point against nothing is no comparison.
         if len(points) > 1 and len(panels) < _MAX_PANELS:
-            svg = quality.quality_chart(points, f"quality-{len(panels)}")
+            svg = results.quality_chart(points, f"quality-{len(panels)}")
             panels.append(Panel(*_heading(task, primary[task]), Markup(svg)))
     return panels
 
@@ -109,7 +109,7 @@ def ladder_panels(tables: Sequence[SliceTable]) -> list[Panel]:
         Panel(
             table.benchmark,
             f"{each.title[:1].upper()}{each.title[1:]} · {table.metric.title}",
-            Markup(ladder.ladder_chart(each, f"ladder-{number}")),
+            Markup(results.ladder_chart(each, f"ladder-{number}")),
         )
         for number, (table, each) in enumerate(found)
     ]

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from aura_core.benchmarks.catalogue import BENCHMARKS
@@ -188,3 +189,8 @@ def rank(known: Mapping[str, Any]) -> Callable[[str], tuple[int, str]]:
     """Order names as in `known`, and strangers by name after them."""
     order = {name: i for i, name in enumerate(known)}
     return lambda name: (order.get(name, len(order)), name)
+
+
+# The look that the report and the page of `aura demo` share: one stylesheet, light and dark.
+
+BASE_CSS = Path(__file__).with_name("base.css")

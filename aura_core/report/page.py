@@ -8,21 +8,21 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from aura_core.ablation import MAIN, by_model
 from aura_core.config import ReportConfig
+from aura_core.evaluation.bootstrap import MIN_UTTERANCES, SIGNIFICANCE
+from aura_core.evaluation.items import CORPUS
 from aura_core.evaluation.prediction_files import Answers, primary_metrics, read_answers
-from aura_core.evaluation.question_sets import CORPUS
-from aura_core.evaluation.significance import MIN_UTTERANCES, SIGNIFICANCE
 from aura_core.evaluation.table import Results, read_table
-from aura_core.recipe_name import recipe_name
-from aura_core.report import figures, grid, headline, paired, provenance
+from aura_core.explain import recipe_name
+from aura_core.overrides import MAIN, by_model
+from aura_core.report import figures, grid, headline, provenance
+from aura_core.report import headline as paired
 from aura_core.report.confusion import build_confusions
+from aura_core.report.grid import build_slice_tables
 from aura_core.report.history import read_history
-from aura_core.report.labels import metric_of, models_in
-from aura_core.report.look import BASE_CSS
+from aura_core.report.labels import BASE_CSS, metric_of, models_in
+from aura_core.report.provenance import describe_splits
 from aura_core.report.samples import SEED, build_samples
-from aura_core.report.slice_tables import build_slice_tables
-from aura_core.report.splits import describe_splits
 
 TEMPLATE = "report.html.j2"
 

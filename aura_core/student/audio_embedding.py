@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from aura_core.errors import AuraError
-from aura_core.padding import valid_positions
+from aura_core.frames import valid_positions
 
 # Whisper's second convolution halves the 100 Hz of the log-mel.
 _HALVED_HZ = 50.0

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from aura_core.padding import valid_positions
+from aura_core.frames import valid_positions
 from aura_core.student.attention import PADDING, SHARED
 
 # Positions without a label; the value torch's cross-entropy ignores.

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from aura_core.padding import valid_positions
+from aura_core.frames import valid_positions
 
 BLANK = 0
 _FIRST_SCALE = 0.04

@@ -8,16 +8,113 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 from transformers import DynamicCache
+from whisper.audio import HOP_LENGTH, N_FFT
 
 from aura_core.errors import AuraError
-from aura_core.models.streaming_log_mel import StreamingLogMel
+from aura_core.models.whisper_encoder import unfloored_log_mel
 from aura_core.student.attention import SHARED, attention_mask
-from aura_core.student.audio_embedding import EncoderFrames
+from aura_core.student.audio_embedding import AudioEmbedding, EncoderFrames
 from aura_core.student.decoding import continue_greedy
 from aura_core.student.handover import Slots
 from aura_core.student.prompts import ChatFormat
-from aura_core.student.streaming_embedding import StreamingEmbedding
 from aura_core.student.student import Part, Prefilled, Student
+
+# Whisper's log-mel of audio that is still arriving.
+
+# Windows stand in the middle of their frame, so the first one begins before the clip does.
+_HALF = N_FFT // 2
+
+
+class StreamingLogMel:
+    """Log-mel frames as soon as their windows are full, each of them once.
+
+    Together they are `whisper_encoder.log_mel` of the whole clip, but for its floor eight decades
+    below the clip's loudest bin, which only the end of the clip tells.
+    """
+
+    def __init__(self, n_mels: int) -> None:
+        self._n_mels = n_mels
+        self._num_samples = 0
+        self._mirrored = False
+        self._wave = torch.zeros(0)  # from the next frame's window on
+
+    def push(self, samples: NDArray[np.float32]) -> Tensor:
+        """Take samples at 16 kHz, float32 [samples]; return float32 [new frames, n_mels]."""
+        self._num_samples += len(samples)
+        self._wave = torch.cat([self._wave, torch.from_numpy(np.array(samples, np.float32))])
+        if not self._mirrored:
+            if len(self._wave) <= _HALF:
+                return torch.zeros(0, self._n_mels)
+            self._wave = torch.cat([self._wave[1 : _HALF + 1].flip(0), self._wave])
+            self._mirrored = True
+        return self._whole_windows()
+
+    def finish(self) -> Tensor:
+        """Return the frames that reach beyond the end of the clip: float32 [frames, n_mels]."""
+        missing = max(0, N_FFT - self._num_samples)
+        silence = self.push(np.zeros(missing, dtype=np.float32))
+        self._wave = torch.cat([self._wave, self._wave[-_HALF - 1 : -1].flip(0)])
+        # Whisper drops the last one, which stands at the very end.
+        return torch.cat([silence, self._whole_windows()[:-1]])
+
+    def _whole_windows(self) -> Tensor:
+        if len(self._wave) < N_FFT:
+            return torch.zeros(0, self._n_mels)
+        frames = unfloored_log_mel(self._wave, self._n_mels)
+        self._wave = self._wave[len(frames) * HOP_LENGTH :]
+        return frames
+
+
+# Audio positions of log-mel frames that are still arriving.
+
+# Log-mel frames that the stem's convolutions see before their first new one, and after the last.
+_BEFORE, _AFTER = 2, 1
+
+
+class StreamingEmbedding:
+    """Embeds a position as soon as all it sees is there; the convolutions see 10 ms beyond it.
+
+    Together the positions are those of `AudioEmbedding` on the whole clip.
+    """
+
+    def __init__(self, embedding: AudioEmbedding) -> None:
+        assert not isinstance(embedding.stem, EncoderFrames), "an encoder sees whole clips"
+        self._embedding = embedding
+        self._stem = embedding.stem
+        # Past frames only where there are some: before a clip a convolution sees zeros.
+        self._num_past = 0
+        self._log_mel = torch.zeros(0, embedding.stem.num_mels)
+        self._num_positions = 0
+
+    def push(self, log_mel: Tensor) -> Tensor:
+        """Take float32 [frames, num_mels]; return float [new positions, llm_width]."""
+        self._log_mel = torch.cat([self._log_mel, log_mel])
+        frames = 2 * self._embedding.stride
+        count = (len(self._log_mel) - self._num_past - _AFTER) // frames
+        if count < 1:
+            return self._embed(self._log_mel[:0], 0)
+        used = self._num_past + count * frames
+        embedded = self._embed(self._log_mel[: used + _AFTER], count)
+        self._log_mel = self._log_mel[used - _BEFORE :]
+        self._num_past = _BEFORE
+        self._num_positions += count
+        return embedded
+
+    def finish(self) -> Tensor:
+        """Return the positions at the end of the clip, the last one perhaps filled in part."""
+        rest = len(self._log_mel) - self._num_past
+        return self._embed(self._log_mel if rest else self._log_mel[:0], None)
+
+    def _embed(self, log_mel: Tensor, count: int | None) -> Tensor:
+        weight = self._embedding.output_norm.weight
+        if not len(log_mel):
+            return weight.new_zeros(0, len(weight))
+        stride, past = self._embedding.stride, self._num_past // 2
+        heard = self._embedding.floored(log_mel).to(weight.device)[None]
+        first = self._num_positions * stride - past
+        frames = self._stem(heard, torch.tensor([len(log_mel)], device=weight.device), first)
+        stop = None if count is None else past + count * stride
+        return self._embedding.stacked(frames[:, past:stop])[0]
 
 
 class StreamingPrefill:

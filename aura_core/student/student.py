@@ -12,11 +12,17 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import DynamicCache
 
-from aura_core.padding import valid_positions
-from aura_core.student.attention import PADDING, SHARED, attention_mask, clip_positions, positions
+from aura_core.frames import valid_positions
+from aura_core.student.attention import (
+    PADDING,
+    SHARED,
+    AudioGate,
+    attention_mask,
+    clip_positions,
+    positions,
+)
 from aura_core.student.audio_embedding import AudioEmbedding
 from aura_core.student.batch import Batch, audio_states
-from aura_core.student.gate import AudioGate
 from aura_core.student.handover import CtcHandover, Slots
 
 

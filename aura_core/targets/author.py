@@ -6,10 +6,9 @@ from typing import Any
 from aura_core.config import TargetsConfig
 from aura_core.device import device_for
 from aura_core.student.batch import Continuation, Layout, collate
-from aura_core.student.decoding import decode_greedy
+from aura_core.student.decoding import decode_greedy, top_logprobs
 from aura_core.student.inference import load_student
-from aura_core.student.likelihood import top_logprobs
-from aura_core.targets.questions import Question, questions
+from aura_core.targets.table import Question, questions
 
 _BATCH = 16
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +11,28 @@ from torch import Tensor
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
+from aura_core.instructions import TRANSCRIBE
+
+# What an utterance is asked, in training and by the text LLM: one list for both.
+
+
+class Question(NamedTuple):
+    """A kind of answer, the instruction after the speech, and the answer; None: there is none."""
+
+    kind: str
+    instruction: str
+    response: str | None
+
+
+def questions(
+    text: str, instruction: str | None, response: str | None, own: Question | None
+) -> list[Question]:
+    """List the questions of an utterance; `own` is that of the text LLM's own answer, if any."""
+    asked = [Question("transcript", TRANSCRIBE, text)]
+    if response is not None:
+        asked.append(Question("response", instruction or "", response))
+    return [*asked, own] if own is not None else asked
+
 
 SCHEMA = pa.schema(
     [

@@ -9,6 +9,7 @@ terminated, 1 a crash.
 
 import argparse
 import logging
+import os
 import re
 import signal
 import sys
@@ -22,11 +23,12 @@ from typing import Any, NoReturn, TypeVar
 from botocore.exceptions import ConnectionError as StorageConnectionError
 from botocore.exceptions import HTTPClientError
 from pydantic import ValidationError
+from pythonjsonlogger.json import JsonFormatter
 
 from aura_core.artifacts import store
-from aura_core.artifacts.lock import only_maker
 from aura_core.artifacts.manifest import (
     Outcome,
+    only_maker,
     provenance,
     publish_manifest,
     read_manifest,
@@ -34,7 +36,6 @@ from aura_core.artifacts.manifest import (
 from aura_core.errors import ADVICE, AuraError, system_error_line
 from aura_core.pipeline import StageSpec
 from aura_core.stage_config import Runtime, StageConfig, single_node
-from tasks.jobs.log_lines import start_logging
 from tasks.jobs.quiet import set_quiet
 from tasks.stage_driver import (
     JOBS,
@@ -42,6 +43,29 @@ from tasks.stage_driver import (
     PASSING_EXIT_CODE,
     cluster_address,
 )
+
+# How a driver's log lines look: for a person, or one JSON object each for a log store.
+
+FORMAT = "AURA_LOG_FORMAT"
+
+
+def start_logging(spec: StageSpec) -> None:
+    """Send log lines to stderr; with $AURA_LOG_FORMAT=json as JSON with stage and fingerprint."""
+    handler = logging.StreamHandler(sys.stderr)
+    if os.environ.get(FORMAT) == "json":
+        handler.setFormatter(
+            JsonFormatter(
+                "{asctime}{levelname}{message}",
+                style="{",
+                datefmt="%Y-%m-%dT%H:%M:%S%z",
+                rename_fields={"asctime": "time", "levelname": "level"},
+                static_fields={"stage": spec.name, "fingerprint": spec.fingerprint},
+            )
+        )
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
 
 Run = Callable[[StageSpec], Outcome]
 ConfigT = TypeVar("ConfigT", bound=StageConfig)

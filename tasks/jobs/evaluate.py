@@ -13,24 +13,18 @@ from tqdm import tqdm
 from aura_core.artifacts import store
 from aura_core.config import EvaluateConfig
 from aura_core.evaluation import cells as cell_plan
-from aura_core.evaluation import (
-    differences,
-    items,
-    latency,
-    predictions,
-    pseudo_labels,
-    scoring,
-    table,
-)
+from aura_core.evaluation import comparison, items, predictor, scoring, table
+from aura_core.evaluation import scoring as pseudo_labels
 from aura_core.evaluation.cells import Cell
 from aura_core.evaluation.find import AUTO_PRECISION
-from aura_core.evaluation.predictions import Prediction
-from aura_core.evaluation.question_sets import (
+from aura_core.evaluation.items import (
     CORPUS,
     TRANSCRIPTION,
     QuestionSet,
     question_sets,
 )
+from aura_core.evaluation.scorers import scorer
+from aura_core.evaluation.scorers.scorer import Prediction
 from aura_core.evaluation.scorers.table import find_scorer
 from aura_core.pipeline import StageSpec
 from tasks.jobs import driver
@@ -54,7 +48,7 @@ class PredictorActor:
         """What precision "auto" is on this worker."""
         return self._predictor.auto_precision
 
-    def measure_latency(self, sets: list[QuestionSet], threads: int) -> list[latency.Timing]:
+    def measure_latency(self, sets: list[QuestionSet], threads: int) -> list[predictor.Timing]:
         """Time the models with so many CPU threads."""
         return self._predictor.measure_latency(sets, threads)
 
@@ -81,7 +75,7 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     for model in cell_plan.compared(config, spec.inputs):
         ttft_ms = [timing.ttft_ms for timing in timings if timing.model == model]
         rows += scoring.score_latency(model, ttft_ms, config.bootstrap_samples, config.seed)
-    latency.write_timings(store.join(spec.uri, LATENCY), timings)
+    predictor.write_timings(store.join(spec.uri, LATENCY), timings)
     table.write_results(spec.uri, rows, compared, writers)
     clips = {timing.id for timing in timings}
     counts = {"cells": len(cells), "cells_made": len(missing), "clips_timed": len(clips)}
@@ -121,7 +115,7 @@ def _make_cells(workers: list[Any], missing: Sequence[Cell]) -> None:
 
 def _measure_latency(
     workers: list[Any], config: EvaluateConfig, sets: Sequence[QuestionSet]
-) -> list[latency.Timing]:
+) -> list[predictor.Timing]:
     """Time the models with every CPU of the stage and nothing beside."""
     first, *others = workers
     for worker in others:
@@ -129,7 +123,7 @@ def _measure_latency(
     corpus = [questions for questions in sets if questions.source == CORPUS]
     asked = [questions for questions in corpus if questions.task != TRANSCRIPTION] or corpus
     threads = max(1, int(config.runtime.workers * config.runtime.cpus_per_worker))
-    timings: list[latency.Timing] = ray.get(first.measure_latency.remote(asked, threads))
+    timings: list[predictor.Timing] = ray.get(first.measure_latency.remote(asked, threads))
     return timings
 
 
@@ -137,7 +131,7 @@ def _copy_predictions(spec: StageSpec, answers: Mapping[str, list[Prediction]]) 
     """Put every cell's predictions beside the results; returns their names."""
     files = {f"predictions/{label}.jsonl": found for label, found in answers.items()}
     for name, found in files.items():
-        predictions.write_predictions(store.join(spec.uri, name), found)
+        scorer.write_predictions(store.join(spec.uri, name), found)
     return list(files)
 
 
@@ -156,7 +150,7 @@ def _score(
             for model, seeds in by_model.items()
             if model not in left_out
         }
-        scored = differences.score_models(
+        scored = comparison.score_models(
             questions.name,
             find_scorer(questions.scorer),
             found,

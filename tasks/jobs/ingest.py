@@ -17,13 +17,13 @@ from aura_core.artifacts import store
 from aura_core.config import IngestConfig
 from aura_core.corpus.ingest import make_part, rejections_path
 from aura_core.corpus.ingest_plan import IngestPlan, Part, plan_ingest
-from aura_core.corpus.rejections import (
+from aura_core.corpus.source_item import (
+    Rejection,
     check_share,
     count_kinds,
     read_rejections,
     write_report,
 )
-from aura_core.corpus.source_item import Rejection
 from aura_core.corpus.table import part_path, read_table
 from aura_core.errors import AuraError
 from aura_core.pipeline import StageSpec

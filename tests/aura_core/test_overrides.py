@@ -1,10 +1,81 @@
+import json
+
 import pytest
 
 from aura_core.config import Config
 from aura_core.errors import AuraError
-from aura_core.overrides import merge_file, override
-from aura_core.recipes import recipe
+from aura_core.overrides import (
+    as_data,
+    by_model,
+    merge_file,
+    override,
+    settings,
+    students,
+    unknown_setting,
+)
+from aura_core.pipeline import plan
+from aura_core.recipes import RECIPES, recipe
 from aura_core.train_config import Phase
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_setting_is_described_and_can_be_assigned_by_its_name(name):
+    config = recipe(name)
+    found = list(settings(config))
+    assert [each.name for each in found if not each.description] == []
+    for each in found:
+        assert override(config, [f"{each.name}={json.dumps(each.value)}"]) == config
+
+
+def test_settings_that_count_only_where_they_are_no_default_are_there_too():
+    changed = override(recipe("smoke"), ["distil.augmentation.vtlp_factor.0=0.9"])
+    assert changed.distil.augmentation.vtlp_factor == (0.9, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("distil.lora.rank", "int >= 1"),
+        ("distil.lora.blocks", "int >= 1 or null"),
+        ("distil.lora.positions", "audio | all"),
+        ("distil.lora.targets", "[str, ...]"),
+        ("distil.augmentation.vtlp_factor", "[float >= 0.7 <= 1.4, float >= 0.7 <= 1.4]"),
+        ("ingest.heldout_share", "float >= 0 < 1"),
+        ("evaluate.audio_llms", "{str: str}"),
+    ],
+)
+def test_a_type_is_told_as_it_is_written(name, kind):
+    assert {each.name: each.kind for each in settings(recipe("smoke"))}[name] == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "meant", "listed"),
+    [
+        ("distil.lora.rnk", ["distil.lora.rank"], "distil.lora has rank, alpha, blocks"),
+        ("lora.rnk", ["text_lora.lora.rank", "distil.lora.rank"], "text_lora.lora has rank"),
+        ("distill.seed", ["distil.seed"], "distil has runtime, input, llm"),
+        ("distil.loss", ["distil.distillation.loss"], "distil.distillation has handover"),
+        ("distil.phases.9.steps", ["distil.phases.0.steps"], "distil.phases.0 has name, steps"),
+        ("distil.phases.*.x.y", ["distil.phases.1"], "distil.phases has items 0 to 1, and *"),
+        ("distil.seed.x", ["distil.seed"], "distil has runtime"),
+        ("foo.bar", [], "it begins with one of ingest, teacher_cache, text_lora"),
+        ("distil.lora.qwertyuiop", [], "distil.lora has rank"),
+        ("evaluate.audio_llms.qwertyuiop.asdfghjkl", [], "audio_llms has no settings below it"),
+    ],
+)
+def test_an_unknown_name_tells_what_was_meant_and_what_there_is(name, meant, listed):
+    said = unknown_setting(name, as_data(recipe("smoke")))
+    assert said.startswith(f"no setting {name}: ")
+    question = said.partition("did you mean ")[2].partition("?")[0]
+    assert [each for each in question.split(" or ") if each][: len(meant)] == meant
+    assert bool(question) == bool(meant)
+    assert listed in said
+
+
+@pytest.mark.parametrize("assignment", ["distil.lora.rnk=8", "lora.rnk=8", "distill.seed=1"])
+def test_set_says_so(assignment):
+    with pytest.raises(AuraError, match=r"no setting .*did you mean .*has .*`aura settings"):
+        override(recipe("smoke"), [assignment])
 
 
 @pytest.fixture
@@ -110,3 +181,57 @@ def test_bad_file_is_a_one_line_error(config, text, message):
     with pytest.raises(AuraError, match=message) as raised:
         merge_file(config, text)
     assert "\n" not in str(raised.value)
+
+
+def with_ablation(**settings):
+    return override(recipe("smoke"), [f"ablation.{k}={v}" for k, v in settings.items()])
+
+
+def test_without_an_ablation_there_is_one_student():
+    config = recipe("smoke")
+    assert students(config) == {"distil": config.distil}
+
+
+def test_every_variant_differs_as_it_says_and_is_trained_with_every_seed():
+    config = with_ablation(variants="{small: [lora.rank=8]}", seeds="[0, 1]")
+    found = students(config)
+    assert {name: (each.lora.rank, each.seed) for name, each in found.items()} == {
+        "distil": (128, 0),
+        "distil.aura.1": (128, 1),
+        "distil.small.0": (8, 0),
+        "distil.small.1": (8, 1),
+    }
+    assert found["distil.small.0"].phases == config.distil.phases
+
+
+def test_the_students_are_grouped_by_model():
+    names = ["ingest", "distil", "distil.aura.1", "text_lora", "distil.small.0", "distil.small.1"]
+    assert by_model(names) == {
+        "aura": ["distil", "distil.aura.1"],
+        "small": ["distil.small.0", "distil.small.1"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("lora.rnak=8", "ablation.variants.odd: .*lora.rnak"),
+        ("lora.rank=0", "ablation.variants.odd: .*lora.rank"),
+        ("audio_embedding.stem=encoder", "ablation.variants.odd: .*a bridge"),
+    ],
+)
+def test_a_variant_that_cannot_be_is_named(setting, message):
+    with pytest.raises(AuraError, match=message):
+        students(with_ablation(variants=f"{{odd: [{setting}]}}"))
+
+
+def test_an_ablation_leaves_the_main_student_and_what_lies_before_it_alone():
+    plain, more = (
+        plan(config, "/r")
+        for config in (recipe("smoke"), with_ablation(variants="{small: [lora.rank=8]}"))
+    )
+    shared = [name for name in plain if plain[name] == more[name]]
+    assert shared == ["ingest", "teacher_cache", "text_lora", "distil"]
+    assert list(more) == [*shared, "distil.small.0", "evaluate", "report"]
+    assert more["distil.small.0"].stage == "distil"
+    assert more["evaluate"].inputs["distil.small.0"] == more["distil.small.0"].uri

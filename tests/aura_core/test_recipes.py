@@ -1,8 +1,8 @@
 import pytest
 
-from aura_core.ablation import students
 from aura_core.config import Config
 from aura_core.errors import AuraError
+from aura_core.overrides import students
 from aura_core.pipeline import plan
 from aura_core.recipes import RECIPES, recipe
 

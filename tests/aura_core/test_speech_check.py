@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aura_core.corpus import noise
+from aura_core.corpus import synthesis
 from aura_core.speech_check import has_speech
 from tests.voiced import voiced
 
@@ -26,12 +26,12 @@ class OfKind:
 
 
 def test_every_kind_of_noise_is_tried():
-    assert {*noise.KINDS} == NEVER_SPEECH | {"clicks"}
+    assert {*synthesis.KINDS} == NEVER_SPEECH | {"clicks"}
 
 
 @pytest.mark.parametrize("kind", sorted(NEVER_SPEECH))
 def test_nobody_speaks_in_noise_of_any_level(kind):
-    assert not any(has_speech(noise.noise(OfKind(kind, seed))) for seed in range(30))
+    assert not any(has_speech(synthesis.noise(OfKind(kind, seed))) for seed in range(30))
 
 
 def test_long_noise_that_swells_is_no_speech():

@@ -12,7 +12,7 @@ from flows.request import choose_stages
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# That page is what `--help` prints: tests/flows/test_help.py.
+# That page is what `--help` prints: tests/flows/test_options.py.
 PAGES.remove(ROOT / "docs" / "cli.md")
 
 

@@ -76,5 +76,5 @@ def test_no_page_loads_anything_from_another_host(site, pages):
 
 def test_public_names_stand_in_the_reference(site):
     use = (site / "api" / "use.html").read_text()
-    assert 'id="aura_core.listener.load_listener"' in use
+    assert 'id="aura_core.transcribe.load_listener"' in use
     assert "distil artifact" in use

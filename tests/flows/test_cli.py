@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_core.artifacts.newest import newest_artifact
+from aura_core.artifacts.manifest import newest_artifact
 from aura_core.pipeline import stage_inputs
 from aura_core.recipes import RECIPES, recipe
 from tests.aura_command import run_aura

@@ -77,7 +77,7 @@ def test_aura_run_sends_its_stages_to_the_cluster(tools, cluster, root):
 
 def test_the_status_knows_the_clusters_resources(cluster):
     env, address = cluster
-    code = "import sys; from flows.machines import read_machines; print(read_machines(sys.argv[1]))"
+    code = "import sys; from flows.server_status import read_machines; print(read_machines(sys.argv[1]))"
     said = subprocess.run(
         [sys.executable, "-c", code, address], env=env, capture_output=True, text=True, check=False
     )

@@ -3,14 +3,46 @@
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import psutil
 import pytest
 from prefect.client.schemas.objects import Artifact, TaskRun
 from prefect.states import Completed, Running
 from rich.console import Console
 
-from flows import machines
-from flows.server_status import RunStatus, ServerStatus, StageStatus, clock_s, stage_status
-from flows.status_display import duration, panel
+from flows import server_status
+from flows.server_status import (
+    Machines,
+    RunStatus,
+    ServerStatus,
+    StageStatus,
+    clock_s,
+    duration,
+    panel,
+    read_machines,
+    stage_status,
+    total,
+)
+
+
+def test_this_machine_is_measured():
+    found = read_machines("local")
+    assert found.resources == {"CPU": psutil.cpu_count()}
+    assert found.memory_bytes == psutil.virtual_memory().total
+    assert 0 <= found.busy <= 1
+
+
+def test_nodes_are_added_up_without_rays_own_marks():
+    head = {"CPU": 4.0, "memory": 1e9, "object_store_memory": 5e8, "node:10.0.0.1": 1.0}
+    worker = {"CPU": 8.0, "GPU": 1.0, "fast_disk": 2.0, "memory": 2e9, "accelerator_type:A100": 1.0}
+    found = total("http://head:8265", [head, worker])
+    assert found == Machines(
+        "http://head:8265", 2, {"CPU": 12.0, "GPU": 1.0, "fast_disk": 2.0}, 3_000_000_000
+    )
+
+
+def test_a_cluster_that_does_not_answer_is_none():
+    assert read_machines("http://127.0.0.1:9") is None
+
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 PACE = "distil 0123456789ab 12/30 [00:10<02:00, 1.20step/s]"
@@ -98,7 +130,7 @@ def shown(status):
 
 def test_a_run_at_work_is_shown_and_not_the_last_one():
     stage = StageStatus("distil 0123456789ab", "running", 70.0, 40.0, "1.20step/s", 100.0)
-    cluster = machines.total("http://head:8265", [{"CPU": 8.0, "memory": 4e9}] * 2)
+    cluster = server_status.total("http://head:8265", [{"CPU": 8.0, "memory": 4e9}] * 2)
     active = RunStatus("demo [x]", "id", "running", "", 75.0, {}, [stage], cluster)
     last = RunStatus("older", "id", "failed", "it broke", 5.0, {}, [])
     status = ServerStatus("http://127.0.0.1:1/api", True, False, 1, [active], ["next"], last)

@@ -6,7 +6,7 @@ import time
 
 import psutil
 
-from tasks.cpu_time import CpuTime
+from tasks.local_driver import CpuTime
 
 # Burns more than a second, in a grandchild whose parent is killed before it can wait.
 GRANDCHILD = """

@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from aura_core.stage_config import NodeSize
-from tasks.local_ray import LocalRay
+from tasks.local_driver import LocalRay
 from tasks.stage_driver import StageLostError
 
 SIZE = NodeSize(cpus=3, resources={"fast_disk": 2})
@@ -23,7 +23,7 @@ print(found["CPU"] >= 3, found["fast_disk"] == 2, ray.get(ray.remote(lambda: 7).
 """
 OWNER = """
 import time
-from tasks.local_ray import LocalRay
+from tasks.local_driver import LocalRay
 from tests.tasks.test_local_ray import SIZE
 LocalRay(SIZE).start()
 print("there", flush=True)

@@ -5,7 +5,7 @@ import sys
 
 import psutil
 
-from tasks import process_group
+from tasks import local_driver
 
 PARENT = """
 import subprocess, sys
@@ -32,14 +32,14 @@ def is_alive(pid):
 def test_a_child_that_was_left_is_killed(tools):
     process, child = start("sys.stdin.read(); sys.exit(3)")
     process.stdin.close()
-    process_group.end_group(process)
+    local_driver.end_group(process)
     assert process.returncode == 3, "it could end by itself"
     tools.wait_for(lambda: not is_alive(child), "the end of the child")
 
 
 def test_one_that_does_not_end_is_killed(monkeypatch, caplog):
-    monkeypatch.setattr(process_group, "_GRACE_S", 0.1)
+    monkeypatch.setattr(local_driver, "_GRACE_S", 0.1)
     process, _ = start("import time; time.sleep(600)")
-    process_group.end_group(process)
+    local_driver.end_group(process)
     assert process.returncode == -9
     assert "did not end" in caplog.text

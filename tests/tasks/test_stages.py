@@ -9,6 +9,16 @@ from aura_core.pipeline import STAGE_INPUTS, plan
 from aura_core.recipes import recipe
 from tasks import stages
 from tasks.stage_driver import StageCrashError, StageLostError
+from tasks.stages import launcher
+
+
+def test_an_unreachable_cluster_is_one_line(tmp_path):
+    specs = plan(recipe("smoke"), str(tmp_path))
+    with (
+        pytest.raises(AuraError, match=r"no Ray job server at http://127\.0\.0\.1:9"),
+        launcher("http://127.0.0.1:9", list(specs.values())) as launch,
+    ):
+        launch(specs["ingest"], None)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from aura_core.benchmarks.benchmark import Benchmark
+from aura_core.benchmarks.catalogue import Benchmark
 from aura_core.benchmarks.item import BenchmarkItem
-from aura_core.benchmarks.layouts.files import find_path, with_audio
-from aura_core.benchmarks.layouts.layout import Entries
+from aura_core.benchmarks.layouts.layout import Entries, find_path, with_audio
 from aura_core.corpus.source_item import Rejection, id_from_path, read_utf8
 
 
@@ -28,7 +27,7 @@ class _Line(BaseModel):
     extra: dict[str, JsonValue] = {}
 
 
-def read(folder: Path, benchmark: Benchmark) -> Entries:
+def read_jsonl(folder: Path, benchmark: Benchmark) -> Entries:
     """Yield the items of a file, and its lines that are none. Raises AuraError if it is missing."""
     name = f"{benchmark.subset}.jsonl"
     table = find_path(folder, name, benchmark, f"{name} with an item a line")

@@ -21,10 +21,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aura_core.benchmarks.benchmark import Benchmark
+from aura_core.benchmarks.catalogue import Benchmark
 from aura_core.benchmarks.item import OPEN_ENDED, BenchmarkItem
-from aura_core.benchmarks.layouts.files import check_columns, wrong_folder
-from aura_core.benchmarks.layouts.layout import Entries
+from aura_core.benchmarks.layouts.layout import Entries, check_columns, wrong_folder
 from aura_core.corpus.source_item import Rejection, clean
 from aura_core.errors import AuraError
 
@@ -70,7 +69,7 @@ class _BadRowError(Exception):
         self.detail = detail
 
 
-def read(folder: Path, benchmark: Benchmark) -> Entries:
+def read_voicebench(folder: Path, benchmark: Benchmark) -> Entries:
     """Yield the rows of the benchmark's subset, in the order of the files."""
     subset = folder if folder.name == benchmark.subset else folder / benchmark.subset
     files = sorted(subset.glob("*.parquet")) if subset.is_dir() else []

@@ -1,14 +1,47 @@
 """Multiple choice: the letter of an option, found in whatever way it is given."""
 
+import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from aura_core.errors import AuraError
-from aura_core.evaluation.predictions import Prediction
-from aura_core.evaluation.scorers.parsed import Parsed, accuracies
-from aura_core.evaluation.scorers.spans import holds
-from aura_core.evaluation.statistic import Statistic
+from aura_core.evaluation.bootstrap import Statistic, mean
+from aura_core.evaluation.scorers.scorer import Prediction
+from aura_core.evaluation.scorers.short_answers import holds
+
+# Accuracy of answers that first have to be found in what a model wrote.
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """One item: what was asked for, what was found, and what could have been."""
+
+    id: str
+    expected: str
+    found: str | None
+    options: tuple[str, ...]
+
+
+def accuracies(items: Sequence[Parsed]) -> dict[str, Statistic]:
+    """`acc` (unparsed is wrong), `acc_random_fallback` and `parse_fail`.
+
+    The fallback draws an option for an unparsed answer, as VoiceBench's public scorer does
+    (arXiv 2410.17196), but seeded by the item's id: the same item always draws the same one.
+    """
+    return {
+        "acc": mean([item.found == item.expected for item in items]),
+        "acc_random_fallback": mean(
+            [(item.found or _draw(item)) == item.expected for item in items]
+        ),
+        "parse_fail": mean([item.found is None for item in items]),
+    }
+
+
+def _draw(item: Parsed) -> str:
+    return random.Random(item.id).choice(sorted(item.options))
+
 
 _VERB = r"(?:is|was|would\s+be|should\s+be|must\s+be|will\s+be|:|=)"
 _CUES = (
@@ -29,7 +62,7 @@ _REJECTED = re.compile(
 )
 
 
-def score(predictions: Sequence[Prediction]) -> dict[str, Statistic]:
+def score_choice(predictions: Sequence[Prediction]) -> dict[str, Statistic]:
     """Accuracy of the chosen letters.
 
     Raises:
@@ -140,3 +173,92 @@ def _by_text(text: str, choices: Mapping[str, str]) -> str | None:
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r"\w+", text.casefold()))
+
+
+# The four BIG-Bench Hard tasks of VoiceBench, each with its own way to answer.
+
+YES, NO = "yes", "no"
+# Where `no` says nothing.
+_IDIOM = re.compile(r"\bno (?:doubt|longer|matter|one|problem|question)\b")
+_DECLARED = re.compile(r"\banswer\b(?: is| would be| should be|:| =)*\W*(yes|no)\b")
+
+# What says no, then what says yes: a task's own words, tried where neither word is said.
+_PLAUSIBLE = (
+    r"\b(?:implausible|not (?:\w+ ){0,2}plausible|unlikely|not (?:\w+ )?possible|improbable)\b",
+    r"\bplausible\b|\blikely\b|\bpossible\b",
+)
+_RETURNS = (
+    r"(?:\bnot|n't|\bnever) (?:\w+ ){0,2}(?:return|end up|back)\b|\b(?:away|far) from the start",
+    r"\b(?:returns?|returned|back|end up)\b.{0,20}\b(?:start|starting|origin|original)\b",
+)
+_TRUTHFUL = (
+    r"\b(?:lies|lying|liar|not (?:tell|telling) the truth)\b|n't (?:tell|telling) the truth\b",
+    r"\b(?:tells?|telling) the truth\b",
+)
+
+
+def score_bbh(predictions: Sequence[Prediction]) -> dict[str, Statistic]:
+    """Accuracy of the answers found.
+
+    VoiceBench's public scorer knows the answers of the models it was written for by heart, and
+    reads a bare `b` as option (A); this one has a few rules for each task.
+
+    Raises:
+        AuraError: if an item is of no known task, or has a reference its task does not have.
+    """
+    return accuracies([_parse_task(prediction) for prediction in predictions])
+
+
+def extract_yes_no(answer: str, patterns: tuple[str, str]) -> str | None:
+    """Find a yes or no: declared, first word, last word, the only one, or in the task's words.
+
+    Args:
+        answer: what the model wrote.
+        patterns: what says no and what says yes, in lower case.
+    """
+    text = " ".join(answer.replace("\u2019", "'").casefold().split())
+    text = _IDIOM.sub(" ", text)
+    declared = {match[1] for match in _DECLARED.finditer(text)}
+    words = re.findall(r"[\w']+", text)
+    alone = {word for word in words if word in (YES, NO)}
+    for found in (declared, set(words[:1]) & alone, set(words[-1:]) & alone, alone):
+        if found:
+            return found.pop() if len(found) == 1 else None
+    negative, positive = (re.compile(pattern) for pattern in patterns)
+    if negative.search(text):
+        # Both at once, `not plausible ... but plausible`, is no answer.
+        return None if positive.search(negative.sub(" ", text)) else NO
+    return YES if positive.search(text) else None
+
+
+def _yes_no(patterns: tuple[str, str]) -> Callable[[str], str | None]:
+    return lambda answer: extract_yes_no(answer, patterns)
+
+
+def _option(answer: str) -> str | None:
+    return extract_letter(answer, {"A": "", "B": ""})
+
+
+# Task -> how its answer is found, and what it can be.
+_TASKS: dict[str, tuple[Callable[[str], str | None], tuple[str, ...]]] = {
+    "hyperbaton": (_option, ("A", "B")),
+    "navigate": (_yes_no(_RETURNS), (YES, NO)),
+    "sports_understanding": (_yes_no(_PLAUSIBLE), (YES, NO)),
+    "web_of_lies": (_yes_no(_TRUTHFUL), (YES, NO)),
+}
+
+
+def _parse_task(prediction: Prediction) -> Parsed:
+    said = str(prediction.extra.get("task") or prediction.id)
+    task = next((name for name in _TASKS if said.startswith(name)), None)
+    if task is None:
+        raise AuraError(f"{prediction.id} is of no task of bbh ({', '.join(_TASKS)}): {said!r}")
+    extract, options = _TASKS[task]
+    expected = prediction.references[0].strip(" ().")
+    expected = next((option for option in options if option.lower() == expected.lower()), "")
+    if not expected:
+        raise AuraError(
+            f"{prediction.id}: {prediction.references[0]!r} is no answer of {task}, "
+            f"only {' and '.join(options)}"
+        )
+    return Parsed(prediction.id, expected, extract(prediction.prediction), options)

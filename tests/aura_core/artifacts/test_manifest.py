@@ -1,15 +1,19 @@
+import subprocess
+import sys
+
 import pytest
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import (
     Manifest,
     describe_file,
+    newest_artifact,
+    only_maker,
     provenance,
     read_manifest,
     require_manifest,
     write_manifest,
 )
-from aura_core.artifacts.newest import newest_artifact
 from aura_core.errors import AuraError
 
 
@@ -62,3 +66,43 @@ def test_the_newest_artifact_is_the_one_made_last(root):
 def test_no_artifact_at_all_is_a_one_line_error(root):
     with pytest.raises(AuraError, match="no finished evaluate below"):
         newest_artifact(root, "evaluate")
+
+
+HOLDER = """
+import sys
+from aura_core.artifacts.manifest import only_maker
+with only_maker(sys.argv[1], lambda: None):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(monkeypatch, tmp_path):
+    """Start a process that holds the lock of an artifact until it is killed."""
+    monkeypatch.setenv("AURA_CACHE", str(tmp_path))
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, "s3://lab/distil/abc"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout.readline() == b"held\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_who_comes_second_says_so_and_waits_for_the_end_of_the_first(holder):
+    waited = []
+
+    def end_the_first():
+        waited.append(holder.poll())
+        holder.kill()
+
+    with only_maker("s3://lab/distil/abc", end_the_first):
+        assert holder.wait() != 0
+    assert waited == [None], "it was alive when we began to wait"
+
+
+def test_another_artifact_is_not_waited_for(holder):
+    with only_maker("s3://lab/distil/abd", lambda: pytest.fail("waited")):
+        assert holder.poll() is None

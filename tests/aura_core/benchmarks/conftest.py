@@ -55,7 +55,7 @@ def score():
 
     def of(name, items, answers):
         from aura_core.benchmarks.catalogue import BENCHMARKS
-        from aura_core.evaluation.predictions import Prediction
+        from aura_core.evaluation.scorers.scorer import Prediction
         from aura_core.evaluation.scorers.table import find_scorer
 
         scorer = find_scorer(BENCHMARKS[name].scorer)

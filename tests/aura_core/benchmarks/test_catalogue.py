@@ -1,9 +1,8 @@
 import pytest
 
-from aura_core.benchmarks.benchmark import EMBEDDED
-from aura_core.benchmarks.catalogue import BENCHMARKS, benchmark_mistake
-from aura_core.benchmarks.embedded.texts import TEXTS
-from aura_core.benchmarks.layouts import spoken_qa, voicebench
+from aura_core.benchmarks.catalogue import BENCHMARKS, EMBEDDED, benchmark_mistake
+from aura_core.benchmarks.embedded_texts import TEXTS
+from aura_core.benchmarks.layouts import question_answering, voicebench
 from aura_core.benchmarks.layouts.table import LAYOUTS
 from aura_core.evaluation.scorers.table import SCORERS
 
@@ -41,7 +40,7 @@ def test_every_layout_is_used_and_knows_its_subsets():
         for layout in ("voicebench", "spoken_qa")
     }
     assert subsets["voicebench"] == voicebench.SUBSETS.keys()
-    assert subsets["spoken_qa"] == spoken_qa.SETS.keys()
+    assert subsets["spoken_qa"] == question_answering.SETS.keys()
 
 
 @pytest.mark.parametrize(

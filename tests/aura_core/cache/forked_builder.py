@@ -18,7 +18,8 @@ import torch
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import publish_manifest
-from aura_core.cache import build, shard
+from aura_core.cache import build
+from aura_core.cache import build as shard
 from aura_core.config import TeacherCacheConfig
 from aura_core.models.teachers import load_teacher
 

@@ -13,7 +13,7 @@ import pytest
 from aura_core.artifacts import store
 from aura_core.cache import build
 from aura_core.cache.index import open_cache
-from aura_core.cache.verify import verify_cache
+from aura_core.cache.inventory import verify_cache
 from aura_core.config import TeacherCacheConfig
 from aura_core.corpus.table import decode_audio, encode_audio, write_table
 

@@ -9,11 +9,11 @@ import torch
 from whisper.normalizers import EnglishTextNormalizer
 
 from aura_core.config import DemoCorpusConfig, IngestConfig
-from aura_core.corpus import human_speech
+from aura_core.corpus import source
 from aura_core.corpus.audio import decode_file
-from aura_core.corpus.human_speech import human_digest, human_items, is_installed
+from aura_core.corpus.ingest import transcribe
 from aura_core.corpus.ingest_plan import plan_ingest
-from aura_core.corpus.pseudo_label import transcribe
+from aura_core.corpus.source import human_digest, human_items, is_installed
 from aura_core.errors import AuraError
 from aura_core.models.whisper_encoder import load_whisper
 
@@ -44,8 +44,8 @@ def prompts(tmp_path, monkeypatch):
         soundfile.write(sounds / f"{name}.wav", audio, 8000, subtype="PCM_16")
     lines = ["; a comment", "", *(f"{name}: {text}" for name, (_, text) in PROMPTS.items())]
     transcripts.write_bytes(gzip.compress("\n".join([*lines, "gone: It has no sound."]).encode()))
-    monkeypatch.setattr(human_speech, "SOUNDS", sounds)
-    monkeypatch.setattr(human_speech, "TRANSCRIPTS", transcripts)
+    monkeypatch.setattr(source, "SOUNDS", sounds)
+    monkeypatch.setattr(source, "TRANSCRIPTS", transcripts)
     return sounds
 
 
@@ -68,7 +68,7 @@ def test_texts_and_sounds_count(prompts):
 
 
 def test_without_the_packages_there_is_no_split(prompts, monkeypatch):
-    monkeypatch.setattr(human_speech, "SOUNDS", prompts / "nowhere")
+    monkeypatch.setattr(source, "SOUNDS", prompts / "nowhere")
     assert human_digest(10) is None
     with pytest.raises(AuraError, match="apt-get install asterisk-core-sounds-en"):
         human_items(10)

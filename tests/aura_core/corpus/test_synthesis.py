@@ -6,16 +6,20 @@ import jiwer
 import numpy as np
 import pytest
 import torch
+from piper.phonemize_espeak import EspeakPhonemizer
 from whisper.normalizers import EnglishTextNormalizer
 
 from aura_core.config import DemoCorpusConfig
 from aura_core.corpus import synthesis
 from aura_core.corpus.grammar import Sentence, grammar_text, parse_grammar, plan_corpus
-from aura_core.corpus.pseudo_label import transcribe
+from aura_core.corpus.ingest import transcribe
 from aura_core.corpus.synthesis import (
+    KINDS,
     Synthesizer,
     add_noise,
+    noise,
     set_level,
+    speak,
     speak_as,
     trim_silence,
 )
@@ -25,6 +29,97 @@ from aura_core.errors import AuraError
 from aura_core.models.pinned import locate
 from aura_core.models.references import parse
 from aura_core.models.whisper_encoder import load_whisper
+
+
+class Draws:
+    """A generator that draws a kind of noise, and the rest at random."""
+
+    def __init__(self, kind, seed=0):
+        self._kind = kind
+        self._draw = np.random.default_rng(seed)
+
+    def choice(self, values):
+        return self._kind if tuple(values) == KINDS else self._draw.choice(values)
+
+    def __getattr__(self, name):
+        return getattr(self._draw, name)
+
+
+def tilt_db(audio):
+    """By how much 250 to 500 Hz are louder than 4 to 8 kHz, a hertz each."""
+    power = np.abs(np.fft.rfft(audio)) ** 2
+    hz = np.fft.rfftfreq(len(audio), 1 / 16_000)
+    low, high = (power[(hz > a) & (hz < b)].mean() for a, b in ((250, 500), (4000, 8000)))
+    return 10 * np.log10(low / high)
+
+
+def test_it_depends_on_the_draw_alone():
+    one, again, other = (noise(np.random.default_rng(seed)) for seed in (0, 0, 1))
+    assert one.dtype == np.float32
+    assert np.array_equal(one, again)
+    assert len(one) != len(other)
+
+
+def test_lengths_and_levels_are_spread():
+    clips = [noise(np.random.default_rng(seed)) for seed in range(300)]
+    seconds = [len(clip) / 16_000 for clip in clips]
+    assert 0.5 <= min(seconds) < 0.6
+    assert 2.9 < max(seconds) <= 3.0
+    peaks = [float(np.abs(clip).max()) for clip in clips]
+    assert max(peaks) == pytest.approx(10 ** (-3 / 20), rel=0.1)
+    # Some are silent, and the quietest of the others hardly more.
+    assert 20 < Counter(peaks)[0.0] < 80
+    assert 1 < 32767 * min(peak for peak in peaks if peak) < 20
+
+
+@pytest.mark.parametrize(("kind", "tilt"), [("white", 0), ("pink", 12), ("brown", 24)])
+def test_colours_fall_by_so_much_an_octave(kind, tilt):
+    # Four octaves lie between the two bands.
+    found = [tilt_db(noise(Draws(kind, seed))) for seed in range(8)]
+    assert np.mean(found) == pytest.approx(tilt, abs=1.5)
+
+
+def test_hum_is_periodic_and_clicks_are_short():
+    hum, clicks = (noise(Draws(kind)) for kind in ("hum", "clicks"))
+    power = np.abs(np.fft.rfft(hum)) ** 2
+    hz = np.fft.rfftfreq(len(hum), 1 / 16_000)
+    assert power[(hz > 45) & (hz < 400)].sum() > 0.9 * power.sum()
+    assert np.mean(np.abs(clicks) < 0.1 * np.abs(clicks).max()) > 0.8
+
+
+TEXT = "turn on the garage light"
+
+
+@pytest.mark.parametrize("voice", ["en-us", "en-us+f3"])
+def test_the_same_words_sound_the_same_whatever_was_said_before(voice):
+    first, rate = speak(TEXT, voice, 170)
+    speak("what is the weather in paris", "en-us+m3", 200)
+    again, _ = speak(TEXT, voice, 170)
+    assert rate == 22_050
+    assert first.dtype == np.float32
+    assert 1 < len(first) / rate < 3
+    assert 0.1 < np.abs(first).max() <= 1
+    assert np.array_equal(first, again)
+
+
+def test_piper_gets_the_phonemes_it_got_before():
+    phonemizer = EspeakPhonemizer()
+    before = phonemizer.phonemize("en-us", TEXT)
+    speak(TEXT, "en-gb-scotland+f2", 300)
+    assert phonemizer.phonemize("en-us", TEXT) == before
+
+
+def test_an_unknown_voice_is_named():
+    with pytest.raises(AuraError, match="no voice 'xx-nowhere'"):
+        speak(TEXT, "xx-nowhere", 170)
+
+
+def test_a_piper_without_the_library_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(synthesis, "piper_folder", lambda: tmp_path)
+    synthesis._library_copy.cache_clear()
+    with pytest.raises(AuraError, match="install piper-tts anew"):
+        speak(TEXT, "en-us", 170)
+
 
 CPU = torch.device("cpu")
 

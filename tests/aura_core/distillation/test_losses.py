@@ -1,10 +1,44 @@
+from itertools import combinations
 from typing import get_args
 
 import pytest
 import torch
 
-from aura_core.distillation.losses import LOSSES, cross_entropy, kl_to_top, moment_loss
+from aura_core.distillation.losses import (
+    LOSSES,
+    DistillationHead,
+    cross_entropy,
+    kl_to_top,
+    linear_cka,
+    moment_loss,
+    most_similar_map,
+)
 from aura_core.train_config import DistillationConfig
+
+
+def test_cka_is_blind_to_rotation_scale_and_shift():
+    states = torch.randn(40, 6)
+    rotation = torch.linalg.qr(torch.randn(6, 6)).Q
+    assert float(linear_cka(states, 3 * states @ rotation + 5)) == pytest.approx(1, abs=1e-5)
+
+
+def test_cka_of_unrelated_states_is_small():
+    assert float(linear_cka(torch.randn(2000, 4), torch.randn(2000, 5))) < 0.02
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_map_is_the_best_in_order(seed):
+    similarity = torch.rand(7, 3, generator=torch.Generator().manual_seed(seed))
+    mapped = most_similar_map(similarity, [2, 5, 9])
+    best = max(
+        combinations(range(6), 2),
+        key=lambda pair: float(similarity[pair[0], 0] + similarity[pair[1], 1]),
+    )
+    assert mapped == {best[0] + 1: 2, best[1] + 1: 5, 7: 9}
+
+
+def test_fewer_blocks_keep_the_later_layers():
+    assert most_similar_map(torch.rand(2, 4), [1, 2, 3, 4]) == {1: 3, 2: 4}
 
 
 @pytest.fixture
@@ -86,3 +120,13 @@ def test_kl_of_some_logits_asks_for_their_mass_of_the_student():
     ids = torch.tensor([[0, 1]])
     assert float(kl_to_top(sure, ids, teacher, None)) < 0.01
     assert float(kl_to_top(elsewhere, ids, teacher, torch.ones(1))) > 5
+
+
+def test_a_distillation_head_has_the_targets_width():
+    assert DistillationHead(12, 20, bias=True)(torch.randn(2, 5, 12)).shape == (2, 5, 20)
+
+
+def test_a_head_without_a_bias_gives_nothing_for_nothing():
+    nothing = torch.zeros(1, 3, 12)
+    assert not DistillationHead(12, 20, bias=False)(nothing).any()
+    assert DistillationHead(12, 20, bias=True)(nothing).any()

@@ -15,16 +15,15 @@ from transformers import AutoModelForCausalLM, AutoProcessor
 from aura_core.augmentation_config import AugmentationConfig
 from aura_core.cache.index import open_cache
 from aura_core.corpus.table import decode_audio, read_table
-from aura_core.distillation.checkpoint import FOLDER
 from aura_core.distillation.new_trainer import new_trainer
-from aura_core.distillation.run import train
+from aura_core.distillation.run import FOLDER, train
 from aura_core.distillation.training_set import TrainingSet
 from aura_core.errors import AuraError
 from aura_core.export.folder import export_student
 from aura_core.instructions import TRANSCRIBE
 from aura_core.recipes import recipe
 from aura_core.report.history import read_history
-from aura_core.student.export import save_student
+from aura_core.student.assembly import save_student
 from aura_core.student.file_names import SIMILARITY
 from aura_core.student.inference import Responder, load_responder
 from aura_core.student.prompts import Prompt

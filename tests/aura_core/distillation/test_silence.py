@@ -10,12 +10,12 @@ from aura_core.artifacts.manifest import publish_manifest
 from aura_core.cache import build
 from aura_core.cache.index import open_cache
 from aura_core.config import TeacherCacheConfig
-from aura_core.corpus.noise import noise
+from aura_core.corpus.synthesis import noise
 from aura_core.corpus.table import write_part
 from aura_core.distillation.new_trainer import new_trainer
 from aura_core.models.teachers import load_teacher
 from aura_core.student.batch import Layout, collate
-from aura_core.student.ears import LogMelEar
+from aura_core.student.inference import LogMelEar
 from aura_core.train_config import DistillationConfig, TrainConfig
 from tests.utterance_rows import utterance_row
 

@@ -11,7 +11,7 @@ from transformers import (
 )
 
 from aura_core.errors import AuraError
-from aura_core.evaluation.audio_llm import load_audio_llm
+from aura_core.evaluation.models import load_audio_llm
 from aura_core.models.llm import source_of
 
 CPU = torch.device("cpu")

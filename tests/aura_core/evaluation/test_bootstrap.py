@@ -1,8 +1,64 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from aura_core.evaluation import bootstrap
-from aura_core.evaluation.statistic import Statistic, mean, ratio
+from aura_core.evaluation.bootstrap import (
+    MIN_UTTERANCES,
+    Statistic,
+    format_p,
+    mean,
+    p_floor,
+    quotient,
+    ratio,
+)
+
+
+@pytest.mark.parametrize(
+    ("resamples", "floor", "above"),
+    [(100, "< 0.02", "= 0.040"), (400, "< 0.005", "= 0.010"), (1000, "< 0.002", "= 0.004"),
+     (1500, "< 0.002", "= 0.003"), (10_000, "< 0.0002", "= 0.0004")],
+)  # fmt: skip
+def test_the_smallest_that_a_bootstrap_can_give_is_written_as_a_bound(resamples, floor, above):
+    certain = bootstrap.difference([mean([1.0] * 20)], [mean([0.0] * 20)], resamples, seed=0)
+    assert certain.p_value == p_floor(certain.resamples)
+    assert format_p(certain.p_value, certain.resamples) == floor
+    assert certain.p_value < float(floor.removeprefix("< ")), "what is written is true"
+    assert format_p(2 * certain.p_value, resamples) == above
+    assert format_p(0.5, resamples) == f"= 0.{'5':0<{len(above) - 4}}"
+
+
+def test_so_few_utterances_have_no_p_value():
+    values = np.ones(MIN_UTTERANCES)
+    for few in range(1, MIN_UTTERANCES):
+        found = bootstrap.difference([mean(values[:few])], [mean(0 * values[:few])], 100, seed=0)
+        assert (found.value, found.p_value) == (1, None)
+    assert bootstrap.difference([mean(values)], [mean(0 * values)], 100, seed=0).p_value < 0.05
+
+
+def test_a_ratio_is_of_sums_and_a_mean_of_values():
+    assert ratio([1, 0], [1, 9]).value == pytest.approx(0.1)
+    assert mean([1, 0, 0, 1]).value == 0.5
+
+
+def test_what_does_not_exist_is_nan():
+    assert np.isnan(ratio([1.0], [0.0]).value)
+    assert np.isnan(mean([]).value)
+
+
+def test_a_selection_is_the_metric_of_those_utterances():
+    statistic = ratio([1, 2, 3], [10, 10, 5])
+    assert statistic.select([0, 2]).value == pytest.approx(4 / 15)
+    assert np.isnan(statistic.select([]).value)
+
+
+@given(arrays(np.float64, (3, 4, 2), elements=st.integers(0, 100).map(float)))
+def test_leading_axes_are_kept(sums):
+    found = quotient(sums)
+    assert found.shape == (3, 4)
+    np.testing.assert_array_equal(np.isnan(found), sums[..., 1] == 0)
 
 
 def test_a_ratio_is_of_sums_and_not_a_mean_of_ratios():

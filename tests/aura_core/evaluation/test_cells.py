@@ -12,8 +12,8 @@ from aura_core.evaluation.cells import (
     plan_cells,
     publish_cell,
 )
-from aura_core.evaluation.predictions import Prediction
-from aura_core.evaluation.question_sets import question_sets
+from aura_core.evaluation.items import question_sets
+from aura_core.evaluation.scorers.scorer import Prediction
 from aura_core.pipeline import StageSpec
 from aura_core.stage_config import Runtime
 

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura_core.evaluation import meaning
+from aura_core.evaluation.scorers import meaning
 
 LAMP = "switch; state=on; room=kitchen; item=lamp"
 

@@ -9,7 +9,7 @@ from aura_core.evaluation.prediction_files import (
     read_answers,
     scorer_of,
 )
-from aura_core.evaluation.predictions import Prediction, write_predictions
+from aura_core.evaluation.scorers.scorer import Prediction, write_predictions
 from aura_core.evaluation.table import Row
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import jinja2
 import numpy as np
 import pytest
 import soundfile
@@ -10,16 +11,61 @@ import torch
 from transformers import AutoModelForCausalLM, AutoProcessor, DynamicCache
 
 from aura_core.artifacts.manifest import Manifest, write_manifest
+from aura_core.device import compute_dtype, precision_name
 from aura_core.errors import AuraError
 from aura_core.evaluation.find import AUTO_PRECISION
-from aura_core.export.folder import evaluated_precision, export_mode, export_student
+from aura_core.export.folder import evaluated_precision, export_mode, export_student, with_audio
 from aura_core.export.remote.modeling_aura import AuraForConditionalGeneration
-from aura_core.precision import compute_dtype, precision_name
+from aura_core.recipes import SHORT_CHATML
 from aura_core.student.batch import Continuation, Layout, collate
 from aura_core.student.decoding import decode_greedy
 from aura_core.student.inference import load_student
 from aura_core.student.student import Student
 from aura_core.train_config import TrainConfig
+
+
+def render(template, messages, **variables):
+    # As transformers compiles it.
+    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(template).render(messages=messages, **variables)
+
+
+def user(content):
+    return {"role": "user", "content": content}
+
+
+AUDIO = {"type": "audio"}
+
+
+@pytest.mark.parametrize(
+    ("content", "written"),
+    [
+        ("Hello", "Hello"),
+        ([{"type": "text", "text": "Hello"}], "Hello"),
+        ([AUDIO, {"type": "text", "text": "Who?"}], "<|audio|>\nWho?"),
+        ([AUDIO, AUDIO], "<|audio|>\n<|audio|>"),
+        ([], ""),
+        (None, ""),
+    ],
+)
+def test_parts_become_one_string(content, written):
+    template = with_audio(SHORT_CHATML, "<|audio|>")
+    found = render(template, [user(content)], add_generation_prompt=True)
+    assert found == render(SHORT_CHATML, [user(written)], add_generation_prompt=True)
+    assert written in found
+
+
+def test_turns_keep_their_order_roles_and_other_fields():
+    template = with_audio(
+        "{% for m in messages %}{{ m.role }}/{{ m.name }}: {{ m.content }};{% endfor %}", "<a>"
+    )
+    turns = [
+        {"role": "system", "content": "Be brief.", "name": "s"},
+        {"role": "user", "content": [AUDIO], "name": "u"},
+        {"role": "assistant", "content": "Yes", "name": "b"},
+    ]
+    assert render(template, turns) == "system/s: Be brief.;user/u: <a>;assistant/b: Yes;"
+
 
 CPU = torch.device("cpu")
 

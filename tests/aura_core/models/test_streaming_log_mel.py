@@ -4,8 +4,8 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aura_core.models.streaming_log_mel import StreamingLogMel
 from aura_core.models.whisper_encoder import log_mel
+from aura_core.student.streaming import StreamingLogMel
 
 NOISE = np.random.default_rng(0).uniform(-1, 1, 20_000).astype(np.float32)
 # Loud and quiet in turns, so that the floor under the whole clip lies above what is quiet.

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from aura_core.config import ReportConfig
-from aura_core.report.look import BASE_CSS
+from aura_core.report.labels import BASE_CSS
 from aura_core.report.page import render_report
 
 # Every variable that text, or a name in a chart, is written in; those with a ground of their own.

@@ -1,4 +1,4 @@
-from aura_core.evaluation.predictions import Prediction
+from aura_core.evaluation.scorers.scorer import Prediction
 from aura_core.report.confusion import REST, UNKNOWN, build_confusions, count_intents
 from aura_core.report.labels import model_label
 

@@ -5,8 +5,8 @@ from aura_core.report.figures import (
     quality_panels,
     read_ttft_ms,
 )
+from aura_core.report.grid import build_slice_tables
 from aura_core.report.history import History
-from aura_core.report.slice_tables import build_slice_tables
 
 
 def row(model, task, metric, value, cut=None):

@@ -1,7 +1,7 @@
 import pytest
 
 from aura_core.evaluation.table import Row
-from aura_core.report.slice_tables import build_slice_tables, find_ladders
+from aura_core.report.grid import build_slice_tables, find_ladders
 
 PRIMARY = {"spoken_requests": "exact_match"}
 

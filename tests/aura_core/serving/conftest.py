@@ -13,7 +13,7 @@ from openai import OpenAI
 from aura_core.chat.reply import Reply
 from aura_core.corpus.audio import decode_file
 from aura_core.serving.app import create_app
-from aura_core.serving.background import in_background
+from aura_core.serving.listen import in_background
 from tests.voiced import voiced
 
 

@@ -3,7 +3,7 @@ import torch
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from aura_core.student.batch import Continuation, Layout, collate
-from aura_core.student.decoding import decode_greedy, stream_greedy
+from aura_core.student.decoding import decode_greedy, log_likelihoods, stream_greedy
 from aura_core.student.student import Student
 
 SIZES = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2, "vocab_size": 40}
@@ -52,3 +52,26 @@ def test_the_callers_cache_holds_the_prompt_once_the_first_token_is_there(reader
 
 def test_no_tokens_are_none(reader):
     assert decode_greedy(reader, prompts([5]), end_ids=[0], max_new_tokens=0) == [[]]
+
+
+@pytest.fixture(scope="module")
+def student():
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2, "vocab_size": 40}
+    return Student(LlamaForCausalLM(LlamaConfig(num_hidden_layers=2, **sizes)).eval(), None)
+
+
+def test_it_is_transformers_own_loss_of_each_sample_alone(student):
+    layouts = [
+        Layout([1, 2], 0, [5, 6], [Continuation([3], [7, 8, 9])]),
+        Layout([], 0, [], [Continuation([4], [5])]),
+    ]
+    found, counts = log_likelihoods(student, collate(layouts))
+    assert counts.tolist() == [3, 1]
+    for value, ids, labels in (
+        (found[0], [1, 2, 5, 6, 3, 7, 8, 9], [-100] * 5 + [7, 8, 9]),
+        (found[1], [4, 5], [-100, 5]),
+    ):
+        loss = student.llm(torch.tensor([ids]), labels=torch.tensor([labels])).loss
+        num_labels = sum(label >= 0 for label in labels)
+        assert value.item() == pytest.approx(-loss.item() * num_labels, rel=1e-5)

@@ -13,8 +13,7 @@ from aura_core.recipes import SHORT_CHATML
 from aura_core.student.assembly import new_student
 from aura_core.student.audio_embedding import new_stem
 from aura_core.student.decoding import stream_greedy
-from aura_core.student.ears import LogMelEar
-from aura_core.student.inference import Responder
+from aura_core.student.inference import LogMelEar, Responder
 from aura_core.student.prompts import ChatFormat, Prompt
 from aura_core.train_config import TrainConfig
 from tests.tiny_students import random_handover

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from aura_core.errors import AuraError
 from aura_core.student.audio_embedding import FIXED_FLOOR, AudioEmbedding, ConvStem, MelPairs
-from aura_core.student.streaming_embedding import StreamingEmbedding
+from aura_core.student.streaming import StreamingEmbedding
 
 MELS, FRAMES = 8, 200
 

@@ -3,8 +3,7 @@ import torch
 
 from aura_core.models.llm import load_llm
 from aura_core.recipes import SHORT_CHATML
-from aura_core.student.assembly import new_student
-from aura_core.student.export import save_student
+from aura_core.student.assembly import new_student, save_student
 from aura_core.train_config import LoraConfig, Phase, TrainConfig
 
 

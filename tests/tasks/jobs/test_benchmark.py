@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import ray
 
-from aura_core.benchmarks.card import read_card
-from aura_core.benchmarks.item_table import read_items
+from aura_core.benchmarks.item import read_items
+from aura_core.benchmarks.preparation import read_card
 from aura_core.errors import AuraError
 from aura_core.overrides import override
 from aura_core.pipeline import plan

@@ -3,8 +3,10 @@
 import ast
 import errno
 import json
+import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -21,9 +23,60 @@ from aura_core.artifacts.manifest import Manifest, write_manifest
 from aura_core.errors import AuraError
 from aura_core.pipeline import plan
 from aura_core.recipes import recipe
-from aura_core.stage_config import Runtime
+from aura_core.stage_config import NodeSize, Runtime
 from aura_core.train_config import TrainConfig
 from tasks.jobs import driver
+
+JOB = """
+import logging
+from tasks.jobs import driver
+
+def run(spec):
+    logging.getLogger("aura").info("%d shards planned", 3)
+    return [], {}, {}
+
+driver.main(run)
+"""
+
+
+@pytest.fixture
+def spec(tmp_path):
+    spec = plan(recipe("smoke"), str(tmp_path))["report"]
+    (tmp_path / "spec.json").write_text(spec.model_dump_json())
+    return spec
+
+
+def log_of(tmp_path, **variables):
+    command = [sys.executable, "-c", JOB, "--spec", str(tmp_path / "spec.json")]
+    result = subprocess.run(
+        command, env=os.environ | variables, capture_output=True, text=True, check=True
+    )
+    return result.stderr.splitlines()
+
+
+def test_a_json_line_has_stage_and_fingerprint(spec, tmp_path):
+    planned, done = map(json.loads, log_of(tmp_path, AURA_LOG_FORMAT="json"))
+    assert planned["message"] == "3 shards planned"
+    assert (planned["level"], planned["stage"]) == ("INFO", "report")
+    assert planned["fingerprint"] == done["fingerprint"] == spec.fingerprint
+    assert datetime.fromisoformat(planned["time"]).tzinfo
+
+
+def test_a_person_reads_the_time_and_the_message(spec, tmp_path):
+    planned, done = log_of(tmp_path, AURA_LOG_FORMAT="")
+    assert planned[8:] == " 3 shards planned"
+    assert done[8:].startswith(f" report {spec.fingerprint[:12]}: done in ")
+
+
+def test_it_ends_with_its_standard_input():
+    result = subprocess.run(
+        [sys.executable, "-m", "tasks.jobs.driver", NodeSize(cpus=1).model_dump_json()],
+        input="", capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    host, port = json.loads(result.stdout)["RAY_ADDRESS"].split(":")
+    assert host
+    assert int(port)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import soundfile
 
 from aura_core.artifacts import store
 from aura_core.config import DemoCorpusConfig, IngestConfig
-from aura_core.corpus import human_speech
+from aura_core.corpus import source
 from aura_core.corpus.ingest_plan import PART_ITEMS
 from aura_core.corpus.table import read_table
 from aura_core.errors import AuraError
@@ -138,8 +138,8 @@ def test_the_demo_corpus_says_who_speaks_and_has_human_speech_where_it_is(
     sounds.mkdir()
     soundfile.write(sounds / "open.wav", np.full(16_000, 0.1), 8000)
     transcripts.write_bytes(gzip.compress(b"open: The door is open.\n"))
-    monkeypatch.setattr(human_speech, "SOUNDS", sounds)
-    monkeypatch.setattr(human_speech, "TRANSCRIPTS", transcripts)
+    monkeypatch.setattr(source, "SOUNDS", sounds)
+    monkeypatch.setattr(source, "TRANSCRIPTS", transcripts)
     demo = DemoCorpusConfig(
         train_utterances=8, heldout_utterances=4, phrasing_utterances=4, voice_utterances=4,
         noise_share=0.25,
@@ -162,7 +162,7 @@ def test_the_demo_corpus_says_who_speaks_and_has_human_speech_where_it_is(
     assert (row["text"], row["instruction"], row["response"]) == ("The door is open.", None, None)
     assert (row["source_sample_rate"], row["duration_s"]) == (8000, 2.0)
 
-    monkeypatch.setattr(human_speech, "SOUNDS", tmp_path / "gone")
+    monkeypatch.setattr(source, "SOUNDS", tmp_path / "gone")
     assert make_spec(tmp_path, None, demo=demo).fingerprint != spec.fingerprint
     # Planned on one machine, driven on another that lacks the packages.
     with pytest.raises(AuraError, match="apt-get install asterisk-core-sounds-en"):

@@ -17,8 +17,8 @@ from aura_core.corpus import ingest
 from aura_core.corpus.audio import Clip
 from aura_core.corpus.table import decode_audio, read_table
 from aura_core.evaluation import items
+from aura_core.evaluation.items import CORPUS, question_sets
 from aura_core.evaluation.models import MODELS
-from aura_core.evaluation.question_sets import CORPUS, question_sets
 from aura_core.overrides import override
 from aura_core.pipeline import plan
 from aura_core.recipes import recipe

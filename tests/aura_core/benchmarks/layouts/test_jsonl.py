@@ -25,7 +25,7 @@ def folder(write, audio):
 
 
 def test_every_line_is_an_item(folder, audio):
-    first, second = jsonl.read(folder, MINE)
+    first, second = jsonl.read_jsonl(folder, MINE)
     assert first == BenchmarkItem(
         "a/1", "Who painted it?", "Answer in a word.", ("Vermeer",), audio(), None, {"room": "2"}
     )
@@ -34,7 +34,7 @@ def test_every_line_is_an_item(folder, audio):
 
 
 def test_the_catalogues_prompt_is_everyones(folder):
-    items = jsonl.read(folder, replace(MINE, prompt_text="Answer."))
+    items = jsonl.read_jsonl(folder, replace(MINE, prompt_text="Answer."))
     assert {item.prompt_text for item in items} == {"Answer."}
 
 
@@ -43,7 +43,7 @@ def test_bad_lines_are_named(folder, write):
            {**LINES[0], "audio_filepath": "gone.wav"}]  # fmt: skip
     lines = [line if isinstance(line, str) else json.dumps(line) for line in bad]
     write("test.jsonl", "\n\n".join(lines))
-    rejected = list(jsonl.read(folder, MINE))
+    rejected = list(jsonl.read_jsonl(folder, MINE))
     assert [each.kind for each in rejected] == ["bad line"] * 3 + ["missing"]
     assert [each.id for each in rejected] == ["line 1", "line 3", "line 5", "gone"]
     assert "references" in rejected[1].detail
@@ -53,4 +53,4 @@ def test_bad_lines_are_named(folder, write):
 def test_another_folder_is_refused(write):
     folder = write("train.jsonl", "")
     with pytest.raises(AuraError, match=r"expected test\.jsonl .*found train\.jsonl"):
-        next(jsonl.read(folder, MINE))
+        next(jsonl.read_jsonl(folder, MINE))

@@ -1,8 +1,8 @@
 import pytest
 
 from aura_core.errors import AuraError
-from aura_core.evaluation.predictions import Prediction
-from aura_core.evaluation.scorers.bbh import score
+from aura_core.evaluation.scorers.choice import score_bbh
+from aura_core.evaluation.scorers.scorer import Prediction
 
 
 def item(task, answer, reference, **extra):
@@ -29,7 +29,7 @@ def item(task, answer, reference, **extra):
     ],
 )
 def test_an_answer_is_found_in_the_tasks_own_words(task, answer, reference):
-    found = score([item(task, answer, reference)])
+    found = score_bbh([item(task, answer, reference)])
     assert (found["acc"].value, found["parse_fail"].value) == (1, 0)
 
 
@@ -44,7 +44,7 @@ def test_an_answer_is_found_in_the_tasks_own_words(task, answer, reference):
     ],
 )  # fmt: skip
 def test_where_nothing_or_both_is_said_parsing_fails(task, answer):
-    found = score([item(task, answer, "(A)" if task == "hyperbaton" else "yes")])
+    found = score_bbh([item(task, answer, "(A)" if task == "hyperbaton" else "yes")])
     assert (found["acc"].value, found["parse_fail"].value) == (0, 1)
 
 
@@ -52,11 +52,11 @@ def test_the_task_may_be_told_and_not_in_the_id():
     answer = Prediction(
         id="7", references=("yes",), prediction="yes", extra={"task": "web_of_lies"}
     )
-    assert score([answer])["acc"].value == 1
+    assert score_bbh([answer])["acc"].value == 1
 
 
 def test_an_unknown_task_and_an_impossible_reference_are_named():
     with pytest.raises(AuraError, match="snarks_12 is of no task of bbh"):
-        score([item("snarks", "yes", "yes")])
+        score_bbh([item("snarks", "yes", "yes")])
     with pytest.raises(AuraError, match="navigate_12: 'maybe' is no answer of navigate"):
-        score([item("navigate", "yes", "maybe")])
+        score_bbh([item("navigate", "yes", "maybe")])

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura_core.errors import AuraError
-from aura_core.evaluation.predictions import Prediction
-from aura_core.evaluation.scorers.choice import extract_letter, score
+from aura_core.evaluation.scorers.choice import extract_letter, score_choice
+from aura_core.evaluation.scorers.scorer import Prediction
 
 CHOICES = {"A": "green light", "B": "dark green light", "C": "photosynthesis", "D": "the moon"}
 
@@ -55,7 +55,7 @@ def test_where_none_or_several_are_named_there_is_no_answer(answer):
 
 
 def test_the_three_metrics_differ_in_what_an_unparsed_answer_is_worth():
-    found = score([item("B"), item("C", i="1"), item("no idea", i="2"), item("", i="3")])
+    found = score_choice([item("B"), item("C", i="1"), item("no idea", i="2"), item("", i="3")])
     assert (found["acc"].value, found["parse_fail"].value) == (0.25, 0.5)
     drawn = [found["acc_random_fallback"].columns[i, 0] for i in (0, 1)]
     assert drawn == [1, 0]
@@ -63,8 +63,8 @@ def test_the_three_metrics_differ_in_what_an_unparsed_answer_is_worth():
 
 def test_the_random_letter_is_fair_and_the_same_for_the_same_item():
     items = [item("no idea", i=f"q{i}") for i in range(2000)]
-    first = score(items)["acc_random_fallback"]
-    again = score(items[::-1])["acc_random_fallback"]
+    first = score_choice(items)["acc_random_fallback"]
+    again = score_choice(items[::-1])["acc_random_fallback"]
     assert (first.columns[::-1] == again.columns).all()
     assert first.value == pytest.approx(0.25, abs=0.03)
 
@@ -75,7 +75,7 @@ def test_the_random_letter_is_fair_and_the_same_for_the_same_item():
 )
 def test_an_item_that_cannot_be_scored_is_named(broken, message):
     with pytest.raises(AuraError, match=message):
-        score([item("B"), broken.model_copy(update={"id": "q7"})])
+        score_choice([item("B"), broken.model_copy(update={"id": "q7"})])
 
 
 @given(st.text(alphabet="ABCDabcd ().:*'\nisoranswer"))

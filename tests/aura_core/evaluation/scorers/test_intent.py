@@ -1,7 +1,7 @@
 import pytest
 
-from aura_core.evaluation.predictions import Prediction
-from aura_core.evaluation.scorers.intent import score
+from aura_core.evaluation.scorers.meaning import score_intent
+from aura_core.evaluation.scorers.scorer import Prediction
 
 
 @pytest.mark.parametrize(
@@ -19,5 +19,5 @@ from aura_core.evaluation.scorers.intent import score
     ],
 )
 def test_only_the_intent_counts(output, references, right):
-    found = score([Prediction(id="0", references=references, prediction=output)])
+    found = score_intent([Prediction(id="0", references=references, prediction=output)])
     assert found["intent_accuracy"].value == right

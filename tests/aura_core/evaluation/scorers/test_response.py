@@ -1,7 +1,7 @@
 import pytest
 
-from aura_core.evaluation.predictions import Prediction
-from aura_core.evaluation.scorers.response import score
+from aura_core.evaluation.scorers.meaning import score_meaning
+from aura_core.evaluation.scorers.scorer import Prediction
 
 
 def values(*pairs):
@@ -9,7 +9,7 @@ def values(*pairs):
         Prediction(id=str(i), references=(reference,), prediction=output)
         for i, (reference, output) in enumerate(pairs)
     ]
-    return {name: statistic.value for name, statistic in score(predictions).items()}
+    return {name: statistic.value for name, statistic in score_meaning(predictions).items()}
 
 
 def test_meanings_have_three_figures():

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from aura_core.evaluation.predictions import Prediction
-from aura_core.evaluation.scorers.slu_f1 import entities, score
+from aura_core.evaluation.scorers.meaning import entities, score_slu_f1
+from aura_core.evaluation.scorers.scorer import Prediction
 
 
 def values(*pairs):
-    found = score(
+    found = score_slu_f1(
         [
             Prediction(id=str(i), references=(reference,), prediction=output)
             for i, (output, reference) in enumerate(pairs)

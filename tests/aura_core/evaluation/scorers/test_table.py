@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_core.errors import AuraError
-from aura_core.evaluation.predictions import Prediction
+from aura_core.evaluation.scorers.scorer import Prediction
 from aura_core.evaluation.scorers.table import SCORERS, find_scorer
 from aura_core.evaluation.scorers.versions import SCORER_VERSIONS
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_core.evaluation.predictions import Prediction
-from aura_core.evaluation.scorers.transcript import score
+from aura_core.evaluation.scorers.scorer import Prediction
+from aura_core.evaluation.scorers.transcript import score_wer
 
 
 def wer(*pairs):
@@ -13,7 +13,7 @@ def wer(*pairs):
         Prediction(id=str(i), references=(reference,), prediction=output)
         for i, (reference, output) in enumerate(pairs)
     ]
-    return score(predictions)["wer"].value
+    return score_wer(predictions)["wer"].value
 
 
 # The example of jiwer's own documentation.
