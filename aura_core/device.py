@@ -4,8 +4,8 @@ from typing import Literal
 
 import torch
 
+from aura_core.config.stage import Runtime
 from aura_core.errors import AuraError
-from aura_core.stage_config import Runtime
 
 
 def device_for(runtime: Runtime | None) -> torch.device:

@@ -7,10 +7,10 @@ from typing import Any
 from aura_core.artifacts import store
 from aura_core.artifacts.digest import canonical_json
 from aura_core.artifacts.manifest import Manifest, read_manifest, require_manifest
-from aura_core.config import Config
-from aura_core.overrides import MAIN, students
-from aura_core.pipeline import StageSpec
-from aura_core.recipes import RECIPES
+from aura_core.config.overrides import MAIN, students
+from aura_core.config.recipes import RECIPES
+from aura_core.config.run import Config
+from aura_core.stages import StageSpec
 
 _ABSENT = "(absent)"
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from transformers import AutoConfig
 
 from aura_core.artifacts.manifest import Manifest
-from aura_core.benchmarks.catalogue import EMBEDDED
-from aura_core.config import Config
+from aura_core.config.benchmarks import EMBEDDED
+from aura_core.config.overrides import students
+from aura_core.config.run import Config
+from aura_core.config.train import LoraConfig, Phase, TrainConfig
 from aura_core.errors import AuraError
 from aura_core.models.llm import source_of
-from aura_core.overrides import students
-from aura_core.train_config import LoraConfig, Phase, TrainConfig
 
 # The dimensions of an LLM, read from its config; its weights are not loaded.
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from aura_core.artifacts import store
 from aura_core.artifacts.store import require_reachable
-from aura_core.config import Config, IngestConfig
-from aura_core.corpus.ingest_plan import plan_ingest
+from aura_core.config.overrides import students
+from aura_core.config.run import Config, IngestConfig
 from aura_core.errors import AuraError
+from aura_core.ingest.ingest_plan import plan_ingest
 from aura_core.models.pinned import locate
 from aura_core.models.references import Reference, digest, hub_commit, local_path, parse
-from aura_core.overrides import students
 
 _FIRST_UTTERANCES = 20
 _HUB_TIMEOUT_S = 10

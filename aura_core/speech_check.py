@@ -8,7 +8,7 @@ whispering is not, and does not.
 import numpy as np
 from numpy.typing import NDArray
 
-from aura_core.corpus.table import SAMPLE_RATE
+from aura_core.ingest.utterances import SAMPLE_RATE
 
 _WINDOW, _HOP = SAMPLE_RATE * 40 // 1000, SAMPLE_RATE // 100
 _FFT = 1024

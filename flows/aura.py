@@ -8,11 +8,11 @@ from prefect import flow, tags
 from prefect.runtime import flow_run
 from pydantic import WithJsonSchema
 
-from aura_core.corpus.source import installable
-from aura_core.distillation.trackers import require_packages
+from aura_core.config.recipes import RECIPES
+from aura_core.distil.trackers import require_packages
 from aura_core.errors import AuraError
-from aura_core.pipeline import STAGE_INPUTS, StageSpec, is_complete, plan
-from aura_core.recipes import RECIPES
+from aura_core.ingest.source import installable
+from aura_core.stages import STAGE_INPUTS, StageSpec, is_complete, plan
 from flows import ui_artifacts
 from flows.request import (
     all_overrides,

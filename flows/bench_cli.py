@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter, validators
 
+from aura_core.config.train import Phase
 from aura_core.errors import unknown
-from aura_core.pipeline import StageSpec, is_complete
-from aura_core.train_config import Phase
+from aura_core.stages import StageSpec, is_complete
 from flows import local_prefect
 from flows.options import AsJson, Count, Selection, Several, sub_app
 

@@ -9,9 +9,9 @@ from rich.table import Table
 from tqdm import tqdm
 
 from aura_core.artifacts import store
-from aura_core.benchmarks.catalogue import BENCHMARKS, EMBEDDED, Benchmark
-from aura_core.corpus.source_item import Rejection, count_kinds
+from aura_core.config.benchmarks import BENCHMARKS, EMBEDDED, Benchmark
 from aura_core.errors import AuraError, unknown
+from aura_core.ingest.source_item import Rejection, count_kinds
 from flows import options
 from flows.display import out
 from flows.interrupt import interrupt

@@ -13,7 +13,7 @@ from typing import Any
 from aura_core.artifacts import store
 from aura_core.bench.measure import in_turns
 from aura_core.errors import AuraError
-from aura_core.pipeline import StageSpec, is_complete, plan
+from aura_core.stages import StageSpec, is_complete, plan
 from flows.options import Selection
 
 Command = Callable[[Selection, Mapping[str, StageSpec], str], list[str]]

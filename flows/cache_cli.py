@@ -11,9 +11,15 @@ from rich.table import Table
 from tqdm import tqdm
 
 from aura_core.artifacts import store
-from aura_core.cache import inventory
-from aura_core.cache.inventory import CacheState, Problem, repair_cache, total_bytes, verify_cache
 from aura_core.errors import AuraError
+from aura_core.teacher_cache import inventory
+from aura_core.teacher_cache.inventory import (
+    CacheState,
+    Problem,
+    repair_cache,
+    total_bytes,
+    verify_cache,
+)
 from flows.options import AsJson, sub_app
 from flows.request import resolve_root
 

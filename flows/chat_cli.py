@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aura_core.config.instructions import TRANSCRIBE
 from aura_core.errors import AuraError
-from aura_core.instructions import TRANSCRIBE
 from flows.options import Count
 from flows.request import resolve_root
 from flows.speak_cli import read_audio

@@ -15,9 +15,9 @@ from rich.markup import escape
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import newest_artifact, read_manifest
 from aura_core.errors import AuraError, unknown
-from aura_core.evaluation.table import read_table
+from aura_core.evaluation.results import read_table
 from aura_core.explain import explain as explain_stages
-from aura_core.pipeline import StageSpec, is_complete
+from aura_core.stages import StageSpec, is_complete
 from flows import (
     bench_cli,
     bench_data_cli,

@@ -47,7 +47,7 @@ def compare(
     uris = [find_evaluation(name, resolve_root(root)) for name in (first, second)]
     # Scorers take a second to import, which a mistyped name need not wait for.
     from aura_core.evaluation.comparison import compare_evaluations
-    from aura_core.evaluation.table import read_table
+    from aura_core.evaluation.results import read_table
 
     figures = compare_evaluations(uris[0], uris[1])
     if as_json:

@@ -8,9 +8,9 @@ from cyclopts import Parameter
 from rich.markup import escape
 from rich.table import Table
 
+from aura_core.config.overrides import as_data, settings, unknown_setting
+from aura_core.config.recipes import RECIPES, recipe, summary
 from aura_core.errors import AuraError
-from aura_core.overrides import as_data, settings, unknown_setting
-from aura_core.recipes import RECIPES, recipe, summary
 from flows import options
 from flows.display import out
 from flows.options import AsJson

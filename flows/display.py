@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from aura_core.evaluation.table import Row
+from aura_core.evaluation.results import Row
 from aura_core.explain import StageStatus
 
 # Where the commands print.

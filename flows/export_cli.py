@@ -8,7 +8,7 @@ from typing import Literal
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
 from aura_core.artifacts.store import require_reachable, require_writable
-from aura_core.overrides import MAIN
+from aura_core.config.overrides import MAIN
 from aura_core.student.file_names import TRAIN_CONFIG
 from flows.options import Selection
 from flows.request import resolve_root
@@ -46,10 +46,10 @@ def export(
     require_reachable(uri)
     require_manifest(uri)
     # Imports torch, transformers and peft.
+    from aura_core.config.train import TrainConfig
     from aura_core.evaluation.find import figures_of
     from aura_core.export import card
     from aura_core.export.folder import evaluated_precision, export_student, require_empty
-    from aura_core.train_config import TrainConfig
 
     require_empty(to)
     require_writable(str(to.absolute().parent))
@@ -68,6 +68,4 @@ def export(
     draft.rename(to)
     print(f"model ({made}, {precision}): {to}")
     if push_to_hub is not None:
-        from aura_core.export import card as hub
-
-        print("on the hub:", hub.push_to_hub(to, push_to_hub))
+        print("on the hub:", card.push_to_hub(to, push_to_hub))

@@ -11,11 +11,11 @@ from rich.console import Group as Lines
 from rich.text import Text
 
 from aura_core.artifacts.store import require_reachable
-from aura_core.benchmarks.catalogue import BENCHMARKS, EMBEDDED
-from aura_core.config import Config
-from aura_core.overrides import Setting, settings
-from aura_core.pipeline import STAGE_INPUTS, StageSpec, plan
-from aura_core.recipes import RECIPES, recipe, summary
+from aura_core.config.benchmarks import BENCHMARKS, EMBEDDED
+from aura_core.config.overrides import Setting, settings
+from aura_core.config.recipes import RECIPES, recipe, summary
+from aura_core.config.run import Config
+from aura_core.stages import STAGE_INPUTS, StageSpec, plan
 from flows.request import all_overrides, load_config, resolve_root
 
 # What a shell offers when <TAB> is pressed: names of settings, stages, recipes, benchmarks.

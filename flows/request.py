@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aura_core.artifacts import store
-from aura_core.benchmarks.catalogue import EMBEDDED
-from aura_core.config import Config
+from aura_core.config.benchmarks import EMBEDDED
+from aura_core.config.overrides import merge_file, override
+from aura_core.config.recipes import recipe
+from aura_core.config.run import Config
 from aura_core.errors import AuraError, unknown
-from aura_core.overrides import merge_file, override
-from aura_core.pipeline import STAGE_INPUTS, StageSpec, is_complete
-from aura_core.recipes import recipe
+from aura_core.stages import STAGE_INPUTS, StageSpec, is_complete
 
 REPORT_NAME = "report.html"
 

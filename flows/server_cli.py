@@ -93,17 +93,17 @@ def status(
         Once, for programs.
     """
     from flows import server_status
-    from flows import server_status as status_display
+    from flows.server_status import panel
 
     found = server_status.read()
     if as_json:
         print(json.dumps(asdict(found), indent=2, default=str))
     elif not watch:
-        out.print(status_display.panel(found))
+        out.print(panel(found))
     else:
         with Live(console=out, auto_refresh=False) as live:
             while True:
-                live.update(status_display.panel(found), refresh=True)
+                live.update(panel(found), refresh=True)
                 time.sleep(_WATCH_S)
                 found = server_status.read()
     if found.server is None:

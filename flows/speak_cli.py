@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from aura_core.artifacts.store import require_writable
-from aura_core.corpus.source_item import AUDIO_SUFFIXES
-from aura_core.corpus.table import SAMPLE_RATE
+from aura_core.config.instructions import TRANSCRIBE
 from aura_core.errors import AuraError
-from aura_core.instructions import TRANSCRIBE
+from aura_core.ingest.source_item import AUDIO_SUFFIXES
+from aura_core.ingest.utterances import SAMPLE_RATE
 from aura_core.transcribe import FORMATS, Piece, cut_at_silences, render
 from flows.interrupt import interrupt
 from flows.options import Count
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 def audio_files(paths: Sequence[Path]) -> Iterator[Path]:
     """Yield files as named, and those in folders that by their suffix are audio, in order."""
-    from aura_core.corpus.audio import FFMPEG_SUFFIXES
+    from aura_core.ingest.audio import FFMPEG_SUFFIXES
 
     suffixes = FFMPEG_SUFFIXES.union(AUDIO_SUFFIXES)
     for path in paths:
@@ -54,7 +54,7 @@ def check_audio(file: Path, max_duration_s: float) -> None:
 
 
 def _told(file: Path, read: Callable[[], T]) -> T:
-    from aura_core.corpus.audio import BadAudioError
+    from aura_core.ingest.audio import BadAudioError
 
     try:
         return read()
@@ -65,8 +65,8 @@ def _told(file: Path, read: Callable[[], T]) -> T:
 
 
 def _decode(file: Path, max_duration_s: float) -> "NDArray[float32]":
-    from aura_core.corpus.audio import FFMPEG_SUFFIXES, BadAudioError, decode_by_ffmpeg, decode_file
-    from aura_core.corpus.table import SAMPLE_RATE
+    from aura_core.ingest.audio import FFMPEG_SUFFIXES, BadAudioError, decode_by_ffmpeg, decode_file
+    from aura_core.ingest.utterances import SAMPLE_RATE
 
     with file.open("rb") as opened:
         if file.suffix.lower() not in FFMPEG_SUFFIXES:
@@ -78,7 +78,7 @@ def _decode(file: Path, max_duration_s: float) -> "NDArray[float32]":
 
 
 def _check(file: Path, max_duration_s: float) -> None:
-    from aura_core.corpus.audio import FFMPEG_SUFFIXES, check_header, decode_by_ffmpeg
+    from aura_core.ingest.audio import FFMPEG_SUFFIXES, check_header, decode_by_ffmpeg
 
     with file.open("rb") as opened:
         if file.suffix.lower() not in FFMPEG_SUFFIXES:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import newest_artifact
-from aura_core.evaluation.table import read_table
-from aura_core.overrides import MAIN
-from aura_core.pipeline import StageSpec, is_complete
+from aura_core.config.overrides import MAIN
+from aura_core.evaluation.results import read_table
 from aura_core.report.headline import build_line
+from aura_core.stages import StageSpec, is_complete
 from flows.request import REPORT_NAME
 
 if TYPE_CHECKING:

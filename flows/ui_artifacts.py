@@ -10,9 +10,9 @@ from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.logging.handlers import APILogHandler
 
 from aura_core.artifacts import store
-from aura_core.evaluation.table import Row, read_table
+from aura_core.evaluation.results import Row, read_table
 from aura_core.explain import StageStatus, explain
-from aura_core.pipeline import StageSpec
+from aura_core.stages import StageSpec
 from flows.display import reason
 from flows.request import REPORT_NAME
 from tasks.stage_driver import ECHOED

@@ -16,8 +16,8 @@ from types import TracebackType
 
 import psutil
 
-from aura_core.pipeline import StageSpec
-from aura_core.stage_config import NodeSize
+from aura_core.config.stage import NodeSize
+from aura_core.stages import StageSpec
 from tasks.stage_driver import (
     JOBS,
     LineLog,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from aura_core.errors import AuraError
-from aura_core.pipeline import StageSpec
+from aura_core.stages import StageSpec
 
 # A driver's output: shown as it comes on a terminal, else logged line by line.
 

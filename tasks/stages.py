@@ -22,8 +22,8 @@ from prefect.runtime import task_run
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import Manifest, read_manifest, require_manifest
-from aura_core.pipeline import STAGE_INPUTS, StageSpec
-from aura_core.stage_config import single_node
+from aura_core.config.stage import single_node
+from aura_core.stages import STAGE_INPUTS, StageSpec
 from tasks.local_driver import LocalRay, run_driver
 from tasks.stage_driver import Launch, OnProgress, StageLostError
 

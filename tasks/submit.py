@@ -14,7 +14,7 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 import aura_core
 from aura_core.errors import AuraError
-from aura_core.pipeline import StageSpec
+from aura_core.stages import StageSpec
 from tasks.stage_driver import (
     HIDE_GPUS,
     PASSING_EXIT_CODE,

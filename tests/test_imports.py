@@ -21,7 +21,7 @@ def test_import_contracts_hold():
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("module", ["flows.cli", "aura_core.pipeline", "aura_core.recipes"])
+@pytest.mark.parametrize("module", ["flows.cli", "aura_core.stages", "aura_core.config.recipes"])
 def test_planning_imports_nothing_heavy(module):
     heavy = "{'torch', 'peft', 'whisper', 'transformers', 'ray', 'prefect'}"
     result = run_python(f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))")

@@ -47,11 +47,11 @@ def artifact_of(tmp_path_factory, tiny_llm):
     """Make a random student as a distil stage saves it: `artifact_of(positions=..., ...)`."""
     import torch
 
+    from aura_core.config.recipes import SHORT_CHATML
+    from aura_core.config.train import TrainConfig
     from aura_core.models.llm import load_llm
-    from aura_core.recipes import SHORT_CHATML
     from aura_core.student.assembly import new_student, save_student
     from aura_core.student.audio_embedding import new_stem
-    from aura_core.train_config import TrainConfig
 
     def make(positions="audio", stem="random", floor="clip", **distillation):
         config = TrainConfig.model_validate(

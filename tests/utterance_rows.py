@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aura_core.corpus.table import encode_audio
+from aura_core.ingest.utterances import encode_audio
 
 _SILENCE = np.zeros(1600, dtype=np.float32)
 

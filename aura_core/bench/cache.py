@@ -12,22 +12,22 @@ from torch.nn import functional
 
 from aura_core.artifacts.manifest import publish_manifest
 from aura_core.bench.measure import sample_rows
-from aura_core.cache import build
-from aura_core.cache.build import as_configured
-from aura_core.cache.encode import prepare, teacher_states
-from aura_core.cache.index import TeacherCache, open_cache
-from aura_core.config import TeacherCacheConfig
-from aura_core.corpus.table import decode_audio, write_table
+from aura_core.config.run import TeacherCacheConfig
+from aura_core.config.train import TrainConfig
 from aura_core.device import device_for
-from aura_core.distillation.new_trainer import new_trainer
-from aura_core.distillation.trainer import Trainer
+from aura_core.distil.new_trainer import new_trainer
+from aura_core.distil.trainer import Trainer
 from aura_core.evaluation import bootstrap, wer
 from aura_core.evaluation.bootstrap import Floats, ratio
+from aura_core.ingest.utterances import decode_audio, write_table
 from aura_core.models.teachers import load_teacher
 from aura_core.models.whisper_encoder import log_mel
 from aura_core.student.audio_embedding import EncoderFrames
 from aura_core.student.batch import Layout, collate
-from aura_core.train_config import TrainConfig
+from aura_core.teacher_cache import build
+from aura_core.teacher_cache.build import as_configured
+from aura_core.teacher_cache.encode import prepare, teacher_states
+from aura_core.teacher_cache.index import TeacherCache, open_cache
 
 # What padding and precision do to the teacher's states, layer by layer.
 

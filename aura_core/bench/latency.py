@@ -21,7 +21,7 @@ from transformers import DynamicCache
 
 from aura_core.bench.latency_models import MODELS, TimedModel, Workshop, num_positions, prefill_text
 from aura_core.bench.measure import Speech, in_turns, median_ratio
-from aura_core.config import Config
+from aura_core.config.run import Config
 from aura_core.device import synchronise
 from aura_core.errors import AuraError, unknown
 

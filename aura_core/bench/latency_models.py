@@ -11,18 +11,18 @@ from transformers import DynamicCache, PreTrainedModel
 from whisper.model import Whisper
 
 from aura_core.bench.measure import Clips, Speech
-from aura_core.cache.codec import Codec, LayerCodec
 from aura_core.chat.load import HearingChat
-from aura_core.config import TeacherCacheConfig
+from aura_core.config.instructions import TRANSCRIBE
+from aura_core.config.run import TeacherCacheConfig
+from aura_core.config.stage import TEACHER_RATE_HZ
+from aura_core.config.train import TrainConfig
 from aura_core.device import compute_dtype, device_for
-from aura_core.distillation.token_states import spelling_tokens
+from aura_core.distil.token_states import spelling_tokens
 from aura_core.errors import AuraError
 from aura_core.evaluation.transcriber import Spelling, Transcriber
-from aura_core.instructions import TRANSCRIBE
 from aura_core.models.llm import load_llm
 from aura_core.models.teachers import load_whisper_teacher
 from aura_core.models.whisper_encoder import load_whisper
-from aura_core.stage_config import TEACHER_RATE_HZ
 from aura_core.student.assembly import assemble_student, new_audio_embedding, new_student
 from aura_core.student.audio_embedding import AudioEmbedding, EncoderFrames, new_stem
 from aura_core.student.batch import Layout, collate
@@ -30,7 +30,7 @@ from aura_core.student.handover import CtcHandover, CtcHead, TokenStates
 from aura_core.student.inference import EncoderEar, LogMelEar, Responder
 from aura_core.student.prompts import ChatFormat, Prompt
 from aura_core.student.student import Student
-from aura_core.train_config import TrainConfig
+from aura_core.teacher_cache.codec import Codec, LayerCodec
 
 MODELS = ("aura_merged", "aura_gated", "aura_dense", "bridge", "cascade", "text_in")
 # Halvings of the range in which the bias of CTC's blank is looked for.

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from aura_core.corpus.table import SAMPLE_RATE, decode_audio, read_table, shuffled
 from aura_core.errors import AuraError
+from aura_core.ingest.utterances import SAMPLE_RATE, decode_audio, read_table, shuffled
 
 # Utterances of an ingest artifact for a benchmark: the same ones every time.
 

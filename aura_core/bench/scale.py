@@ -19,14 +19,20 @@ import torch
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import FileEntry, publish_manifest
-from aura_core.cache import build, inventory
-from aura_core.cache import codec as codecs
-from aura_core.cache.codec import Codec, LayerCodec
-from aura_core.cache.index import open_cache
-from aura_core.cache.plan import ShardPlan
-from aura_core.cache.record import STEM, LayerError, ShardRecord, write_members, write_record
-from aura_core.config import TeacherCacheConfig
-from aura_core.corpus.ingest_plan import PART_ITEMS
+from aura_core.config.run import TeacherCacheConfig
+from aura_core.ingest.ingest_plan import PART_ITEMS
+from aura_core.teacher_cache import build, inventory
+from aura_core.teacher_cache import codec as codecs
+from aura_core.teacher_cache.codec import Codec, LayerCodec
+from aura_core.teacher_cache.index import open_cache
+from aura_core.teacher_cache.plan import ShardPlan
+from aura_core.teacher_cache.record import (
+    STEM,
+    LayerError,
+    ShardRecord,
+    write_members,
+    write_record,
+)
 
 Result = TypeVar("Result")
 

@@ -16,9 +16,9 @@ from aura_core.bench.latency import AURA, check_settings
 from aura_core.bench.latency_models import Workshop
 from aura_core.bench.measure import Speech, in_turns, median_ratio
 from aura_core.chat.reply import ChatModel
-from aura_core.config import Config
-from aura_core.corpus.table import SAMPLE_RATE
-from aura_core.instructions import TRANSCRIBE
+from aura_core.config.instructions import TRANSCRIBE
+from aura_core.config.run import Config
+from aura_core.ingest.utterances import SAMPLE_RATE
 from aura_core.serving.app import create_app
 from aura_core.serving.listen import in_background
 from aura_core.turns import Audio, Turn

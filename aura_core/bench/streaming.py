@@ -14,14 +14,14 @@ from tqdm import tqdm
 
 from aura_core.bench.latency_models import Workshop
 from aura_core.bench.measure import Speech, in_turns, median_ratio
-from aura_core.config import Config
-from aura_core.corpus.table import SAMPLE_RATE
+from aura_core.config.instructions import TRANSCRIBE
+from aura_core.config.run import Config
+from aura_core.config.train import TrainConfig
 from aura_core.device import synchronise
 from aura_core.errors import AuraError
-from aura_core.instructions import TRANSCRIBE
+from aura_core.ingest.utterances import SAMPLE_RATE
 from aura_core.student.inference import Responder
 from aura_core.student.prompts import Prompt
-from aura_core.train_config import TrainConfig
 
 # What a sound card hands over at once.
 PIECE_S = 0.1

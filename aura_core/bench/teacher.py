@@ -17,15 +17,15 @@ from whisper.model import Whisper
 
 from aura_core.artifacts import store
 from aura_core.bench.measure import median_ratio, sample_rows
-from aura_core.cache import build
-from aura_core.cache import codec as codecs
-from aura_core.cache.encode import batches, chosen_layers, ready_batch
-from aura_core.cache.plan import Plan, ShardPlan, read_utterances
-from aura_core.config import TeacherCacheConfig
-from aura_core.corpus.table import decode_audio, write_table
+from aura_core.config.run import TeacherCacheConfig
 from aura_core.device import compute_dtype, device_for
+from aura_core.ingest.utterances import decode_audio, write_table
 from aura_core.models.teachers import load_teacher
 from aura_core.models.whisper_encoder import load_whisper
+from aura_core.teacher_cache import build
+from aura_core.teacher_cache import codec as codecs
+from aura_core.teacher_cache.encode import batches, chosen_layers, ready_batch
+from aura_core.teacher_cache.plan import Plan, ShardPlan, read_utterances
 
 Rows = Sequence[Mapping[str, Any]]
 # More than one, so that a worker goes on to the next as it would in a large cache.

@@ -15,16 +15,15 @@ from whisper.audio import HOP_LENGTH, log_mel_spectrogram, pad_or_trim
 from whisper.model import Whisper
 
 from aura_core.bench.measure import in_turns, median_ratio, sample_rows
-from aura_core.cache.index import TeacherCache, open_cache
-from aura_core.cache.plan import safe_key
-from aura_core.config import TeacherCacheConfig
-from aura_core.corpus.table import decode_audio
+from aura_core.config.run import TeacherCacheConfig
+from aura_core.config.train import Phase, TrainConfig
 from aura_core.device import compute_dtype, device_for
-from aura_core.distillation.batches import endless_batches
-from aura_core.distillation.new_trainer import new_trainer
-from aura_core.distillation.trainer import Trainer
-from aura_core.distillation.training_set import TrainBatch
+from aura_core.distil.batches import endless_batches
+from aura_core.distil.new_trainer import new_trainer
+from aura_core.distil.trainer import Trainer
+from aura_core.distil.training_set import TrainBatch
 from aura_core.errors import AuraError
+from aura_core.ingest.utterances import decode_audio, safe_key
 from aura_core.models.whisper_encoder import (
     encoder_states,
     in_precision,
@@ -32,7 +31,7 @@ from aura_core.models.whisper_encoder import (
     log_mel,
 )
 from aura_core.student.batch import IGNORE
-from aura_core.train_config import Phase, TrainConfig
+from aura_core.teacher_cache.index import TeacherCache, open_cache
 
 Rows = Mapping[str, Mapping[str, Any]]
 States = Callable[[TrainBatch], dict[int, Tensor]]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from aura_core.artifacts.store import require_writable
-from aura_core.benchmarks.catalogue import EMBEDDED, Benchmark, HubSource
+from aura_core.config.benchmarks import EMBEDDED, Benchmark, HubSource
 from aura_core.errors import AuraError
 
 _TIMEOUT_S = 10

@@ -9,15 +9,15 @@ import xxhash
 
 from aura_core.benchmarks.embedded_texts import EmbeddedText, texts_of
 from aura_core.benchmarks.item import BenchmarkItem
-from aura_core.corpus.synthesis import (
+from aura_core.config.voices import PIPER, VOICE
+from aura_core.ingest.synthesis import (
     Piper,
     add_noise,
     set_level,
     speak_as,
     trimmed_clip,
 )
-from aura_core.corpus.table import encode_audio
-from aura_core.corpus.voice import PIPER, VOICE
+from aura_core.ingest.utterances import encode_audio
 from aura_core.models.pinned import locate
 from aura_core.models.references import parse
 

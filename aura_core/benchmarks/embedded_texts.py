@@ -9,9 +9,9 @@ from typing import Any
 import xxhash
 import yaml
 
-from aura_core.config import DemoCorpusConfig
-from aura_core.corpus.grammar import DEMO_INSTRUCTION, grammar_text, parse_grammar, plan_corpus
-from aura_core.instructions import TRANSCRIBE
+from aura_core.config.instructions import TRANSCRIBE
+from aura_core.config.run import DemoCorpusConfig
+from aura_core.ingest.grammar import DEMO_INSTRUCTION, grammar_text, parse_grammar, plan_corpus
 
 CHOOSE = "Answer with the letter of the right option."
 _NUM_REQUESTS = 30

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 from pydantic import JsonValue
 
 from aura_core.artifacts import store
-from aura_core.corpus.audio import BadAudioError, decode_file
-from aura_core.corpus.source_item import Rejection, clean
-from aura_core.corpus.table import MAX_PART_ROWS, encode_audio, shuffled
 from aura_core.errors import AuraError
+from aura_core.ingest.audio import BadAudioError, decode_file
+from aura_core.ingest.source_item import Rejection, clean
+from aura_core.ingest.utterances import MAX_PART_ROWS, encode_audio, shuffled
 
 # One question of a benchmark: what is said, what is asked of it, what counts as right.
 

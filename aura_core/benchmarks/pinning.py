@@ -3,12 +3,12 @@
 import xxhash
 
 from aura_core.artifacts import store
-from aura_core.benchmarks.catalogue import BENCHMARKS, EMBEDDED, is_read
 from aura_core.benchmarks.embedded_texts import source_text
-from aura_core.config import BenchmarkConfig
-from aura_core.corpus.source import content_digests
-from aura_core.corpus.voice import VOICE, espeak_digest, second_voice
+from aura_core.config.benchmarks import BENCHMARKS, EMBEDDED, is_read
+from aura_core.config.run import BenchmarkConfig
+from aura_core.config.voices import VOICE, espeak_digest, second_voice
 from aura_core.errors import AuraError
+from aura_core.ingest.source import content_digests
 from aura_core.models.references import digest
 
 

@@ -7,19 +7,19 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aura_core.artifacts import store
-from aura_core.benchmarks.catalogue import (
+from aura_core.benchmarks.embedded_texts import texts_of
+from aura_core.benchmarks.item import BenchmarkItem, WrittenItems, write_items
+from aura_core.benchmarks.layouts.by_name import LAYOUTS
+from aura_core.config.benchmarks import (
     BENCHMARKS,
     EMBEDDED,
+    SCORER_VERSIONS,
     Benchmark,
     benchmark_mistake,
     is_read,
 )
-from aura_core.benchmarks.embedded_texts import texts_of
-from aura_core.benchmarks.item import BenchmarkItem, WrittenItems, write_items
-from aura_core.benchmarks.layouts.table import LAYOUTS
-from aura_core.corpus.source_item import Rejection, count_kinds, write_report
 from aura_core.errors import AuraError
-from aura_core.evaluation.scorers.versions import SCORER_VERSIONS
+from aura_core.ingest.source_item import Rejection, count_kinds, write_report
 
 # `card.json`: what the items of a benchmark are, where they come from and what was left out.
 

@@ -15,21 +15,21 @@ from transformers.utils.logging import disable_progress_bar
 from aura_core.artifacts import store
 from aura_core.artifacts.store import require_reachable
 from aura_core.chat.reply import ChatModel, Reply, room_for
-from aura_core.config import EvaluateConfig
-from aura_core.corpus.table import SAMPLE_RATE
+from aura_core.config.run import EvaluateConfig
+from aura_core.config.train import TrainConfig
 from aura_core.device import device_for
 from aura_core.errors import AuraError
 from aura_core.evaluation.transcriber import Transcriber
 from aura_core.export.remote.configuration_aura import AuraConfig
 from aura_core.export.remote.modeling_aura import AuraForConditionalGeneration
 from aura_core.export.remote.processing_aura import AuraProcessor
+from aura_core.ingest.utterances import SAMPLE_RATE
 from aura_core.student.batch import Batch, lay_out_conversation
 from aura_core.student.decoding import continue_greedy
 from aura_core.student.file_names import TRAIN_CONFIG
 from aura_core.student.inference import Ear
 from aura_core.student.prompts import ChatFormat
 from aura_core.student.student import Student
-from aura_core.train_config import TrainConfig
 from aura_core.turns import Turn, clips
 
 # Trained students of this project in a conversation: those that hear, and a cascade.

@@ -11,12 +11,12 @@ from aura_core.artifacts import store
 from aura_core.artifacts.manifest import newest_artifact, require_manifest
 from aura_core.chat.load import is_model, load_cascade, load_chat
 from aura_core.chat.reply import ChatModel
-from aura_core.config import EvaluateConfig
-from aura_core.corpus.table import SAMPLE_RATE
+from aura_core.config.instructions import TRANSCRIBE
+from aura_core.config.overrides import AURA, MAIN, by_model
+from aura_core.config.run import EvaluateConfig
 from aura_core.errors import AuraError
 from aura_core.evaluation.find import find_evaluation, origin_in, origin_of
-from aura_core.instructions import TRANSCRIBE
-from aura_core.overrides import AURA, MAIN, by_model
+from aura_core.ingest.utterances import SAMPLE_RATE
 from aura_core.turns import Turn
 
 CASCADE = "cascade"

@@ -17,11 +17,11 @@ from aura_core.artifacts.manifest import (
     read_manifest,
     write_manifest,
 )
-from aura_core.config import EvaluateConfig
+from aura_core.config.overrides import AURA, MAIN, by_model
+from aura_core.config.run import EvaluateConfig
 from aura_core.evaluation.items import QuestionSet
 from aura_core.evaluation.scorers.scorer import Prediction, read_predictions, write_predictions
-from aura_core.overrides import AURA, MAIN, by_model
-from aura_core.pipeline import StageSpec
+from aura_core.stages import StageSpec
 
 # Raised by hand when the prompts, the decoding or the fields of a cell change.
 CELL_VERSION = 3

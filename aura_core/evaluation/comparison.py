@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aura_core.artifacts.manifest import require_manifest
+from aura_core.config.overrides import AURA
 from aura_core.errors import AuraError
 from aura_core.evaluation import bootstrap, scoring
 from aura_core.evaluation.bootstrap import MIN_UTTERANCES
 from aura_core.evaluation.prediction_files import Answers, read_answers, scorer_of
+from aura_core.evaluation.results import LATENCY, Difference, Row, read_results
 from aura_core.evaluation.scorers.scorer import Prediction, Scorer
 from aura_core.evaluation.scoring import BySeed, compute
-from aura_core.evaluation.table import LATENCY, Difference, Row, read_results
-from aura_core.overrides import AURA
 
 # Paired differences between AuRA and what it is compared with.
 

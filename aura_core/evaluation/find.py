@@ -6,11 +6,11 @@ import re
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import Manifest, newest_artifact, read_manifest, require_manifest
 from aura_core.artifacts.store import require_reachable
+from aura_core.config.overrides import AURA, MAIN, by_model
 from aura_core.errors import AuraError
 from aura_core.evaluation.items import TRANSCRIPTION
-from aura_core.evaluation.table import Row, read_results
+from aura_core.evaluation.results import Row, read_results
 from aura_core.explain import recipe_name
-from aura_core.overrides import AURA, MAIN, by_model
 from aura_core.student.file_names import TRAIN_CONFIG
 
 STAGE = "evaluate"

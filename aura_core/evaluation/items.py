@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aura_core.benchmarks import item as item_table
-from aura_core.benchmarks.catalogue import BENCHMARKS, Reading
-from aura_core.corpus.table import decode_audio, read_table, shuffled
+from aura_core.benchmarks import item as benchmark_items
+from aura_core.config.benchmarks import BENCHMARKS, Reading
+from aura_core.config.instructions import TRANSCRIBE
 from aura_core.errors import AuraError
-from aura_core.instructions import TRANSCRIBE
+from aura_core.ingest.utterances import decode_audio, read_table, shuffled
 
 # What is scored together: a task on a split of the corpus, or a benchmark.
 
@@ -147,7 +147,7 @@ def load_items(uri: str, questions: QuestionSet, max_items: int | None) -> list[
 def texts(uri: str, source: str) -> list[str]:
     """Everything that is said in the corpus, or in a benchmark."""
     if source != CORPUS:
-        return item_table.read_texts(uri)
+        return benchmark_items.read_texts(uri)
     return [str(text) for text in read_table(uri, columns=["text"]).column("text").to_pylist()]
 
 
@@ -182,7 +182,7 @@ def _benchmark_items(uri: str, task: str | None, max_items: int | None) -> list[
             choices=None if transcribes else item.choices,
             extra=item.extra,
         )
-        for item in item_table.read_items(uri, max_items)
+        for item in benchmark_items.read_items(uri, max_items)
     ]
 
 

@@ -10,12 +10,12 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMultimodalLM, AutoProcessor
 from whisper.model import Whisper
 
-from aura_core.benchmarks.catalogue import Reading
-from aura_core.corpus.table import SAMPLE_RATE
+from aura_core.config.benchmarks import Reading
 from aura_core.device import compute_dtype
 from aura_core.errors import AuraError
 from aura_core.evaluation.items import Item
 from aura_core.evaluation.transcriber import Spelling, Transcriber
+from aura_core.ingest.utterances import SAMPLE_RATE
 from aura_core.models.llm import source_of
 from aura_core.models.whisper_encoder import load_whisper
 from aura_core.student.inference import Responder, load_base, load_responder

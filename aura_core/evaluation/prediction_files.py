@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aura_core.artifacts import store
-from aura_core.benchmarks.catalogue import BENCHMARKS
+from aura_core.config.benchmarks import BENCHMARKS
 from aura_core.evaluation.items import BENCHMARK, TASK_SCORERS
+from aura_core.evaluation.results import Row
+from aura_core.evaluation.scorers.by_name import SCORERS, find_scorer
 from aura_core.evaluation.scorers.scorer import Prediction, Scorer, read_predictions
-from aura_core.evaluation.scorers.table import SCORERS, find_scorer
-from aura_core.evaluation.table import Row
 
 FOLDER = "predictions"
 _SEED = re.compile(r"(?P<model>.+)-seed-(?P<seed>-?\d+)")

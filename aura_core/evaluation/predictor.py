@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from tqdm import tqdm
 
 from aura_core.artifacts import store
-from aura_core.config import EvaluateConfig
+from aura_core.config.run import EvaluateConfig
 from aura_core.device import Precision, compute_dtype, device_for, precision_name
 from aura_core.evaluation.cells import (
     Cell,
@@ -36,7 +36,7 @@ from aura_core.evaluation.models import (
 )
 from aura_core.evaluation.scorers.scorer import Prediction
 from aura_core.evaluation.transcriber import Spelling
-from aura_core.pipeline import StageSpec
+from aura_core.stages import StageSpec
 
 # Time to first token at batch 1, from decoded audio (or text) to the first token.
 

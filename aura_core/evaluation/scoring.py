@@ -7,13 +7,13 @@ import numpy as np
 from pydantic import JsonValue
 
 from aura_core.artifacts.manifest import require_manifest
-from aura_core.corpus.table import read_table
 from aura_core.errors import AuraError
 from aura_core.evaluation import bootstrap
 from aura_core.evaluation.bootstrap import Statistic
 from aura_core.evaluation.items import TRANSCRIPTION
+from aura_core.evaluation.results import Row
 from aura_core.evaluation.scorers.scorer import Prediction, Scorer
-from aura_core.evaluation.table import Row
+from aura_core.ingest.utterances import read_table
 
 # Slices of a benchmark: the utterances that share a value, such as `snr_db=10`.
 

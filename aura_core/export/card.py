@@ -10,14 +10,14 @@ from huggingface_hub import ModelCardData
 from jinja2 import Environment, StrictUndefined
 
 from aura_core.artifacts.manifest import Manifest, read_manifest, require_manifest
-from aura_core.benchmarks.catalogue import BENCHMARKS, is_read
+from aura_core.config.benchmarks import BENCHMARKS, is_read
+from aura_core.config.overrides import AURA, by_model
+from aura_core.config.train import Phase, TrainConfig
 from aura_core.errors import AuraError
 from aura_core.evaluation.cells import BASE
 from aura_core.evaluation.find import newest_evaluation_of
-from aura_core.evaluation.table import Results, Row, read_table
+from aura_core.evaluation.results import Results, Row, read_table
 from aura_core.models.references import parse
-from aura_core.overrides import AURA, by_model
-from aura_core.train_config import Phase, TrainConfig
 
 NAME = "README.md"
 MAX_CLIP_S = 30

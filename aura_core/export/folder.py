@@ -17,6 +17,7 @@ from transformers import (
 )
 
 from aura_core.artifacts import store
+from aura_core.config.train import TrainConfig
 from aura_core.device import Precision, compute_dtype, device_for, precision_name
 from aura_core.errors import AuraError
 from aura_core.evaluation.find import AUTO_PRECISION, ORIGIN, newest_evaluation_of
@@ -34,7 +35,6 @@ from aura_core.student.file_names import (
     TEXT_ADAPTER,
     TRAIN_CONFIG,
 )
-from aura_core.train_config import TrainConfig
 
 # A chat template whose messages may hold audio, around one that knows text only.
 

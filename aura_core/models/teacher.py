@@ -6,8 +6,6 @@ from typing import Literal, Protocol, Self
 import torch
 from torch import Tensor
 
-from aura_core.student.audio_embedding import ConvStem
-
 
 class Teacher(Protocol):
     """A speech encoder, frozen and in evaluation mode, with 50 states a second of audio."""
@@ -60,10 +58,3 @@ class Teacher(Protocol):
             number i stands for 20 ms from i * 20 ms on; the last layer's are taken after the final
             norm, if there is one.
         """
-
-
-def random_stem(num_mels: int, width: int, max_mel_frames: int) -> dict[str, Tensor]:
-    """A stem for the students of a teacher that has none: always the same random weights."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return dict(ConvStem(num_mels, width, (max_mel_frames + 1) // 2).state_dict())

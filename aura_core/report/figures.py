@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from aura_core.artifacts import store
-from aura_core.benchmarks.catalogue import is_read
-from aura_core.evaluation.table import LATENCY, Row
+from aura_core.config.benchmarks import is_read
+from aura_core.evaluation.results import LATENCY, Row
 from aura_core.report.charts import results, training
 from aura_core.report.charts.results import Point
 from aura_core.report.grid import SliceTable

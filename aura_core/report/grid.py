@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from aura_core.benchmarks.catalogue import BENCHMARKS
+from aura_core.config.benchmarks import BENCHMARKS
 from aura_core.evaluation.bootstrap import MIN_UTTERANCES
+from aura_core.evaluation.results import LATENCY, Row
 from aura_core.evaluation.scoring import LENGTH
-from aura_core.evaluation.table import LATENCY, Row
 from aura_core.report.labels import (
     NOT_RIVALS,
     TASKS,

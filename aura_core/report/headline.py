@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from aura_core.config.overrides import AURA
 from aura_core.evaluation.bootstrap import MIN_UTTERANCES, SIGNIFICANCE, format_p
-from aura_core.evaluation.table import LATENCY, Difference, Results, Row
-from aura_core.overrides import AURA
+from aura_core.evaluation.results import LATENCY, Difference, Results, Row
 from aura_core.report.labels import (
     MODELS,
     TASKS,

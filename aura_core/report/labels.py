@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aura_core.benchmarks.catalogue import BENCHMARKS
-from aura_core.evaluation.table import LATENCY, Row
+from aura_core.config.benchmarks import BENCHMARKS
+from aura_core.evaluation.results import LATENCY, Row
 
 # Colours of the page for models it does not know.
 _OTHER_COLOURS = 4

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from aura_core.evaluation.bootstrap import MIN_UTTERANCES
-from aura_core.evaluation.table import Difference, Results, Row
+from aura_core.evaluation.results import Difference, Results, Row
 from aura_core.report.grid import Figure, build_grid, build_slice_tables
 from aura_core.report.headline import build_lines
 from aura_core.report.labels import ModelLabel, models_in

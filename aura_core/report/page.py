@@ -8,15 +8,14 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from aura_core.config import ReportConfig
+from aura_core.config.overrides import MAIN, by_model
+from aura_core.config.run import ReportConfig
 from aura_core.evaluation.bootstrap import MIN_UTTERANCES, SIGNIFICANCE
 from aura_core.evaluation.items import CORPUS
 from aura_core.evaluation.prediction_files import Answers, primary_metrics, read_answers
-from aura_core.evaluation.table import Results, read_table
+from aura_core.evaluation.results import Results, read_table
 from aura_core.explain import recipe_name
-from aura_core.overrides import MAIN, by_model
 from aura_core.report import figures, grid, headline, provenance
-from aura_core.report import headline as paired
 from aura_core.report.confusion import build_confusions
 from aura_core.report.grid import build_slice_tables
 from aura_core.report.history import read_history
@@ -72,8 +71,8 @@ def _results(results: Results) -> dict[str, Any]:
         "above_one": any(row.value > 1 for row in rows if metric_of(row.metric).unit == "%"),
         "models": models_in(row.model for row in rows),
         "groups": grid.build_grid(rows),
-        "verdicts": paired.build_verdicts(differences),
-        "duels": paired.build_lines(differences),
+        "verdicts": headline.build_verdicts(differences),
+        "duels": headline.build_lines(differences),
         "rivals": models_in(each.other for each in differences),
         "quality": figures.quality_panels(rows, primary),
         "slices": slices,

@@ -8,9 +8,9 @@ from typing import Any
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import Manifest, require_manifest
-from aura_core.corpus.table import read_table
+from aura_core.config.overrides import MAIN
 from aura_core.evaluation.items import BENCHMARK
-from aura_core.overrides import MAIN
+from aura_core.ingest.utterances import read_table
 from aura_core.report.labels import benchmark_title, model_label, split_task
 
 # What each split is, in a line: what is new about it, and who speaks.

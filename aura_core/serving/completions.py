@@ -17,8 +17,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
 from aura_core.chat.reply import ChatModel, Reply, TooManyPositionsError
-from aura_core.corpus.audio import BadAudioError, decode_file
 from aura_core.errors import AuraError
+from aura_core.ingest.audio import BadAudioError, decode_file
 from aura_core.serving.errors import ApiError
 from aura_core.serving.worker import BusyError, Job, Worker
 from aura_core.speech_check import has_speech

@@ -18,8 +18,7 @@ from transformers import PreTrainedModel
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
-from aura_core.cache import codec as codecs
-from aura_core.cache.index import TeacherCache
+from aura_core.config.train import LoraConfig, TrainConfig
 from aura_core.errors import AuraError
 from aura_core.student.audio_embedding import AudioEmbedding, Stem
 from aura_core.student.file_names import (
@@ -33,7 +32,8 @@ from aura_core.student.file_names import (
 )
 from aura_core.student.handover import CtcHandover
 from aura_core.student.student import Student
-from aura_core.train_config import LoraConfig, TrainConfig
+from aura_core.teacher_cache import codec as codecs
+from aura_core.teacher_cache.index import TeacherCache
 
 
 def num_adapted_blocks(llm: PreTrainedModel, lora: LoraConfig) -> int:

@@ -188,3 +188,10 @@ def stem_like(weights: Mapping[str, Tensor], token_rate_hz: float) -> ConvStem |
 def _conv_stem_like(weights: Mapping[str, Tensor]) -> ConvStem:
     width, num_mels, _ = weights["conv1.weight"].shape
     return ConvStem(num_mels, width, max_frames=weights["positional_embedding"].shape[0])
+
+
+def random_stem(num_mels: int, width: int, max_mel_frames: int) -> dict[str, Tensor]:
+    """A stem for the students of a teacher that has none: always the same random weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return dict(ConvStem(num_mels, width, (max_mel_frames + 1) // 2).state_dict())

@@ -12,11 +12,8 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from aura_core.artifacts import store
-from aura_core.cache import codec as codecs
-from aura_core.cache.build import as_configured
-from aura_core.cache.codec import Codec
-from aura_core.cache.encode import clip_of, num_frames, teacher_states
-from aura_core.config import TeacherCacheConfig
+from aura_core.config.run import TeacherCacheConfig
+from aura_core.config.train import TrainConfig
 from aura_core.device import compute_dtype
 from aura_core.models.llm import load_llm
 from aura_core.models.teacher import Teacher
@@ -44,7 +41,10 @@ from aura_core.student.handover import CtcHandover
 from aura_core.student.prompts import ChatFormat, Prompt
 from aura_core.student.streaming import StreamingPrefill
 from aura_core.student.student import Student
-from aura_core.train_config import TrainConfig
+from aura_core.teacher_cache import codec as codecs
+from aura_core.teacher_cache.build import as_configured
+from aura_core.teacher_cache.codec import Codec
+from aura_core.teacher_cache.encode import clip_of, num_frames, teacher_states
 
 # From samples to what a student is given of them: a log-mel, or an encoder's states.
 

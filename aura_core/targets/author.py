@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aura_core.config import TargetsConfig
+from aura_core.config.run import TargetsConfig
 from aura_core.device import device_for
 from aura_core.student.batch import Continuation, Layout, collate
 from aura_core.student.decoding import decode_greedy, top_logprobs
 from aura_core.student.inference import load_student
-from aura_core.targets.table import Question, questions
+from aura_core.targets.answers import Question, questions
 
 _BATCH = 16
 

@@ -8,8 +8,8 @@ from typing import Any
 import ray
 
 from aura_core.benchmarks.preparation import prepare
-from aura_core.config import BenchmarkConfig
-from aura_core.pipeline import StageSpec
+from aura_core.config.run import BenchmarkConfig
+from aura_core.stages import StageSpec
 from tasks.jobs import driver
 
 

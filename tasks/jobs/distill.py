@@ -18,11 +18,11 @@ from ray.train.torch import TorchTrainer
 from tqdm import tqdm
 
 from aura_core.artifacts import store
-from aura_core.distillation.trackers import require_packages
-from aura_core.pipeline import StageSpec
+from aura_core.config.train import TrainConfig
+from aura_core.distil.trackers import require_packages
 from aura_core.report.history import read_history
+from aura_core.stages import StageSpec
 from aura_core.student import file_names
-from aura_core.train_config import TrainConfig
 from tasks.jobs import driver
 
 log = logging.getLogger("aura")
@@ -126,8 +126,8 @@ def _train(loop_config: dict[str, Any]) -> None:
     import torch
 
     from aura_core.device import device_for
-    from aura_core.distillation.run import train
-    from aura_core.distillation.trackers import Trackers
+    from aura_core.distil.run import train
+    from aura_core.distil.trackers import Trackers
 
     spec = StageSpec.model_validate_json(loop_config["spec"])
     config = driver.spec_config(spec, TrainConfig)

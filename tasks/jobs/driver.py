@@ -33,9 +33,9 @@ from aura_core.artifacts.manifest import (
     publish_manifest,
     read_manifest,
 )
+from aura_core.config.stage import Runtime, StageConfig, single_node
 from aura_core.errors import ADVICE, AuraError, system_error_line
-from aura_core.pipeline import StageSpec
-from aura_core.stage_config import Runtime, StageConfig, single_node
+from aura_core.stages import StageSpec
 from tasks.jobs.quiet import set_quiet
 from tasks.stage_driver import (
     JOBS,

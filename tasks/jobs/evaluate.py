@@ -11,10 +11,9 @@ from ray.util import ActorPool
 from tqdm import tqdm
 
 from aura_core.artifacts import store
-from aura_core.config import EvaluateConfig
+from aura_core.config.run import EvaluateConfig
 from aura_core.evaluation import cells as cell_plan
-from aura_core.evaluation import comparison, items, predictor, scoring, table
-from aura_core.evaluation import scoring as pseudo_labels
+from aura_core.evaluation import comparison, items, predictor, results, scoring
 from aura_core.evaluation.cells import Cell
 from aura_core.evaluation.find import AUTO_PRECISION
 from aura_core.evaluation.items import (
@@ -24,9 +23,9 @@ from aura_core.evaluation.items import (
     question_sets,
 )
 from aura_core.evaluation.scorers import scorer
+from aura_core.evaluation.scorers.by_name import find_scorer
 from aura_core.evaluation.scorers.scorer import Prediction
-from aura_core.evaluation.scorers.table import find_scorer
-from aura_core.pipeline import StageSpec
+from aura_core.stages import StageSpec
 from tasks.jobs import driver
 
 LATENCY = "latency.jsonl"
@@ -69,14 +68,14 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     answers = {cell.label: cell_plan.load_cell(cell) for cell in cells}
     files = _copy_predictions(spec, answers)
     ingest = spec.inputs[CORPUS]
-    writers = pseudo_labels.reference_writers(ingest, tasks)
-    own = pseudo_labels.judges_itself(ingest, spec.identity["pinned"]["asr"]) if writers else False
+    writers = scoring.reference_writers(ingest, tasks)
+    own = scoring.judges_itself(ingest, spec.identity["pinned"]["asr"]) if writers else False
     rows, compared = _score(config, cells, answers, writers if own else ())
     for model in cell_plan.compared(config, spec.inputs):
         ttft_ms = [timing.ttft_ms for timing in timings if timing.model == model]
         rows += scoring.score_latency(model, ttft_ms, config.bootstrap_samples, config.seed)
     predictor.write_timings(store.join(spec.uri, LATENCY), timings)
-    table.write_results(spec.uri, rows, compared, writers)
+    results.write_results(spec.uri, rows, compared, writers)
     clips = {timing.id for timing in timings}
     counts = {"cells": len(cells), "cells_made": len(missing), "clips_timed": len(clips)}
     metrics = {
@@ -84,7 +83,7 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     }
     # An export is in the precision of the figures.
     metrics[AUTO_PRECISION] = ray.get(workers[0].auto_precision.remote())
-    return [*files, LATENCY, table.NAME], counts, metrics
+    return [*files, LATENCY, results.NAME], counts, metrics
 
 
 def _start_workers(spec: StageSpec, config: EvaluateConfig, count: int) -> list[Any]:
@@ -140,11 +139,11 @@ def _score(
     cells: Sequence[Cell],
     answers: Mapping[str, list[Prediction]],
     by_own_asr: Collection[str],
-) -> tuple[list[table.Row], list[table.Difference]]:
+) -> tuple[list[results.Row], list[results.Difference]]:
     """Score all; the ASR and its cascade have no figure in tasks with the ASR's own references."""
     rows, compared = [], []
     for questions, by_model in _by_set(cells).items():
-        left_out = table.GIVEN_TRANSCRIPTS if questions.name in by_own_asr else ()
+        left_out = results.GIVEN_TRANSCRIPTS if questions.name in by_own_asr else ()
         found = {
             model: [answers[cell.label] for cell in seeds]
             for model, seeds in by_model.items()

@@ -11,8 +11,8 @@ from importlib import import_module
 
 import ray
 
-from aura_core.pipeline import StageSpec
-from aura_core.stage_config import single_node
+from aura_core.config.stage import single_node
+from aura_core.stages import StageSpec
 from tasks.jobs import driver, private_ray
 from tasks.jobs.quiet import set_quiet
 from tasks.stage_driver import JOBS

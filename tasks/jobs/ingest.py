@@ -14,19 +14,19 @@ import ray
 from tqdm import tqdm
 
 from aura_core.artifacts import store
-from aura_core.config import IngestConfig
-from aura_core.corpus.ingest import make_part, rejections_path
-from aura_core.corpus.ingest_plan import IngestPlan, Part, plan_ingest
-from aura_core.corpus.source_item import (
+from aura_core.config.run import IngestConfig
+from aura_core.errors import AuraError
+from aura_core.ingest.ingest import make_part, rejections_path
+from aura_core.ingest.ingest_plan import IngestPlan, Part, plan_ingest
+from aura_core.ingest.source_item import (
     Rejection,
     check_share,
     count_kinds,
     read_rejections,
     write_report,
 )
-from aura_core.corpus.table import part_path, read_table
-from aura_core.errors import AuraError
-from aura_core.pipeline import StageSpec
+from aura_core.ingest.utterances import part_path, read_table
+from aura_core.stages import StageSpec
 from tasks.jobs import driver
 
 REPORT = "rejected.jsonl"

@@ -15,12 +15,12 @@ import torch
 from ray.util import ActorPool
 from tqdm import tqdm
 
-from aura_core.cache import build
-from aura_core.cache.plan import Plan, ShardPlan
-from aura_core.config import TeacherCacheConfig
+from aura_core.config.run import TeacherCacheConfig
 from aura_core.device import device_for
 from aura_core.models.teachers import load_teacher
-from aura_core.pipeline import StageSpec
+from aura_core.stages import StageSpec
+from aura_core.teacher_cache import build
+from aura_core.teacher_cache.plan import Plan, ShardPlan
 from tasks.jobs import driver
 
 # Calls are tried again as long as there are restarts: until the loss of a node is noticed, they

@@ -13,7 +13,7 @@ import sys
 
 import ray
 
-from aura_core.stage_config import NodeSize
+from aura_core.config.stage import NodeSize
 from tasks.jobs.quiet import set_quiet
 from tasks.stage_driver import HIDE_GPUS
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
-from aura_core.config import ReportConfig
-from aura_core.evaluation import table
+from aura_core.config.run import ReportConfig
+from aura_core.evaluation import results as figures
 from aura_core.evaluation.prediction_files import primary_metrics
-from aura_core.evaluation.table import read_table
+from aura_core.evaluation.results import read_table
 from aura_core.explain import recipe_name
-from aura_core.pipeline import StageSpec
 from aura_core.report import markdown
 from aura_core.report.page import render_report
+from aura_core.stages import StageSpec
 from tasks.jobs import driver
 
 NAME = "report.html"
@@ -27,8 +27,8 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     evaluate = spec.inputs["evaluate"]
     results = read_table(evaluate)
     rows = results.rows
-    table.write_parquet(
-        store.join(spec.uri, table.PARQUET_NAME),
+    figures.write_parquet(
+        store.join(spec.uri, figures.PARQUET_NAME),
         rows,
         require_manifest(evaluate),
         spec.fingerprint,
@@ -40,7 +40,7 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     store.write_text(store.join(spec.uri, markdown.NAME), text)
     store.write_text(store.join(spec.uri, NAME), html)
     counts = {"figures": len(rows), "size_bytes": len(html.encode())}
-    return [NAME, table.PARQUET_NAME, markdown.NAME], counts, {}
+    return [NAME, figures.PARQUET_NAME, markdown.NAME], counts, {}
 
 
 if __name__ == "__main__":

@@ -16,11 +16,11 @@ from ray.util import ActorPool
 from tqdm import tqdm
 
 from aura_core.artifacts import store
-from aura_core.cache.index import open_cache
-from aura_core.config import TargetsConfig
-from aura_core.pipeline import StageSpec
+from aura_core.config.run import TargetsConfig
+from aura_core.stages import StageSpec
+from aura_core.targets.answers import part_name, write_part
 from aura_core.targets.author import Author
-from aura_core.targets.table import part_name, write_part
+from aura_core.teacher_cache.index import open_cache
 from tasks.jobs import driver
 
 REJECTED = "rejected.jsonl"

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from aura_core.config.stage import Runtime
 from aura_core.device import device_for
 from aura_core.errors import AuraError
-from aura_core.stage_config import Runtime
 
 ROOT = Path(__file__).parents[2]
 # Asking what the machine has, naming a device, and libraries that choose one by themselves.

@@ -1,10 +1,10 @@
 import pytest
 
 from aura_core.artifacts.manifest import Manifest, write_manifest
+from aura_core.config.overrides import override
+from aura_core.config.recipes import RECIPES, recipe
 from aura_core.explain import Difference, explain, explain_stage, first_difference, recipe_name
-from aura_core.overrides import override
-from aura_core.pipeline import StageSpec, plan
-from aura_core.recipes import RECIPES, recipe
+from aura_core.stages import StageSpec, plan
 
 
 def specs(root, *assignments: str) -> dict[str, StageSpec]:
@@ -93,7 +93,7 @@ def test_values_that_are_hashed_differently_differ():
 def named(tmp_path, monkeypatch):
     """The name of a run with a config, of which there are manifests alone."""
     # Models that are not here, and speech of one's own.
-    monkeypatch.setattr("aura_core.pipeline.pinned_content", lambda _: {})
+    monkeypatch.setattr("aura_core.stages.pinned_content", lambda _: {})
 
     def name(config):
         specs = plan(config, str(tmp_path))

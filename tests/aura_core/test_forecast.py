@@ -2,11 +2,11 @@ import pytest
 import torch
 
 from aura_core.artifacts.manifest import Manifest
+from aura_core.config.overrides import override
+from aura_core.config.recipes import recipe
 from aura_core.errors import AuraError
 from aura_core.forecast import LlmShape, forecast, llm_shape, num_lora_parameters, training_memory
 from aura_core.models.llm import load_llm
-from aura_core.overrides import override
-from aura_core.recipes import recipe
 
 
 def test_the_shape_is_that_of_the_weights():

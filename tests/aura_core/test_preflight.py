@@ -9,11 +9,11 @@ import s3fs
 import soundfile
 from huggingface_hub import constants
 
+from aura_core.config.overrides import override
+from aura_core.config.recipes import recipe
 from aura_core.errors import AuraError
 from aura_core.models.references import hub_commit
-from aura_core.overrides import override
 from aura_core.preflight import check_model, preflight
-from aura_core.recipes import recipe
 
 COMMIT = "0123456789" * 4
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aura_core.corpus import synthesis
+from aura_core.ingest import synthesis
 from aura_core.speech_check import has_speech
 from tests.voiced import voiced
 

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from aura_core.config.recipes import SHORT_CHATML
+from aura_core.config.train import LoraConfig, Phase, TrainConfig
 from aura_core.errors import AuraError
 from aura_core.export.folder import export_student
 from aura_core.models.llm import load_llm
-from aura_core.recipes import SHORT_CHATML
 from aura_core.student.assembly import new_student, save_student
 from aura_core.student.audio_embedding import ConvStem
-from aura_core.train_config import LoraConfig, Phase, TrainConfig
 from aura_core.transcribe import FORMATS, Piece, cut_at_silences, load_listener, render
 from tests.voiced import voiced
 

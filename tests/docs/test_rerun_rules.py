@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from aura_core.overrides import override
-from aura_core.pipeline import plan
-from aura_core.recipes import recipe
+from aura_core.config.overrides import override
+from aura_core.config.recipes import recipe
+from aura_core.stages import plan
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rerun-rules.md").read_text()
 ROWS = re.findall(r"^\| `([\w.]+=[^`]+)` \| (.+) \|$", PAGE, re.M)

@@ -46,10 +46,10 @@ from filelock import FileLock
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
-from aura_core.config import Config
-from aura_core.overrides import override
-from aura_core.pipeline import plan
-from aura_core.recipes import recipe
+from aura_core.config.overrides import override
+from aura_core.config.recipes import recipe
+from aura_core.config.run import Config
+from aura_core.stages import plan
 from tasks.stage_driver import JOBS
 
 ROOT = Path(__file__).parents[2]

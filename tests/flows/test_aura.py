@@ -89,7 +89,7 @@ def test_a_manifest_that_is_not_there_is_named_before_anything_runs(planned, tmp
 def test_a_tracker_without_its_package_is_named_before_anything_runs(
     planned, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("aura_core.distillation.trackers.find_spec", lambda _module: None)
+    monkeypatch.setattr("aura_core.distil.trackers.find_spec", lambda _module: None)
     where = {"recipe": "smoke", "root": str(tmp_path)}
     tracked = ["distil.runtime.trackers={wandb: speech}"]
     with pytest.raises(AuraError, match="pip install wandb"):

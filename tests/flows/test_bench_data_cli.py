@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from aura_core.benchmarks import download
-from aura_core.benchmarks.catalogue import BENCHMARKS
+from aura_core.config.benchmarks import BENCHMARKS
 from aura_core.errors import AuraError
 from flows.bench_data_cli import app
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from aura_core.artifacts.manifest import newest_artifact
-from aura_core.pipeline import stage_inputs
-from aura_core.recipes import RECIPES, recipe
+from aura_core.config.recipes import RECIPES, recipe
+from aura_core.stages import stage_inputs
 from tests.aura_command import run_aura
 
 aura = partial(run_aura, timeout_s=300)

@@ -6,8 +6,8 @@ from functools import partial
 import pytest
 
 from aura_core.artifacts.manifest import Manifest, write_manifest
+from aura_core.evaluation.results import Row, write_results
 from aura_core.evaluation.scorers.scorer import Prediction, write_predictions
-from aura_core.evaluation.table import Row, write_results
 from flows.compare_cli import compare
 from tests.aura_command import run_aura
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from aura_core.config.recipes import RECIPES, recipe
 from aura_core.errors import AuraError
-from aura_core.pipeline import plan
-from aura_core.recipes import RECIPES, recipe
+from aura_core.stages import plan
 from flows.config_cli import recipes, settings_
 from flows.request import load_config
 

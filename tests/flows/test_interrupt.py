@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from aura_core.artifacts import store
-from aura_core.pipeline import plan
-from aura_core.recipes import recipe
+from aura_core.config.recipes import recipe
+from aura_core.stages import plan
 from tests.aura_command import AURA
 
 pytestmark = pytest.mark.slow

@@ -10,9 +10,9 @@ import pytest
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
-from aura_core.overrides import override
-from aura_core.pipeline import is_complete, plan, stage_inputs
-from aura_core.recipes import recipe
+from aura_core.config.overrides import override
+from aura_core.config.recipes import recipe
+from aura_core.stages import is_complete, plan, stage_inputs
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,8 @@ import pytest
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
-from aura_core.pipeline import plan
-from aura_core.recipes import recipe
+from aura_core.config.recipes import recipe
+from aura_core.stages import plan
 
 pytestmark = pytest.mark.slow
 
@@ -77,7 +77,10 @@ def test_aura_run_sends_its_stages_to_the_cluster(tools, cluster, root):
 
 def test_the_status_knows_the_clusters_resources(cluster):
     env, address = cluster
-    code = "import sys; from flows.server_status import read_machines; print(read_machines(sys.argv[1]))"
+    code = (
+        "import sys; from flows.server_status import read_machines;"
+        "print(read_machines(sys.argv[1]))"
+    )
     said = subprocess.run(
         [sys.executable, "-c", code, address], env=env, capture_output=True, text=True, check=False
     )

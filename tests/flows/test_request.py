@@ -2,10 +2,10 @@ import json
 
 import pytest
 
+from aura_core.config.overrides import override
+from aura_core.config.recipes import recipe
 from aura_core.errors import AuraError
-from aura_core.overrides import override
-from aura_core.pipeline import STAGE_INPUTS
-from aura_core.recipes import recipe
+from aura_core.stages import STAGE_INPUTS
 from flows.request import choose_stages, load_config, manifest_overrides, resolve_root
 
 

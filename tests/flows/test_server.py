@@ -13,7 +13,6 @@ import pytest
 
 from aura_core.errors import AuraError
 from flows import local_prefect, server
-from flows import server as background
 from flows.server import ServerState, read_state, server_home, write_state
 from tests.aura_command import run_aura
 
@@ -22,12 +21,12 @@ from tests.aura_command import run_aura
 def mark():
     mark = uuid.uuid4().hex
     yield mark
-    background.stop_processes(background.find(mark), 5)
+    server.stop_processes(server.find(mark), 5)
 
 
 def start(code, mark, tmp_path):
     command = [sys.executable, "-c", code]
-    return background.start_process(command, os.environ | {background.MARK: mark}, tmp_path / "log")
+    return server.start_process(command, os.environ | {server.MARK: mark}, tmp_path / "log")
 
 
 def test_a_killed_parents_children_are_found_and_stopped(mark, tmp_path, tools):
@@ -37,13 +36,13 @@ def test_a_killed_parents_children_are_found_and_stopped(mark, tmp_path, tools):
         " start_new_session=True)\ntime.sleep(600)"
     )
     parent = start(spawn, mark, tmp_path)
-    tools.wait_for(lambda: len(background.find(mark)) == 2, "the child", timeout_s=20)
+    tools.wait_for(lambda: len(server.find(mark)) == 2, "the child", timeout_s=20)
     os.kill(parent, 9)
-    tools.wait_for(lambda: not background.is_alive(parent, mark), "its end", timeout_s=20)
-    left = background.find(mark)
+    tools.wait_for(lambda: not server.is_alive(parent, mark), "its end", timeout_s=20)
+    left = server.find(mark)
     assert len(left) == 1
-    background.stop_processes(left, 5)
-    assert background.find(mark) == []
+    server.stop_processes(left, 5)
+    assert server.find(mark) == []
 
 
 def test_one_that_ignores_the_signal_is_killed(mark, tmp_path, tools):
@@ -53,17 +52,17 @@ def test_one_that_ignores_the_signal_is_killed(mark, tmp_path, tools):
     )
     pid = start(stubborn, mark, tmp_path)
     tools.wait_for(lambda: "ready" in (tmp_path / "log").read_text(), "it", timeout_s=20)
-    background.stop_processes([psutil.Process(pid)], 0.5)
-    assert not background.is_alive(pid, mark)
+    server.stop_processes([psutil.Process(pid)], 0.5)
+    assert not server.is_alive(pid, mark)
 
 
 def test_another_process_with_the_same_id_is_not_ours(mark):
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         assert psutil.Process(other.pid).is_running()
-        assert not background.is_alive(other.pid, mark)
-        assert background.find(mark) == []
+        assert not server.is_alive(other.pid, mark)
+        assert server.find(mark) == []
         other.communicate(b"\n")
-    assert not background.is_alive(2**22 + 1, mark)
+    assert not server.is_alive(2**22 + 1, mark)
 
 
 aura = partial(run_aura, timeout_s=60)

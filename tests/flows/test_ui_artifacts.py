@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from aura_core.evaluation.table import Row, write_results
+from aura_core.config.recipes import recipe
+from aura_core.evaluation.results import Row, write_results
 from aura_core.explain import Difference, StageStatus
-from aura_core.pipeline import plan
-from aura_core.recipes import recipe
+from aura_core.stages import plan
 from flows import local_prefect, ui_artifacts
 from tests.aura_command import AURA
 

@@ -3,9 +3,9 @@
 import pytest
 
 from aura_core.artifacts import store
+from aura_core.config.recipes import recipe
 from aura_core.errors import AuraError
-from aura_core.pipeline import plan
-from aura_core.recipes import recipe
+from aura_core.stages import plan
 from tasks.local_driver import run_driver
 
 

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from aura_core.stage_config import NodeSize
+from aura_core.config.stage import NodeSize
 from tasks.local_driver import LocalRay
 from tasks.stage_driver import StageLostError
 

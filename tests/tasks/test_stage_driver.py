@@ -6,9 +6,9 @@ from importlib.util import find_spec
 
 import pytest
 
+from aura_core.config.recipes import recipe
 from aura_core.errors import AuraError
-from aura_core.pipeline import STAGE_INPUTS, plan
-from aura_core.recipes import recipe
+from aura_core.stages import STAGE_INPUTS, plan
 from tasks import stage_driver as output_module
 from tasks.stage_driver import (
     ECHOED,

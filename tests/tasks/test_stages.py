@@ -4,9 +4,9 @@ import pytest
 from prefect.states import Failed
 
 from aura_core.artifacts import store
+from aura_core.config.recipes import recipe
 from aura_core.errors import AuraError
-from aura_core.pipeline import STAGE_INPUTS, plan
-from aura_core.recipes import recipe
+from aura_core.stages import STAGE_INPUTS, plan
 from tasks import stages
 from tasks.stage_driver import StageCrashError, StageLostError
 from tasks.stages import launcher

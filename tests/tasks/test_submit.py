@@ -7,9 +7,9 @@ import pytest
 import requests
 from ray.job_submission import JobStatus
 
+from aura_core.config.recipes import recipe
 from aura_core.errors import AuraError
-from aura_core.pipeline import plan
-from aura_core.recipes import recipe
+from aura_core.stages import plan
 from tasks import submit
 from tasks.stage_driver import StageLostError
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from aura_core.benchmarks.catalogue import Benchmark
 from aura_core.benchmarks.item import BenchmarkItem
 from aura_core.benchmarks.layouts.layout import Entries, find_path, with_audio
-from aura_core.corpus.source_item import Rejection, id_from_path, read_utf8
+from aura_core.config.benchmarks import Benchmark
+from aura_core.ingest.source_item import Rejection, id_from_path, read_utf8
 
 
 class _Line(BaseModel):

@@ -5,10 +5,10 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from aura_core.benchmarks.catalogue import Benchmark
 from aura_core.benchmarks.item import BenchmarkItem
-from aura_core.corpus.source_item import Rejection, read_utf8
+from aura_core.config.benchmarks import Benchmark
 from aura_core.errors import AuraError
+from aura_core.ingest.source_item import Rejection, read_utf8
 
 Entries = Iterator[BenchmarkItem | Rejection]
 # From a local folder, and the benchmark that is wanted of it, to its items and what cannot be

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from aura_core.benchmarks.catalogue import Benchmark
 from aura_core.benchmarks.item import BenchmarkItem
 from aura_core.benchmarks.layouts.layout import (
     Entries,
@@ -28,8 +27,9 @@ from aura_core.benchmarks.layouts.layout import (
     with_audio,
     wrong_folder,
 )
-from aura_core.corpus.source_item import Rejection, read_utf8
+from aura_core.config.benchmarks import Benchmark
 from aura_core.errors import AuraError
+from aura_core.ingest.source_item import Rejection, read_utf8
 
 _AUDIO = "audio_filename"
 

@@ -7,7 +7,6 @@ The folder is the whole corpus, or the one subset. A line of a transcript file i
 import csv
 from pathlib import Path, PurePosixPath
 
-from aura_core.benchmarks.catalogue import Benchmark
 from aura_core.benchmarks.item import BenchmarkItem
 from aura_core.benchmarks.layouts.layout import (
     Entries,
@@ -17,8 +16,9 @@ from aura_core.benchmarks.layouts.layout import (
     with_audio,
     wrong_folder,
 )
-from aura_core.corpus.readers import librispeech
-from aura_core.corpus.source_item import Rejection, SourceItem
+from aura_core.config.benchmarks import Benchmark
+from aura_core.ingest.readers import librispeech
+from aura_core.ingest.source_item import Rejection, SourceItem
 
 
 def read_librispeech(folder: Path, benchmark: Benchmark) -> Entries:

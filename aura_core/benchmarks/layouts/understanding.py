@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from aura_core.benchmarks.catalogue import Benchmark
 from aura_core.benchmarks.item import BenchmarkItem
 from aura_core.benchmarks.layouts.layout import Entries, find_path, numbered, read_rows, with_audio
-from aura_core.corpus.source_item import Rejection, clean, read_utf8
+from aura_core.config.benchmarks import Benchmark
+from aura_core.ingest.source_item import Rejection, clean, read_utf8
 
 _HEADSET = "-headset"
 

@@ -21,11 +21,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aura_core.benchmarks.catalogue import Benchmark
 from aura_core.benchmarks.item import OPEN_ENDED, BenchmarkItem
 from aura_core.benchmarks.layouts.layout import Entries, check_columns, wrong_folder
-from aura_core.corpus.source_item import Rejection, clean
+from aura_core.config.benchmarks import Benchmark
 from aura_core.errors import AuraError
+from aura_core.ingest.source_item import Rejection, clean
 
 _BATCH_ROWS = 16
 _SHARD_NAME = re.compile(r"(.+)-\d+-of-\d+")

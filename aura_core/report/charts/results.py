@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matplotlib.transforms import Bbox
 
-from aura_core.evaluation.table import Row
+from aura_core.evaluation.results import Row
 from aura_core.report.charts.style import INK, canvas, colour, style, svg_text
 from aura_core.report.grid import Ladder
 from aura_core.report.labels import Metric, format_tick, metric_of, model_label, models_in

@@ -3,14 +3,14 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from aura_core.config import DemoCorpusConfig
-from aura_core.corpus.grammar import grammar_text, parse_grammar, plan_corpus
-from aura_core.corpus.synthesis import Synthesizer
-from aura_core.corpus.table import write_table
-from aura_core.corpus.voice import second_voice
+from aura_core.config.recipes import recipe
+from aura_core.config.run import DemoCorpusConfig
+from aura_core.config.voices import second_voice
+from aura_core.ingest.grammar import grammar_text, parse_grammar, plan_corpus
+from aura_core.ingest.synthesis import Synthesizer
+from aura_core.ingest.utterances import write_table
 from aura_core.models.llm import source_of
 from aura_core.models.pinned import locate
-from aura_core.recipes import recipe
 
 BLOCKS, HEADS, HEAD_WIDTH, WIDTH = 5, 2, 16, 64
 

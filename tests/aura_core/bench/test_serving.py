@@ -1,8 +1,8 @@
 import pytest
 
 from aura_core.bench.serving import bench_serve
+from aura_core.config.recipes import recipe
 from aura_core.errors import AuraError
-from aura_core.recipes import recipe
 
 
 @pytest.fixture(scope="module")

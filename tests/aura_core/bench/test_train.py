@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from aura_core.bench.train import _padded, _timed_phase
-from aura_core.cache.codec import Codec, LayerCodec
-from aura_core.corpus.table import encode_audio
+from aura_core.config.recipes import recipe
+from aura_core.ingest.utterances import encode_audio
 from aura_core.models.whisper_encoder import encoder_states, load_whisper, padded_log_mel
-from aura_core.recipes import recipe
+from aura_core.teacher_cache.codec import Codec, LayerCodec
 
 LAYERS = (0, 2, 4)
 

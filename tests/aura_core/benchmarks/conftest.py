@@ -36,9 +36,9 @@ def read():
     """Items of a folder by their ids, and its rejections by theirs."""
 
     def of(name, folder):
-        from aura_core.benchmarks.catalogue import BENCHMARKS
         from aura_core.benchmarks.item import BenchmarkItem
         from aura_core.benchmarks.preparation import read_folder
+        from aura_core.config.benchmarks import BENCHMARKS
 
         entries = list(read_folder(BENCHMARKS[name], folder))
         items = {each.id: each for each in entries if isinstance(each, BenchmarkItem)}
@@ -54,9 +54,9 @@ def score():
     """What the benchmark's own scorer makes of answers: its primary metric."""
 
     def of(name, items, answers):
-        from aura_core.benchmarks.catalogue import BENCHMARKS
+        from aura_core.config.benchmarks import BENCHMARKS
+        from aura_core.evaluation.scorers.by_name import find_scorer
         from aura_core.evaluation.scorers.scorer import Prediction
-        from aura_core.evaluation.scorers.table import find_scorer
 
         scorer = find_scorer(BENCHMARKS[name].scorer)
         predictions = [

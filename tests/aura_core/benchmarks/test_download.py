@@ -3,8 +3,8 @@ from types import SimpleNamespace
 import huggingface_hub
 import pytest
 
-from aura_core.benchmarks.catalogue import BENCHMARKS
 from aura_core.benchmarks.download import download
+from aura_core.config.benchmarks import BENCHMARKS
 from aura_core.errors import AuraError
 
 

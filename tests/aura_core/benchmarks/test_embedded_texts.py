@@ -1,8 +1,8 @@
 import pytest
 
 from aura_core.benchmarks.embedded_texts import SOURCES, TEXTS, source_text, texts_of
-from aura_core.config import DemoCorpusConfig
-from aura_core.corpus.grammar import grammar_text, parse_grammar, plan_corpus
+from aura_core.config.run import DemoCorpusConfig
+from aura_core.ingest.grammar import grammar_text, parse_grammar, plan_corpus
 
 
 @pytest.mark.parametrize("name", TEXTS)

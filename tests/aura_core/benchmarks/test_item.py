@@ -4,11 +4,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from aura_core.benchmarks import item as item_table
+from aura_core.benchmarks import item as items
 from aura_core.benchmarks.item import BenchmarkItem, find_items, read_items, read_texts, write_items
-from aura_core.corpus.source_item import Rejection
-from aura_core.corpus.table import decode_audio
 from aura_core.errors import AuraError
+from aura_core.ingest.source_item import Rejection
+from aura_core.ingest.utterances import decode_audio
 
 
 @pytest.fixture
@@ -115,12 +115,12 @@ def test_fewer_items_are_the_first_of_more_and_do_not_follow_the_set(tmp_path, i
 
 
 def test_a_part_holds_so_many_rows_and_so_much_audio(tmp_path, item, monkeypatch):
-    monkeypatch.setattr(item_table, "MAX_PART_ROWS", 3)
+    monkeypatch.setattr(items, "MAX_PART_ROWS", 3)
     written = write_items(str(tmp_path / "rows"), map(item, range(7)))
     sizes = [pq.read_metadata(tmp_path / "rows" / file).num_rows for file in written.files]
     assert sizes == [3, 3, 1]
     assert len(read_items(str(tmp_path / "rows"))) == 7
-    monkeypatch.setattr(item_table, "_MAX_PART_BYTES", 1)
+    monkeypatch.setattr(items, "_MAX_PART_BYTES", 1)
     assert len(write_items(str(tmp_path / "bytes"), map(item, range(3))).files) == 3
 
 
@@ -130,7 +130,7 @@ def test_the_digest_is_that_of_the_items(tmp_path, item, audio, monkeypatch):
 
     first = digest(item(0), item(1))
     assert first == digest(item(0), item(1))
-    monkeypatch.setattr(item_table, "MAX_PART_ROWS", 1)
+    monkeypatch.setattr(items, "MAX_PART_ROWS", 1)
     assert first == digest(item(0), item(1))
     changed = [
         item(1, text="other"), item(1, audio=audio(0.25)), item(1, references=("no",)),

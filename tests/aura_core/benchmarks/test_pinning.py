@@ -1,7 +1,7 @@
 import pytest
 
 from aura_core.benchmarks.pinning import folder_digest, pinned_benchmark
-from aura_core.config import BenchmarkConfig
+from aura_core.config.run import BenchmarkConfig
 from aura_core.errors import AuraError
 
 

@@ -5,11 +5,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from aura_core.cache import codec as codecs
-from aura_core.cache.codec import Codec, LayerCodec
 from aura_core.chat.load import CascadeChat, load_chat
 from aura_core.chat.reply import TooManyPositionsError
-from aura_core.config import TeacherCacheConfig
+from aura_core.config.run import TeacherCacheConfig
+from aura_core.config.train import TrainConfig
 from aura_core.errors import AuraError
 from aura_core.export.folder import export_student
 from aura_core.export.remote.modeling_aura import AuraForConditionalGeneration
@@ -20,7 +19,8 @@ from aura_core.student.audio_embedding import EncoderFrames
 from aura_core.student.file_names import AUDIO_EMBEDDING, ENCODER, ENCODER_CODEC, TRAIN_CONFIG
 from aura_core.student.inference import load_responder, load_student
 from aura_core.student.prompts import Prompt
-from aura_core.train_config import TrainConfig
+from aura_core.teacher_cache import codec as codecs
+from aura_core.teacher_cache.codec import Codec, LayerCodec
 from aura_core.turns import Turn, clips
 
 

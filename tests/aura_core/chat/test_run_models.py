@@ -5,7 +5,7 @@ from aura_core.artifacts.manifest import Manifest, write_manifest
 from aura_core.chat import run_models
 from aura_core.chat.run_models import RunModels, find_models
 from aura_core.errors import AuraError
-from aura_core.evaluation.table import Row, write_results
+from aura_core.evaluation.results import Row, write_results
 
 
 def publish(root, stage, name, identity, inputs):

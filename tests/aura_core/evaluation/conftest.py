@@ -3,8 +3,8 @@ import pytest
 import soxr
 from piper import PiperVoice, SynthesisConfig
 
-from aura_core.corpus.table import encode_audio
 from aura_core.evaluation.items import Item
+from aura_core.ingest.utterances import encode_audio
 from aura_core.models.pinned import locate
 
 

@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from aura_core.config import EvaluateConfig
+from aura_core.config.run import EvaluateConfig
+from aura_core.config.stage import Runtime
 from aura_core.evaluation.cells import (
     is_complete,
     keep_part,
@@ -14,8 +15,7 @@ from aura_core.evaluation.cells import (
 )
 from aura_core.evaluation.items import question_sets
 from aura_core.evaluation.scorers.scorer import Prediction
-from aura_core.pipeline import StageSpec
-from aura_core.stage_config import Runtime
+from aura_core.stages import StageSpec
 
 TASKS = {"heldout": ["transcribe", "respond"], "voice": ["transcribe"]}
 

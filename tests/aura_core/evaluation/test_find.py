@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 
 from aura_core.artifacts.manifest import Manifest, write_manifest
+from aura_core.config.recipes import recipe
 from aura_core.errors import AuraError
 from aura_core.evaluation.find import figures_of, find_evaluation, origin_of
-from aura_core.evaluation.table import Row, write_results
-from aura_core.pipeline import plan
-from aura_core.recipes import recipe
+from aura_core.evaluation.results import Row, write_results
+from aura_core.stages import plan
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 import pytest
 
-from aura_core.corpus.table import write_table
 from aura_core.errors import AuraError
 from aura_core.evaluation.items import (
     QuestionSet,
@@ -9,6 +8,7 @@ from aura_core.evaluation.items import (
     tasks_by_split,
     with_transcripts,
 )
+from aura_core.ingest.utterances import write_table
 
 
 def test_the_corpus_asks_its_tasks_and_a_benchmark_its_own():

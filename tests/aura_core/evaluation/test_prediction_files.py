@@ -9,8 +9,8 @@ from aura_core.evaluation.prediction_files import (
     read_answers,
     scorer_of,
 )
+from aura_core.evaluation.results import Row
 from aura_core.evaluation.scorers.scorer import Prediction, write_predictions
-from aura_core.evaluation.table import Row
 
 
 @pytest.mark.parametrize(

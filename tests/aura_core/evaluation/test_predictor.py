@@ -3,15 +3,15 @@ import time
 import pytest
 import torch
 
-from aura_core.config import EvaluateConfig
-from aura_core.corpus.table import write_table
+from aura_core.config.run import EvaluateConfig
+from aura_core.config.stage import Runtime
 from aura_core.evaluation import predictor as predictors
 from aura_core.evaluation.cells import load_cell, plan_cell, publish_cell
 from aura_core.evaluation.items import question_sets
 from aura_core.evaluation.predictor import Predictor, measure, read_timings, write_timings
 from aura_core.evaluation.scorers.scorer import Prediction
-from aura_core.pipeline import StageSpec
-from aura_core.stage_config import Runtime
+from aura_core.ingest.utterances import write_table
+from aura_core.stages import StageSpec
 
 CPU = torch.device("cpu")
 

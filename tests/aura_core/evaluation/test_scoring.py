@@ -1,12 +1,12 @@
 import pytest
 
 from aura_core.artifacts.manifest import Manifest, write_manifest
-from aura_core.corpus.table import write_table
 from aura_core.errors import AuraError
 from aura_core.evaluation import scoring
+from aura_core.evaluation.scorers.by_name import SCORERS
 from aura_core.evaluation.scorers.scorer import Prediction
-from aura_core.evaluation.scorers.table import SCORERS
 from aura_core.evaluation.scoring import judges_itself, positions, reference_writers
+from aura_core.ingest.utterances import write_table
 from tests.utterance_rows import utterance_row
 
 

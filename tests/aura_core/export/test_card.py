@@ -20,10 +20,10 @@ from packaging.requirements import Requirement
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from aura_core.artifacts.manifest import Manifest, write_manifest
-from aura_core.evaluation.table import Results, Row, write_results
+from aura_core.config.train import Phase, TrainConfig
+from aura_core.evaluation.results import Results, Row, write_results
 from aura_core.export.card import _losses, card_metadata, evaluation_of, model_card
 from aura_core.export.folder import export_student
-from aura_core.train_config import Phase, TrainConfig
 
 DEMO, OWN = (
     Manifest(

@@ -11,17 +11,17 @@ import torch
 from transformers import AutoModelForCausalLM, AutoProcessor, DynamicCache
 
 from aura_core.artifacts.manifest import Manifest, write_manifest
+from aura_core.config.recipes import SHORT_CHATML
+from aura_core.config.train import TrainConfig
 from aura_core.device import compute_dtype, precision_name
 from aura_core.errors import AuraError
 from aura_core.evaluation.find import AUTO_PRECISION
 from aura_core.export.folder import evaluated_precision, export_mode, export_student, with_audio
 from aura_core.export.remote.modeling_aura import AuraForConditionalGeneration
-from aura_core.recipes import SHORT_CHATML
 from aura_core.student.batch import Continuation, Layout, collate
 from aura_core.student.decoding import decode_greedy
 from aura_core.student.inference import load_student
 from aura_core.student.student import Student
-from aura_core.train_config import TrainConfig
 
 
 def render(template, messages, **variables):

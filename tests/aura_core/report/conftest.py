@@ -7,10 +7,10 @@ import pytest
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import Manifest, provenance, write_manifest
 from aura_core.benchmarks.item import BenchmarkItem, write_items
-from aura_core.corpus.table import encode_audio, write_table
+from aura_core.config.recipes import smoke
+from aura_core.evaluation.results import Difference, Row, write_results
 from aura_core.evaluation.scorers.scorer import Prediction, write_predictions
-from aura_core.evaluation.table import Difference, Row, write_results
-from aura_core.recipes import smoke
+from aura_core.ingest.utterances import encode_audio, write_table
 
 STAGES = ("ingest", "teacher_cache", "text_lora", "distil", "evaluate")
 # Enough to compare models by, and too few.

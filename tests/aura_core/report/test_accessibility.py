@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from aura_core.config import ReportConfig
+from aura_core.config.run import ReportConfig
 from aura_core.report.labels import BASE_CSS
 from aura_core.report.page import render_report
 

@@ -1,4 +1,4 @@
-from aura_core.evaluation.table import Row, read_results
+from aura_core.evaluation.results import Row, read_results
 from aura_core.report.figures import (
     ladder_panels,
     progress_panels,

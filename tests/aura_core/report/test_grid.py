@@ -1,4 +1,4 @@
-from aura_core.evaluation.table import Row
+from aura_core.evaluation.results import Row
 from aura_core.report.grid import build_grid
 
 

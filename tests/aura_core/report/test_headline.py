@@ -1,6 +1,6 @@
 import pytest
 
-from aura_core.evaluation.table import Difference, Results, Row
+from aura_core.evaluation.results import Difference, Results, Row
 from aura_core.report.headline import (
     build_line,
     build_lines,

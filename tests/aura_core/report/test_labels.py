@@ -1,6 +1,6 @@
 import pytest
 
-from aura_core.evaluation.scorers.table import SCORERS
+from aura_core.evaluation.scorers.by_name import SCORERS
 from aura_core.report.charts.style import colour
 from aura_core.report.labels import (
     METRICS,

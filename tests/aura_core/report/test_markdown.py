@@ -1,5 +1,5 @@
 from aura_core.evaluation.prediction_files import primary_metrics
-from aura_core.evaluation.table import Difference, Results, Row, read_table
+from aura_core.evaluation.results import Difference, Results, Row, read_table
 from aura_core.report.markdown import render_markdown
 
 

@@ -4,9 +4,9 @@ from html.parser import HTMLParser
 import pytest
 
 from aura_core.artifacts import store
-from aura_core.config import ReportConfig
+from aura_core.config.run import ReportConfig
 from aura_core.errors import AuraError
-from aura_core.evaluation.table import read_table, write_results
+from aura_core.evaluation.results import read_table, write_results
 from aura_core.report.page import render_report
 
 HOSTILE = (

@@ -2,7 +2,7 @@ import json
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import Manifest, write_manifest
-from aura_core.corpus.table import write_table
+from aura_core.ingest.utterances import write_table
 from aura_core.report.provenance import (
     describe_splits,
     flatten,

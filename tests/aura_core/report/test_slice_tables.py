@@ -1,6 +1,6 @@
 import pytest
 
-from aura_core.evaluation.table import Row
+from aura_core.evaluation.results import Row
 from aura_core.report.grid import build_slice_tables, find_ladders
 
 PRIMARY = {"spoken_requests": "exact_match"}

@@ -11,7 +11,7 @@ import soundfile
 from openai import OpenAI
 
 from aura_core.chat.reply import Reply
-from aura_core.corpus.audio import decode_file
+from aura_core.ingest.audio import decode_file
 from aura_core.serving.app import create_app
 from aura_core.serving.listen import in_background
 from tests.voiced import voiced

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from aura_core.chat.reply import Reply
 from aura_core.chat.run_models import HeldOut
-from aura_core.corpus.table import decode_audio, encode_audio, write_table
+from aura_core.ingest.utterances import decode_audio, encode_audio, write_table
 from aura_core.report.labels import BASE_CSS
 from aura_core.serving.app import SAMPLES_PER_SPLIT, add_page, create_app, read_samples
 from tests.voiced import voiced

@@ -1,13 +1,13 @@
 import pytest
 import torch
 
+from aura_core.config.recipes import SHORT_CHATML
+from aura_core.config.train import LoraConfig, Phase, TrainConfig
 from aura_core.models.llm import load_llm
-from aura_core.recipes import SHORT_CHATML
 from aura_core.student.assembly import new_student
 from aura_core.student.attention import PADDING, attention_mask, positions
 from aura_core.student.audio_embedding import new_stem
 from aura_core.student.batch import Continuation, Layout, collate
-from aura_core.train_config import LoraConfig, Phase, TrainConfig
 
 # prefix, two audio positions, two branches of two, padding
 BRANCH = torch.tensor([[0, 0, 0, 1, 1, 2, 2, PADDING]])

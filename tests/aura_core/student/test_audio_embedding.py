@@ -6,6 +6,7 @@ from aura_core.student.audio_embedding import (
     ConvStem,
     MelPairs,
     new_stem,
+    random_stem,
     stem_like,
 )
 
@@ -54,3 +55,15 @@ def test_saved_weights_say_what_stem_they_fit(embedding):
     again.load_state_dict(saved)
     mel, lengths = torch.randn(1, 30, 8), torch.tensor([30])
     assert torch.equal(again(mel, lengths), embedding(mel, lengths))
+
+
+def test_a_random_stem_is_always_the_same_and_has_its_shape():
+    torch.manual_seed(3)
+    first = random_stem(80, 24, 3000)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    assert torch.equal(torch.rand(1), expected)  # the caller's draws are not moved
+    second = random_stem(80, 24, 3000)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    stem = new_stem("teacher", first)
+    assert (stem.num_mels, stem.width, stem.positional_embedding.shape[0]) == (80, 24, 1500)

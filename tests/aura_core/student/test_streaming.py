@@ -7,15 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, DynamicCache, LlamaConfig, LlamaForCausalLM
 
+from aura_core.config.recipes import SHORT_CHATML
+from aura_core.config.train import TrainConfig
 from aura_core.errors import AuraError
 from aura_core.models.llm import source_of
-from aura_core.recipes import SHORT_CHATML
 from aura_core.student.assembly import new_student
 from aura_core.student.audio_embedding import new_stem
 from aura_core.student.decoding import stream_greedy
 from aura_core.student.inference import LogMelEar, Responder
 from aura_core.student.prompts import ChatFormat, Prompt
-from aura_core.train_config import TrainConfig
 from tests.tiny_students import random_handover
 
 SAMPLE_RATE = 16_000

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
+from aura_core.config.recipes import SHORT_CHATML
+from aura_core.config.train import LoraConfig, Phase, TrainConfig
 from aura_core.models.llm import load_llm
-from aura_core.recipes import SHORT_CHATML
 from aura_core.student.assembly import new_student, save_student
-from aura_core.train_config import LoraConfig, Phase, TrainConfig
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from aura_core.artifacts.manifest import publish_manifest
-from aura_core.config import TargetsConfig
-from aura_core.instructions import TRANSCRIBE
+from aura_core.config.instructions import TRANSCRIBE
+from aura_core.config.run import TargetsConfig
 from aura_core.student.inference import load_responder, load_student
 from aura_core.student.prompts import Prompt
+from aura_core.targets.answers import open_targets, part_name, write_part
 from aura_core.targets.author import Author
-from aura_core.targets.table import open_targets, part_name, write_part
 
 CPU = torch.device("cpu")
 

@@ -8,10 +8,10 @@ import ray
 
 from aura_core.benchmarks.item import read_items
 from aura_core.benchmarks.preparation import read_card
+from aura_core.config.overrides import override
+from aura_core.config.recipes import recipe
 from aura_core.errors import AuraError
-from aura_core.overrides import override
-from aura_core.pipeline import plan
-from aura_core.recipes import recipe
+from aura_core.stages import plan
 from tasks.jobs import benchmark, driver
 
 

@@ -11,11 +11,11 @@ from mlflow import MlflowClient
 from ray.train.v2._internal.exceptions import UserExceptionWithTraceback
 from ray.train.v2.api.exceptions import WorkerGroupError
 
+from aura_core.config.recipes import recipe
+from aura_core.config.stage import Runtime
 from aura_core.errors import AuraError
-from aura_core.pipeline import plan
-from aura_core.recipes import recipe
 from aura_core.report.history import read_history
-from aura_core.stage_config import Runtime
+from aura_core.stages import plan
 from tasks.jobs import distill
 
 
@@ -76,7 +76,7 @@ def test_a_worker_with_a_gpu_trains_on_the_one_that_ray_gave_it(tmp_path, monkey
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.set_device", used.append)
     monkeypatch.setattr(
-        "aura_core.distillation.run.train", lambda _, device, **_others: used.append(device)
+        "aura_core.distil.run.train", lambda _, device, **_others: used.append(device)
     )
     distill._train({"spec": spec.model_dump_json(), "progress": None})
     assert used == [second, second]

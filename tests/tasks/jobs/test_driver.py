@@ -20,11 +20,11 @@ from ray.train.v2._internal.exceptions import (
 from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 
 from aura_core.artifacts.manifest import Manifest, write_manifest
+from aura_core.config.recipes import recipe
+from aura_core.config.stage import NodeSize, Runtime
+from aura_core.config.train import TrainConfig
 from aura_core.errors import AuraError
-from aura_core.pipeline import plan
-from aura_core.recipes import recipe
-from aura_core.stage_config import NodeSize, Runtime
-from aura_core.train_config import TrainConfig
+from aura_core.stages import plan
 from tasks.jobs import driver
 
 JOB = """

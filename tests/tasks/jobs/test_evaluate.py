@@ -15,23 +15,23 @@ from piper import PiperVoice, SynthesisConfig
 
 from aura_core.artifacts.digest import fingerprint
 from aura_core.benchmarks.item import BenchmarkItem, write_items
-from aura_core.config import EvaluateConfig
-from aura_core.corpus.table import encode_audio, write_table
+from aura_core.config.recipes import SHORT_CHATML
+from aura_core.config.run import EvaluateConfig
+from aura_core.config.stage import Runtime
+from aura_core.config.train import LoraConfig, Phase, TrainConfig
 from aura_core.device import compute_dtype, device_for, precision_name
 from aura_core.evaluation.cells import plan_cells
 from aura_core.evaluation.find import AUTO_PRECISION
 from aura_core.evaluation.items import TASK_SCORERS, QuestionSet
+from aura_core.evaluation.results import read_differences, read_results
 from aura_core.evaluation.scorers.scorer import Prediction
-from aura_core.evaluation.table import read_differences, read_results
+from aura_core.ingest.utterances import encode_audio, write_table
 from aura_core.models.llm import load_llm
 from aura_core.models.pinned import locate
 from aura_core.models.whisper_encoder import load_whisper
-from aura_core.pipeline import StageSpec
-from aura_core.recipes import SHORT_CHATML
-from aura_core.stage_config import Runtime
+from aura_core.stages import StageSpec
 from aura_core.student.assembly import new_student, save_student
 from aura_core.student.audio_embedding import new_stem
-from aura_core.train_config import LoraConfig, Phase, TrainConfig
 from tasks.jobs import evaluate
 
 CPU = torch.device("cpu")

@@ -12,14 +12,14 @@ import ray
 import soundfile
 
 from aura_core.artifacts import store
-from aura_core.config import DemoCorpusConfig, IngestConfig
-from aura_core.corpus import source
-from aura_core.corpus.ingest_plan import PART_ITEMS
-from aura_core.corpus.table import read_table
+from aura_core.config.recipes import recipe
+from aura_core.config.run import DemoCorpusConfig, IngestConfig
+from aura_core.config.stage import Runtime
 from aura_core.errors import AuraError
-from aura_core.pipeline import plan
-from aura_core.recipes import recipe
-from aura_core.stage_config import Runtime
+from aura_core.ingest import source
+from aura_core.ingest.ingest_plan import PART_ITEMS
+from aura_core.ingest.utterances import read_table
+from aura_core.stages import plan
 from tasks.jobs import ingest
 
 NUM_GOOD = 2 * PART_ITEMS + 10

@@ -16,14 +16,14 @@ import torch
 from piper import PiperVoice, SynthesisConfig
 
 from aura_core.artifacts import store
-from aura_core.cache import build
-from aura_core.cache.index import open_cache
-from aura_core.config import TeacherCacheConfig
-from aura_core.corpus.table import encode_audio, write_table
+from aura_core.config.run import TeacherCacheConfig
+from aura_core.config.stage import Runtime
+from aura_core.ingest.utterances import encode_audio, write_table
 from aura_core.models.pinned import locate
 from aura_core.models.teachers import load_teacher
-from aura_core.pipeline import StageSpec
-from aura_core.stage_config import Runtime
+from aura_core.stages import StageSpec
+from aura_core.teacher_cache import build
+from aura_core.teacher_cache.index import open_cache
 
 CPU = torch.device("cpu")
 

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-from aura_core.stage_config import NodeSize
+from aura_core.config.stage import NodeSize
 
 
 def test_it_ends_with_its_standard_input():

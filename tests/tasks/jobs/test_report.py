@@ -7,11 +7,11 @@ import pytest
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import Manifest, read_manifest, write_manifest
-from aura_core.corpus.table import encode_audio, write_table
+from aura_core.config.stage import Runtime
+from aura_core.evaluation.results import Row, write_results
 from aura_core.evaluation.scorers.scorer import Prediction, write_predictions
-from aura_core.evaluation.table import Row, write_results
-from aura_core.pipeline import StageSpec
-from aura_core.stage_config import Runtime
+from aura_core.ingest.utterances import encode_audio, write_table
+from aura_core.stages import StageSpec
 
 INPUTS = ("ingest", "teacher_cache", "text_lora", "distil", "evaluate")
 

@@ -9,13 +9,13 @@ import torch
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import publish_manifest
-from aura_core.cache.index import open_cache
-from aura_core.distillation.run import train
-from aura_core.overrides import override
-from aura_core.pipeline import plan
-from aura_core.recipes import recipe
+from aura_core.config.overrides import override
+from aura_core.config.recipes import recipe
+from aura_core.distil.run import train
 from aura_core.report.history import read_history
-from aura_core.targets.table import open_targets, part_name
+from aura_core.stages import plan
+from aura_core.targets.answers import open_targets, part_name
+from aura_core.teacher_cache.index import open_cache
 from tasks.jobs import targets
 
 SETTINGS = [

@@ -10,20 +10,20 @@ import ray.train.torch
 import torch
 
 from aura_core.artifacts import store
-from aura_core.cache import build
-from aura_core.cache.index import open_cache
-from aura_core.config import EvaluateConfig, IngestConfig, TargetsConfig, TeacherCacheConfig
-from aura_core.corpus import ingest
-from aura_core.corpus.audio import Clip
-from aura_core.corpus.table import decode_audio, read_table
+from aura_core.config.overrides import override
+from aura_core.config.recipes import recipe
+from aura_core.config.run import EvaluateConfig, IngestConfig, TargetsConfig, TeacherCacheConfig
 from aura_core.evaluation import items
 from aura_core.evaluation.items import CORPUS, question_sets
 from aura_core.evaluation.models import MODELS
-from aura_core.overrides import override
-from aura_core.pipeline import plan
-from aura_core.recipes import recipe
+from aura_core.ingest import ingest
+from aura_core.ingest.audio import Clip
+from aura_core.ingest.utterances import decode_audio, read_table
 from aura_core.report.history import read_history
-from aura_core.targets.table import part_name
+from aura_core.stages import plan
+from aura_core.targets.answers import part_name
+from aura_core.teacher_cache import build
+from aura_core.teacher_cache.index import open_cache
 from tasks.jobs import distill, driver, evaluate, precompute, targets
 
 

@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from aura_core.benchmarks.catalogue import BENCHMARKS
 from aura_core.benchmarks.item import BenchmarkItem
 from aura_core.benchmarks.layouts import jsonl
+from aura_core.config.benchmarks import BENCHMARKS
 from aura_core.errors import AuraError
 
 MINE = replace(BENCHMARKS["voicebench_mmsu"], layout="jsonl", subset="test", prompt_text=None)

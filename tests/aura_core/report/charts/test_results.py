@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from aura_core.evaluation.table import Row
+from aura_core.evaluation.results import Row
 from aura_core.report.charts.results import (
     Point,
     ladder_chart,

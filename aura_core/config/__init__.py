@@ -1,0 +1,1 @@
+"""Every setting there is: data and its checks, and nothing that acts on it."""

@@ -1,0 +1,146 @@
+"""From a config to the stages' addresses: which artifact each stage makes, from which inputs.
+
+Nothing here runs a stage or imports torch, so a fully cached run stays instant.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import xxhash
+from pydantic import BaseModel, ConfigDict
+
+from aura_core.artifacts import store
+from aura_core.artifacts.digest import fingerprint
+from aura_core.artifacts.manifest import read_manifest
+from aura_core.benchmarks.pinning import pinned_benchmark
+from aura_core.config.benchmarks import SCORER_VERSIONS
+from aura_core.config.instructions import ordinary_instructions_text
+from aura_core.config.overrides import MAIN, students
+from aura_core.config.run import BenchmarkConfig, Config, EvaluateConfig
+from aura_core.config.stage import Runtime, StageConfig
+from aura_core.config.train import TrainConfig
+from aura_core.ingest.source import source_digests
+from aura_core.models.references import digest
+
+# Raised by hand when the code of a stage changes what it makes.
+STAGE_VERSIONS = {
+    "ingest": 1,
+    "teacher_cache": 3,
+    "text_lora": 2,
+    "targets": 1,
+    "distil": 5,
+    "benchmark": 1,
+    "evaluate": 4,
+    "report": 5,
+}
+
+# Stage -> the stages it reads. The order of the keys is that of the pipeline.
+STAGE_INPUTS: dict[str, tuple[str, ...]] = {
+    "ingest": (),
+    "teacher_cache": ("ingest",),
+    "text_lora": ("teacher_cache",),
+    "targets": ("teacher_cache", "text_lora"),
+    "distil": ("teacher_cache", "text_lora", "targets"),
+    "benchmark": (),
+    "evaluate": ("ingest", "text_lora", "distil", "benchmark"),
+    "report": ("ingest", "teacher_cache", "text_lora", "distil", "benchmark", "evaluate"),
+}
+
+
+class StageSpec(BaseModel):
+    """Everything a Ray driver needs to make one artifact: frozen, written as `spec.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str  # what the run calls it: the stage, or one of several students
+    stage: str
+    stage_version: int
+    fingerprint: str
+    uri: str
+    root: str
+    identity: dict[str, Any]
+    inputs: dict[str, str]
+    input_fingerprints: dict[str, str]
+    runtime: Runtime
+
+    @property
+    def spec_uri(self) -> str:
+        return store.join(self.uri, "spec.json")
+
+
+def plan(config: Config, root: str) -> dict[str, StageSpec]:
+    """Return every spec by its name, in the order they run.
+
+    That is one a stage, but for the students of an ablation (`overrides.students`), which are
+    all made by the stage `distil`, and for the benchmarks, `benchmark.<name>` each.
+    """
+    specs: dict[str, StageSpec] = {}
+    for stage, inputs in stage_inputs(config).items():
+        read = {name: spec for name, spec in specs.items() if spec.stage in inputs}
+        for name, stage_config in _configs(config, stage).items():
+            specs[name] = _spec(name, stage, stage_config, read, root.rstrip("/"))
+    return specs
+
+
+def stage_inputs(config: Config) -> dict[str, tuple[str, ...]]:
+    """`STAGE_INPUTS` without what the config does not use."""
+    used = {"targets": config.targets.is_used, "benchmark": bool(config.benchmarks)}
+    return {
+        stage: tuple(name for name in inputs if used.get(name, True))
+        for stage, inputs in STAGE_INPUTS.items()
+        if used.get(stage, True)
+    }
+
+
+def _configs(config: Config, stage: str) -> Mapping[str, StageConfig]:
+    """What a stage makes in this run: the config of each artifact by its name."""
+    if stage == MAIN:
+        return students(config)
+    if stage == "benchmark":
+        return {
+            f"{stage}.{name}": BenchmarkConfig(name=name, source=source)
+            for name, source in config.benchmarks.items()
+        }
+    return {stage: getattr(config, stage)}
+
+
+def _spec(
+    name: str, stage: str, config: StageConfig, inputs: Mapping[str, StageSpec], root: str
+) -> StageSpec:
+    identity = {**config.identity(), "pinned": pinned_content(config)}
+    input_fingerprints = {name: spec.fingerprint for name, spec in inputs.items()}
+    value = fingerprint(stage, STAGE_VERSIONS[stage], identity, input_fingerprints)
+    return StageSpec(
+        name=name,
+        stage=stage,
+        stage_version=STAGE_VERSIONS[stage],
+        fingerprint=value,
+        uri=store.join(root, stage, value[:12]),
+        root=root,
+        identity=identity,
+        inputs={name: spec.uri for name, spec in inputs.items()},
+        input_fingerprints=input_fingerprints,
+        runtime=config.runtime,
+    )
+
+
+def pinned_content(config: StageConfig) -> dict[str, str]:
+    """What a stage depends on outside the artifact tree: models, source audio, scorers."""
+    pinned = {
+        name: digest(getattr(config, name))
+        for name in ("asr", "teacher", "llm")
+        if hasattr(config, name)
+    }
+    if isinstance(config, EvaluateConfig):
+        pinned |= {name: digest(each) for name, each in config.audio_llms.items()}
+        pinned["scorers"] = " ".join(f"{name}={each}" for name, each in SCORER_VERSIONS.items())
+    if isinstance(config, BenchmarkConfig):
+        return pinned_benchmark(config)
+    if isinstance(config, TrainConfig) and any(phase.text_every for phase in config.phases):
+        text = ordinary_instructions_text().encode()
+        pinned["ordinary_instructions"] = f"xxh3:{xxhash.xxh3_128_hexdigest(text)}"
+    return pinned | source_digests(config)
+
+
+def is_complete(spec: StageSpec) -> bool:
+    """Whether the stage is finished."""
+    return read_manifest(spec.uri) is not None
