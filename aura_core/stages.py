@@ -1,9 +1,10 @@
-"""From a config to the stages' addresses: which artifact each stage makes, from which inputs.
+"""The stages of the pipeline, and from a config to what each of them makes, and where.
 
 Nothing here runs a stage or imports torch, so a fully cached run stays instant.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import xxhash
@@ -22,28 +23,42 @@ from aura_core.config.train import TrainConfig
 from aura_core.ingest.source import source_digests
 from aura_core.models.references import digest
 
-# Raised by hand when the code of a stage changes what it makes.
-STAGE_VERSIONS = {
-    "ingest": 1,
-    "teacher_cache": 3,
-    "text_lora": 2,
-    "targets": 1,
-    "distil": 5,
-    "benchmark": 1,
-    "evaluate": 4,
-    "report": 5,
-}
 
-# Stage -> the stages it reads. The order of the keys is that of the pipeline.
-STAGE_INPUTS: dict[str, tuple[str, ...]] = {
-    "ingest": (),
-    "teacher_cache": ("ingest",),
-    "text_lora": ("teacher_cache",),
-    "targets": ("teacher_cache", "text_lora"),
-    "distil": ("teacher_cache", "text_lora", "targets"),
-    "benchmark": (),
-    "evaluate": ("ingest", "text_lora", "distil", "benchmark"),
-    "report": ("ingest", "teacher_cache", "text_lora", "distil", "benchmark", "evaluate"),
+@dataclass(frozen=True)
+class Stage:
+    """A kind of artifact. Its settings are the field of `Config` that has the stage's name.
+
+    Attributes:
+        title: what reports call it.
+        version: raised by hand when the code of the stage changes what it makes.
+        inputs: the stages whose artifacts it reads.
+        driver: the module below `tasks.jobs` that makes it.
+        uses_ray: whether the driver needs a Ray.
+    """
+
+    title: str
+    version: int
+    inputs: tuple[str, ...]
+    driver: str
+    uses_ray: bool = True
+
+
+# In the order in which they run.
+STAGES: dict[str, Stage] = {
+    "ingest": Stage("Ingest", 1, (), "ingest"),
+    "teacher_cache": Stage("Teacher cache", 3, ("ingest",), "teacher_cache"),
+    "text_lora": Stage("Text LoRA", 2, ("teacher_cache",), "distil"),
+    "targets": Stage("Targets", 1, ("teacher_cache", "text_lora"), "targets"),
+    "distil": Stage("Distillation", 5, ("teacher_cache", "text_lora", "targets"), "distil"),
+    "benchmark": Stage("Benchmark", 1, (), "benchmark"),
+    "evaluate": Stage("Evaluation", 4, ("ingest", "text_lora", "distil", "benchmark"), "evaluate"),
+    "report": Stage(
+        "Report",
+        5,
+        ("ingest", "teacher_cache", "text_lora", "distil", "benchmark", "evaluate"),
+        "report",
+        uses_ray=False,
+    ),
 }
 
 
@@ -82,12 +97,12 @@ def plan(config: Config, root: str) -> dict[str, StageSpec]:
 
 
 def stage_inputs(config: Config) -> dict[str, tuple[str, ...]]:
-    """`STAGE_INPUTS` without what the config does not use."""
+    """The inputs of every stage, without what the config does not use."""
     used = {"targets": config.targets.is_used, "benchmark": bool(config.benchmarks)}
     return {
-        stage: tuple(name for name in inputs if used.get(name, True))
-        for stage, inputs in STAGE_INPUTS.items()
-        if used.get(stage, True)
+        name: tuple(read for read in stage.inputs if used.get(read, True))
+        for name, stage in STAGES.items()
+        if used.get(name, True)
     }
 
 
@@ -108,11 +123,11 @@ def _spec(
 ) -> StageSpec:
     identity = {**config.identity(), "pinned": pinned_content(config)}
     input_fingerprints = {name: spec.fingerprint for name, spec in inputs.items()}
-    value = fingerprint(stage, STAGE_VERSIONS[stage], identity, input_fingerprints)
+    value = fingerprint(stage, STAGES[stage].version, identity, input_fingerprints)
     return StageSpec(
         name=name,
         stage=stage,
-        stage_version=STAGE_VERSIONS[stage],
+        stage_version=STAGES[stage].version,
         fingerprint=value,
         uri=store.join(root, stage, value[:12]),
         root=root,

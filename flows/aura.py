@@ -12,7 +12,7 @@ from aura_core.config.recipes import RECIPES
 from aura_core.distil.trackers import require_packages
 from aura_core.errors import AuraError
 from aura_core.ingest.source import installable
-from aura_core.stages import STAGE_INPUTS, StageSpec, is_complete, plan
+from aura_core.stages import STAGES, StageSpec, is_complete, plan
 from flows import ui_artifacts
 from flows.request import (
     all_overrides,
@@ -30,8 +30,8 @@ log = logging.getLogger("aura")
 
 # Schemas for the run form in Prefect's UI: a plain field each, with a choice where there is one.
 # The form sends the defaults, so they are of the field's type; callers in Python may pass None.
-_LAST = list(STAGE_INPUTS)[-1]
-_STAGE = {"type": "string", "enum": list(STAGE_INPUTS)}
+_LAST = list(STAGES)[-1]
+_STAGE = {"type": "string", "enum": list(STAGES)}
 Recipe = Annotated[str, WithJsonSchema({"type": "string", "enum": list(RECIPES)})]
 Text = Annotated[str | None, WithJsonSchema({"type": "string"})]
 Texts = Annotated[

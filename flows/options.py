@@ -15,7 +15,7 @@ from aura_core.config.benchmarks import BENCHMARKS, EMBEDDED
 from aura_core.config.overrides import Setting, settings
 from aura_core.config.recipes import RECIPES, recipe, summary
 from aura_core.config.run import Config
-from aura_core.stages import STAGE_INPUTS, StageSpec, plan
+from aura_core.stages import STAGES, StageSpec, plan
 from flows.request import all_overrides, load_config, resolve_root
 
 # What a shell offers when <TAB> is pressed: names of settings, stages, recipes, benchmarks.
@@ -36,8 +36,8 @@ def recipe_names(_context: "CompletionContext") -> Mapping[str, str]:
 def stage_names(_context: "CompletionContext") -> Mapping[str, str]:
     """Stages and what they read."""
     return {
-        stage: f"reads {', '.join(inputs)}" if inputs else "reads no other stage"
-        for stage, inputs in STAGE_INPUTS.items()
+        name: f"reads {', '.join(stage.inputs)}" if stage.inputs else "reads no other stage"
+        for name, stage in STAGES.items()
     }
 
 

@@ -11,7 +11,7 @@ from aura_core.config.overrides import merge_file, override
 from aura_core.config.recipes import recipe
 from aura_core.config.run import Config
 from aura_core.errors import AuraError, unknown
-from aura_core.stages import STAGE_INPUTS, StageSpec, is_complete
+from aura_core.stages import STAGES, StageSpec, is_complete
 
 REPORT_NAME = "report.html"
 
@@ -90,9 +90,9 @@ def choose_stages(until: str | None, only: Sequence[str] | None) -> list[str]:
     Raises:
         AuraError: for a name that is no stage, or if `until` ends before one of `only`.
     """
-    stages = list(STAGE_INPUTS)
+    stages = list(STAGES)
     for name in [*([until] if until else []), *(only or [])]:
-        if name not in STAGE_INPUTS:
+        if name not in STAGES:
             raise unknown("stage", name, stages)
     if until:
         needed = {until, *_upstream(until)}
@@ -123,5 +123,5 @@ def require_inputs(specs: Mapping[str, StageSpec], wanted: Sequence[str]) -> Non
 
 
 def _upstream(stage: str) -> set[str]:
-    direct = STAGE_INPUTS[stage]
+    direct = STAGES[stage].inputs
     return set(direct).union(*(_upstream(name) for name in direct))

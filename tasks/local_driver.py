@@ -17,9 +17,8 @@ from types import TracebackType
 import psutil
 
 from aura_core.config.stage import NodeSize
-from aura_core.stages import StageSpec
+from aura_core.stages import STAGES, StageSpec
 from tasks.stage_driver import (
-    JOBS,
     LineLog,
     OnProgress,
     StageLostError,
@@ -197,7 +196,7 @@ def run_driver(local_ray: LocalRay, spec: StageSpec, on_progress: OnProgress | N
         StageLostError: the driver was ended, or failed by what may pass.
         StageCrashError: anything else that kept it from finishing.
     """
-    needs_ray = JOBS[spec.stage].uses_ray and cluster_address() is None
+    needs_ray = STAGES[spec.stage].uses_ray and cluster_address() is None
     ray_environment = local_ray.start() if needs_ray else {}
     output = LineLog(sys.stderr.fileno() if sys.stderr.isatty() else None, on_progress)
     process = subprocess.Popen(

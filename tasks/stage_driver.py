@@ -5,10 +5,9 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from aura_core.errors import AuraError
-from aura_core.stages import StageSpec
+from aura_core.stages import STAGES, StageSpec
 
 # A driver's output: shown as it comes on a terminal, else logged line by line.
 
@@ -81,23 +80,6 @@ class LineLog:
             self._log.info("%s", _BAR.sub(r"\1% \2", line))
 
 
-class Job(NamedTuple):
-    """The module below tasks.jobs that makes a stage."""
-
-    module: str
-    uses_ray: bool = True
-
-
-JOBS: Mapping[str, Job] = {
-    "ingest": Job("ingest"),
-    "teacher_cache": Job("precompute"),
-    "text_lora": Job("distill"),
-    "targets": Job("targets"),
-    "distil": Job("distill"),
-    "benchmark": Job("benchmark"),
-    "evaluate": Job("evaluate"),
-    "report": Job("report", uses_ray=False),
-}
 MISTAKE_EXIT_CODE = 2
 # What sysexits.h calls a temporary failure.
 PASSING_EXIT_CODE = 75
@@ -119,7 +101,7 @@ class StageLostError(StageCrashError):
 
 def driver_command(spec: StageSpec) -> list[str]:
     """The driver's command line, without the interpreter."""
-    return ["-m", f"tasks.jobs.{JOBS[spec.stage].module}", "--spec", spec.spec_uri]
+    return ["-m", f"tasks.jobs.{STAGES[spec.stage].driver}", "--spec", spec.spec_uri]
 
 
 def cluster_address() -> str | None:

@@ -23,7 +23,7 @@ from prefect.runtime import task_run
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import Manifest, read_manifest, require_manifest
 from aura_core.config.stage import single_node
-from aura_core.stages import STAGE_INPUTS, StageSpec
+from aura_core.stages import STAGES, StageSpec
 from tasks.local_driver import LocalRay, run_driver
 from tasks.stage_driver import Launch, OnProgress, StageLostError
 
@@ -162,4 +162,4 @@ def _stage_task(name: str) -> Task[..., StageRun]:
     )
 
 
-STAGE_TASKS = {stage: _stage_task(stage) for stage in STAGE_INPUTS}
+STAGE_TASKS = {stage: _stage_task(stage) for stage in STAGES}

@@ -102,7 +102,7 @@ def _training(inputs: Mapping[str, str]) -> dict[str, Any]:
     trained = ["text_lora", *(name for names in models.values() for name in names)]
     read = {name: read_history(inputs[name]) for name in trained}
     histories = {stage: read[stage] for stage in (MAIN, "text_lora")}
-    titles = {stage: provenance.TITLES[stage] for stage in histories}
+    titles = {stage: provenance.stage_title(stage) for stage in histories}
     students = {model: [read[name] for name in names] for model, names in models.items()}
     return {
         "figures": figures.run_figures(inputs, histories),

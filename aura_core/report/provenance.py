@@ -8,10 +8,10 @@ from typing import Any
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import Manifest, require_manifest
-from aura_core.config.overrides import MAIN
 from aura_core.evaluation.items import BENCHMARK
 from aura_core.ingest.utterances import read_table
 from aura_core.report.labels import benchmark_title, model_label, split_task
+from aura_core.stages import STAGES
 
 # What each split is, in a line: what is new about it, and who speaks.
 
@@ -101,26 +101,11 @@ class Rejection:
     examples: list[str]
 
 
-TITLES = {
-    "ingest": "Ingest",
-    "teacher_cache": "Teacher cache",
-    "text_lora": "Text LoRA",
-    "distil": "Distillation",
-    "evaluate": "Evaluation",
-}
-
-
 def summarise_stages(inputs: Mapping[str, str]) -> list[StageSummary]:
     """Summarise the input artifacts (role -> URI), in the order of the pipeline."""
-    students = [name for name in inputs if name.startswith(f"{MAIN}.")]
-    benchmarks = [name for name in inputs if name.startswith(BENCHMARK)]
-    *before, evaluation = TITLES
-    ordered = [*before, *students, *benchmarks, evaluation]
-    return [
-        _summarise(require_manifest(inputs[name]), stage_title(name))
-        for name in ordered
-        if name in inputs
-    ]
+    order = list(STAGES)
+    ordered = sorted(inputs, key=lambda name: order.index(name.partition(".")[0]))
+    return [_summarise(require_manifest(inputs[name]), stage_title(name)) for name in ordered]
 
 
 def stage_title(name: str) -> str:
@@ -129,7 +114,7 @@ def stage_title(name: str) -> str:
         return benchmark_title(name.removeprefix(BENCHMARK))
     _, *student = name.split(".")
     if not student:
-        return TITLES.get(name, name)
+        return STAGES[name].title
     model, seed = student
     return f"{model_label(model).title}, seed {seed}"
 

@@ -35,10 +35,9 @@ from aura_core.artifacts.manifest import (
 )
 from aura_core.config.stage import Runtime, StageConfig, single_node
 from aura_core.errors import ADVICE, AuraError, system_error_line
-from aura_core.stages import StageSpec
+from aura_core.stages import STAGES, StageSpec
 from tasks.jobs.quiet import set_quiet
 from tasks.stage_driver import (
-    JOBS,
     MISTAKE_EXIT_CODE,
     PASSING_EXIT_CODE,
     cluster_address,
@@ -236,7 +235,7 @@ def _parse_spec_uri() -> str:
         description="Make one stage's artifact on Ray, from a frozen spec.",
         epilog="The artifact goes beside the spec; its manifest.json comes last. A stage whose "
         "manifest is there is not run again. With RAY_ADDRESS set (as in `ray job submit "
-        "--working-dir . -- python -m tasks.jobs.precompute --spec URI`) the work runs on that "
+        "--working-dir . -- python -m tasks.jobs.teacher_cache --spec URI`) the work runs on that "
         "cluster, else on a private Ray on this machine.",
     )
     parser.add_argument("--spec", required=True, metavar="URI", help="a spec.json, local or s3://")
@@ -254,7 +253,7 @@ def _make(spec: StageSpec, run: Run, signals: _Signals) -> None:
 
 def _run(spec: StageSpec, run: Run, signals: _Signals, name: str) -> None:
     started = time.monotonic()
-    with _ray(spec, signals) if JOBS[spec.stage].uses_ray else nullcontext():
+    with _ray(spec, signals) if STAGES[spec.stage].uses_ray else nullcontext():
         outcome = run(spec)
     publish(spec, outcome)
     log.info("%s: done in %.0f s", name, time.monotonic() - started)

@@ -12,10 +12,9 @@ from importlib import import_module
 import ray
 
 from aura_core.config.stage import single_node
-from aura_core.stages import StageSpec
+from aura_core.stages import STAGES, StageSpec
 from tasks.jobs import driver, private_ray
 from tasks.jobs.quiet import set_quiet
-from tasks.stage_driver import JOBS
 
 
 def make(specs: Sequence[StageSpec]) -> None:
@@ -23,7 +22,7 @@ def make(specs: Sequence[StageSpec]) -> None:
     private_ray.start(single_node(spec.runtime for spec in specs))
     try:
         for spec in specs:
-            job = import_module(f"tasks.jobs.{JOBS[spec.stage].module}")
+            job = import_module(f"tasks.jobs.{STAGES[spec.stage].driver}")
             driver.publish(spec, job.run(spec))
     finally:
         ray.shutdown()

@@ -4,7 +4,7 @@ from aura_core.config.benchmarks import SCORER_VERSIONS
 from aura_core.config.overrides import override
 from aura_core.config.recipes import recipe
 from aura_core.errors import AuraError
-from aura_core.stages import STAGE_INPUTS, STAGE_VERSIONS, StageSpec, is_complete, plan
+from aura_core.stages import STAGES, StageSpec, is_complete, plan
 
 
 def changed_stages(*assignments: str) -> set[str]:
@@ -13,12 +13,11 @@ def changed_stages(*assignments: str) -> set[str]:
     return {stage for stage in base if base[stage].fingerprint != other[stage].fingerprint}
 
 
-def test_every_stage_has_a_version_and_only_earlier_inputs():
-    assert set(STAGE_VERSIONS) == set(STAGE_INPUTS)
+def test_a_stage_reads_earlier_ones_only():
     seen: set[str] = set()
-    for stage, inputs in STAGE_INPUTS.items():
-        assert set(inputs) <= seen
-        seen.add(stage)
+    for name, stage in STAGES.items():
+        assert set(stage.inputs) <= seen
+        seen.add(name)
 
 
 def test_the_plan_repeats():
@@ -36,7 +35,7 @@ def test_the_plan_repeats():
             "teacher_cache.layers=[4]",
             {"teacher_cache", "text_lora", "distil", "evaluate", "report"},
         ),
-        ("ingest.demo.seed=5", set(STAGE_INPUTS) - {"targets", "benchmark"}),
+        ("ingest.demo.seed=5", set(STAGES) - {"targets", "benchmark"}),
         ("distil.runtime.workers=1", set()),
     ],
 )
@@ -46,7 +45,7 @@ def test_a_change_reaches_exactly_what_lies_downstream(assignment, stages):
 
 def test_targets_are_a_stage_only_where_they_are_used():
     used = plan(override(recipe("smoke"), ["targets.top_k=4"]), "/r")
-    assert list(used) == [stage for stage in STAGE_INPUTS if stage != "benchmark"]
+    assert list(used) == [stage for stage in STAGES if stage != "benchmark"]
     assert used["distil"].inputs["targets"] == used["targets"].uri
     unused = plan(recipe("smoke"), "/r")
     assert "targets" not in unused

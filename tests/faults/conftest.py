@@ -49,11 +49,10 @@ from aura_core.artifacts.manifest import require_manifest
 from aura_core.config.overrides import override
 from aura_core.config.recipes import recipe
 from aura_core.config.run import Config
-from aura_core.stages import plan
-from tasks.stage_driver import JOBS
+from aura_core.stages import STAGES, plan
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("ingest", "teacher_cache", "text_lora", "distil", "evaluate", "report")
+SMOKE_STAGES = ("ingest", "teacher_cache", "text_lora", "distil", "evaluate", "report")
 # Files of a stage that say how long something took: they differ from run to run. Of the first
 # two all else is compared; what the report shows of them is not.
 TIMED = ("metrics.jsonl", "results.json", "latency.jsonl")
@@ -166,7 +165,7 @@ def faults(tools, config, undisturbed) -> SimpleNamespace:
         return [pid for pid, line in found.items() if text in line]
 
     def drivers(env, stage):
-        return processes(env, f"-m tasks.jobs.{JOBS[stage].module} --spec")
+        return processes(env, f"-m tasks.jobs.{STAGES[stage].driver} --spec")
 
     def wait_until_at_work(env, root, stage, command=None):
         """Return in the middle of a stage; fail at once if the command ends before."""
@@ -182,7 +181,7 @@ def faults(tools, config, undisturbed) -> SimpleNamespace:
 
         tools.wait_for(is_at_work, f"stage {stage} at work", timeout_s=900)
 
-    def check_end(root, stages=STAGES):
+    def check_end(root, stages=SMOKE_STAGES):
         """Every stage's artifact has the content that the undisturbed one has, and is one."""
         specs = plan(config, str(root))
         for stage in stages:

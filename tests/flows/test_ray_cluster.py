@@ -58,7 +58,7 @@ def test_ray_job_submit_makes_the_teacher_cache_without_prefect(tools, cluster, 
     spec = plan(recipe("smoke"), root)["teacher_cache"]
     store.write_text(spec.spec_uri, spec.model_dump_json())
     submit = ["ray", "job", "submit", "--address", address, "--working-dir", "."]
-    job = ["python", "-m", "tasks.jobs.precompute", "--spec", spec.spec_uri]
+    job = ["python", "-m", "tasks.jobs.teacher_cache", "--spec", spec.spec_uri]
     said = tools.run([*submit, "--", *job], env)
     assert "succeeded" in said
     # The same bytes as the ones made by the flow.

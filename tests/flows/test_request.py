@@ -5,17 +5,17 @@ import pytest
 from aura_core.config.overrides import override
 from aura_core.config.recipes import recipe
 from aura_core.errors import AuraError
-from aura_core.stages import STAGE_INPUTS
+from aura_core.stages import STAGES
 from flows.request import choose_stages, load_config, manifest_overrides, resolve_root
 
 
 @pytest.mark.parametrize(
     ("until", "only", "stages"),
     [
-        (None, None, list(STAGE_INPUTS)),
+        (None, None, list(STAGES)),
         ("teacher_cache", None, ["ingest", "teacher_cache"]),
         ("distil", None, ["ingest", "teacher_cache", "text_lora", "targets", "distil"]),
-        ("report", None, list(STAGE_INPUTS)),
+        ("report", None, list(STAGES)),
         (None, ["report", "evaluate"], ["benchmark", "evaluate", "report"]),
         ("evaluate", ["evaluate", "distil"], ["distil", "benchmark", "evaluate"]),
     ],

@@ -8,11 +8,10 @@ import pytest
 
 from aura_core.config.recipes import recipe
 from aura_core.errors import AuraError
-from aura_core.stages import STAGE_INPUTS, plan
+from aura_core.stages import STAGES, plan
 from tasks import stage_driver as output_module
 from tasks.stage_driver import (
     ECHOED,
-    JOBS,
     LineLog,
     StageCrashError,
     StageLostError,
@@ -107,8 +106,7 @@ def test_progress_is_told_now_and_then_and_at_the_end(on_a_terminal):
 
 
 def test_every_stage_has_a_driver():
-    assert set(JOBS) == set(STAGE_INPUTS)
-    assert all(find_spec(f"tasks.jobs.{job.module}") for job in JOBS.values())
+    assert all(find_spec(f"tasks.jobs.{stage.driver}") for stage in STAGES.values())
 
 
 def test_a_crash_is_told_from_a_mistake(tmp_path):

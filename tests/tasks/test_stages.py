@@ -6,7 +6,7 @@ from prefect.states import Failed
 from aura_core.artifacts import store
 from aura_core.config.recipes import recipe
 from aura_core.errors import AuraError
-from aura_core.stages import STAGE_INPUTS, plan
+from aura_core.stages import STAGES, plan
 from tasks import stages
 from tasks.stage_driver import StageCrashError, StageLostError
 from tasks.stages import launcher
@@ -35,8 +35,8 @@ def test_only_what_was_lost_is_tried_again(error, again):
 
 
 def test_every_stage_has_a_task_of_its_name():
-    assert [task.name for task in stages.STAGE_TASKS.values()] == list(STAGE_INPUTS)
-    assert list(stages.STAGE_TASKS) == list(STAGE_INPUTS)
+    assert [task.name for task in stages.STAGE_TASKS.values()] == list(STAGES)
+    assert list(stages.STAGE_TASKS) == list(STAGES)
 
 
 def test_the_spec_lies_beside_the_artifact_that_its_driver_makes(tmp_path):

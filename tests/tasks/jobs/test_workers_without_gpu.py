@@ -24,7 +24,7 @@ from aura_core.stages import plan
 from aura_core.targets.answers import part_name
 from aura_core.teacher_cache import build
 from aura_core.teacher_cache.index import open_cache
-from tasks.jobs import distill, driver, evaluate, precompute, targets
+from tasks.jobs import distil, driver, evaluate, targets, teacher_cache
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def test_training(stage, spec_of, smoke_root, monkeypatch):
     # What Ray says to a worker without a GPU.
     monkeypatch.setattr(ray.train.torch, "get_device", lambda: torch.device("cpu"))
     progress = SimpleNamespace(put=SimpleNamespace(remote=steps.append))
-    distill._train({"spec": spec.model_dump_json(), "progress": progress})
+    distil._train({"spec": spec.model_dump_json(), "progress": progress})
     expected = read_history(plan(recipe("smoke"), smoke_root)[stage].uri).records
     # The smoke run may compute in bf16.
     assert [r["loss"] for r in steps] == pytest.approx([r["loss"] for r in expected], rel=0.03)
@@ -75,7 +75,7 @@ def test_the_teacher_cache(spec_of):
     spec = spec_of("teacher_cache")
     config = driver.spec_config(spec, TeacherCacheConfig)
     shards = build.plan_cache(spec.inputs["ingest"], spec.uri, config)
-    encoder = worker(precompute.Encoder, spec)
+    encoder = worker(teacher_cache.Encoder, spec)
     encoder.publish_teacher_parts(shards)
     assert encoder.build(shards.shards[0]) == pytest.approx(shards.shards[0].duration_s)
 

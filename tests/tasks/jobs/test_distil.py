@@ -16,7 +16,7 @@ from aura_core.config.stage import Runtime
 from aura_core.errors import AuraError
 from aura_core.report.history import read_history
 from aura_core.stages import plan
-from tasks.jobs import distill
+from tasks.jobs import distil
 
 
 def test_two_workers_take_the_steps_that_one_took(smoke_root, tmp_path, monkeypatch):
@@ -32,7 +32,7 @@ def test_two_workers_take_the_steps_that_one_took(smoke_root, tmp_path, monkeypa
     both = {"uri": str(tmp_path / "out"), "runtime": runtime}
     ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level=logging.WARNING)
     try:
-        files, counts, _ = distill.run(spec.model_copy(update=both))
+        files, counts, _ = distil.run(spec.model_copy(update=both))
     finally:
         ray.shutdown()
     assert "adapter/adapter_model.safetensors" in files
@@ -61,9 +61,9 @@ def test_only_a_lost_worker_is_replaced(monkeypatch, tmp_path, error, tries):
         begun.append(1)
         raise WorkerGroupError("failed", {0: UserExceptionWithTraceback(error, "trace")})
 
-    monkeypatch.setattr(distill, "_trainer", lambda *_: SimpleNamespace(fit=fit))
+    monkeypatch.setattr(distil, "_trainer", lambda *_: SimpleNamespace(fit=fit))
     with pytest.raises(ray.train.TrainingFailedError):
-        distill._fit(plan(recipe("smoke"), str(tmp_path))["distil"], None)
+        distil._fit(plan(recipe("smoke"), str(tmp_path))["distil"], None)
     assert len(begun) == tries
 
 
@@ -78,5 +78,5 @@ def test_a_worker_with_a_gpu_trains_on_the_one_that_ray_gave_it(tmp_path, monkey
     monkeypatch.setattr(
         "aura_core.distil.run.train", lambda _, device, **_others: used.append(device)
     )
-    distill._train({"spec": spec.model_dump_json(), "progress": None})
+    distil._train({"spec": spec.model_dump_json(), "progress": None})
     assert used == [second, second]

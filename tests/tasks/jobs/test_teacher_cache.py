@@ -75,7 +75,7 @@ def write_spec(uri: str, ingest_uri: str) -> str:
 
 
 def start(spec_uri: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "tasks.jobs.precompute", "--spec", spec_uri]
+    command = [sys.executable, "-m", "tasks.jobs.teacher_cache", "--spec", spec_uri]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 

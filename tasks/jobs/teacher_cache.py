@@ -1,6 +1,6 @@
 """Ray driver of the stage `teacher_cache`: teacher states of every utterance, shard by shard.
 
-python -m tasks.jobs.precompute --spec URI
+python -m tasks.jobs.teacher_cache --spec URI
 """
 
 import logging

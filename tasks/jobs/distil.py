@@ -1,6 +1,6 @@
 """Ray driver of the stages `distil` and `text_lora`: train a LoRA from the teacher cache.
 
-python -m tasks.jobs.distill --spec URI
+python -m tasks.jobs.distil --spec URI
 """
 
 import logging
