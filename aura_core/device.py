@@ -1,4 +1,4 @@
-"""On which device a worker of a stage computes, or a command that belongs to no stage."""
+"""On which device and in which dtype a worker computes, or a command that has no stage."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""What is shown to a user as a single line."""
+"""What is shown to a user as a single line, and what was meant by a name that nothing has."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Why a stage is kept or run, told by comparing it with the artifacts that exist."""
+"""Why a stage is kept or run, and what a run is called, told by comparing it with others."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

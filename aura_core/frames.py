@@ -1,4 +1,4 @@
-"""Teacher frames (50 Hz) grouped to the student's audio positions."""
+"""Which frames of a padded batch are real, and how frames are grouped to audio positions."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""A model to ask about audio: a trained artifact, or an exported folder."""
+"""Long recordings to text: cut where it is quiet, asked piece by piece, written as they come."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator

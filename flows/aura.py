@@ -14,6 +14,7 @@ from aura_core.errors import AuraError
 from aura_core.ingest.source import installable
 from aura_core.stages import STAGES, StageSpec, is_complete, plan
 from flows import ui_artifacts
+from flows.display import summary_lines
 from flows.request import (
     all_overrides,
     choose_stages,
@@ -21,7 +22,6 @@ from flows.request import (
     require_inputs,
     resolve_root,
 )
-from flows.summary import summary_lines
 from flows.ui_artifacts import run_log
 from tasks.stages import STAGE_TASKS, StageRun, launcher
 

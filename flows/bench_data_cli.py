@@ -75,7 +75,7 @@ def get(name: Name, /, *, to: Path | None = None) -> None:
     to:
         Folder to write to. [default: ./bench-data/NAME]
     """
-    from aura_core.benchmarks.download import download
+    from aura_core.benchmarks.preparation import download
 
     benchmark = _find(name)
     folder = (to or Path("bench-data", name)).expanduser().absolute()

@@ -1,4 +1,4 @@
-"""The `aura` command: its groups, and what makes a run."""
+"""The `aura` command: its groups, what there is to choose from, and what makes a run."""
 
 import json
 import logging
@@ -8,12 +8,16 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Annotated
 
+import yaml
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import newest_artifact, read_manifest
+from aura_core.config.overrides import as_data, settings, unknown_setting
+from aura_core.config.recipes import RECIPES, recipe, summary
 from aura_core.errors import AuraError, unknown
 from aura_core.evaluation.results import read_table
 from aura_core.explain import explain as explain_stages
@@ -24,7 +28,6 @@ from flows import (
     cache_cli,
     chat_cli,
     compare_cli,
-    config_cli,
     display,
     export_cli,
     local_prefect,
@@ -33,10 +36,83 @@ from flows import (
     server_cli,
     speak_cli,
 )
-from flows.display import out
+from flows.display import closing_lines, out
 from flows.options import OPTION, AsJson, Selection, command_groups
 from flows.request import choose_stages, require_inputs, resolve_root
-from flows.summary import closing_lines
+
+# `aura recipes` and `aura settings`: what there is to choose from, before a run.
+
+
+def recipes(
+    name: Annotated[str | None, Parameter(completer=options.recipe_names)] = None, /
+) -> None:
+    """List the recipes, or print one with all its settings.
+
+    What it prints of one is a file for `--config`: change it, then `aura run --config mine.yaml`.
+
+      aura recipes
+      aura recipes demo
+      aura recipes demo > mine.yaml
+
+    Parameters
+    ----------
+    name:
+        The recipe to print. [default: list them all]
+    """
+    if name is None:
+        for each in RECIPES:
+            out.print(f"[bold]{each:21}[/] {summary(each)}")
+    else:
+        print(yaml.safe_dump(as_data(recipe(name)), sort_keys=False, width=100), end="")
+
+
+def settings_(
+    prefix: Annotated[str, Parameter(completer=options.setting_names)] = "",
+    /,
+    *,
+    name: Annotated[
+        str, Parameter(name="--recipe", completer=options.recipe_names)
+    ] = options.DEFAULT_RECIPE,
+    as_json: AsJson = False,
+) -> None:
+    """List what `--set` can change: name, type, value in the recipe, meaning.
+
+    A change runs its stage again, and what depends on it; one of a `runtime` runs nothing again.
+
+      aura settings
+      aura settings distil.lora
+      aura settings evaluate --recipe smoke --json
+
+    Parameters
+    ----------
+    prefix:
+        Only this setting, or those of this stage or group: `distil`, `distil.lora`.
+    name:
+        Whose values to show.
+    as_json:
+        Rows of {name, type, value, description}.
+    """
+    config = recipe(name)
+    found = [
+        each
+        for each in settings(config)
+        if f"{each.name}.".startswith(f"{prefix}." if prefix else "")
+    ]
+    if not found:
+        raise AuraError(unknown_setting(prefix, as_data(config)))
+    rows = [(each.name, each.kind, json.dumps(each.value), each.description) for each in found]
+    if as_json:
+        keys = ("name", "type", "value", "description")
+        values = ((each.name, each.kind, each.value, each.description) for each in found)
+        print(json.dumps([dict(zip(keys, each, strict=True)) for each in values], indent=2))
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("setting", "type", f"in {name}", "meaning"):
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    out.print(table)
+
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 log = logging.getLogger("aura")
@@ -62,8 +138,8 @@ app.command(speak_cli.transcribe, group=_USE)
 app.command(speak_cli.ask, group=_USE)
 app.command(chat_cli.chat, group=_USE)
 app.command(compare_cli.compare, group=_LOOK)
-app.command(config_cli.recipes, group=_LOOK)
-app.command(config_cli.settings_, name="settings", group=_LOOK)
+app.command(recipes, group=_LOOK)
+app.command(settings_, name="settings", group=_LOOK)
 app.command(serve_cli.serve, group=_SERVE)
 app.command(serve_cli.demo, group=_SERVE)
 app.command(server_cli.up, group=_SERVE)

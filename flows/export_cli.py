@@ -9,7 +9,7 @@ from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
 from aura_core.artifacts.store import require_reachable, require_writable
 from aura_core.config.overrides import MAIN
-from aura_core.student.file_names import TRAIN_CONFIG
+from aura_core.config.train import TRAIN_CONFIG
 from flows.options import Selection
 from flows.request import resolve_root
 

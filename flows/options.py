@@ -1,4 +1,4 @@
-"""The options that say which run: a recipe, changes to it, and a root."""
+"""The options that say which run, how `--help` looks, and what <TAB> offers."""
 
 import json
 from collections.abc import Callable, Mapping

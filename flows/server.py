@@ -1,4 +1,4 @@
-"""A Prefect server, a work pool with its deployments, and a worker on this machine."""
+"""The processes of `aura up`, a Prefect server and a worker, and how they are found again."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a Prefect server knows of its worker, its runs and their stages."""
+"""What a Prefect server knows of its worker, its runs and their stages, and how it is shown."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""What a flow run leaves in Prefect's UI: what it will do and why, the table, the report."""
+"""What a flow run leaves in Prefect: its log, what it will do and why, the table, the report."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping

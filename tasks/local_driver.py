@@ -1,4 +1,7 @@
-"""Run a stage's driver as a subprocess on this machine."""
+"""A stage's driver as a subprocess on this machine, watched, and ended with all it started.
+
+The drivers of a run share one Ray.
+"""
 
 import ctypes
 import json

@@ -1,4 +1,4 @@
-"""A stage's Ray driver: its command line, and what its end means, wherever it runs."""
+"""A stage's driver: its command line, its output, and what its end means, wherever it runs."""
 
 import logging
 import os
@@ -8,6 +8,25 @@ from collections.abc import Callable, Mapping
 
 from aura_core.errors import AuraError
 from aura_core.stages import STAGES, StageSpec
+
+# Settings of a driver's libraries, from before they are imported.
+
+# Read by Ray, its workers and the hub client when they start.
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Nobody scrapes them here, and gathering them takes CPU time from the step.
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "PYTHONWARNINGS": "ignore::FutureWarning",
+}
+
+
+def set_quiet() -> None:
+    """Turn telemetry and warnings off, unless the user chose otherwise."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+
 
 # A driver's output: shown as it comes on a terminal, else logged line by line.
 

@@ -1,7 +1,7 @@
-"""The stages as Prefect tasks: what is finished is skipped, else a Ray driver is launched.
+"""The stages as Prefect tasks: what is finished is skipped, else a driver is launched.
 
-Manifests decide what is done; Prefect's own cache is off, as it would not see a
-deleted output. Prefect gives names, states, logs and retries of whole jobs.
+Manifests decide what is done; Prefect's own cache is off, as it would not see a deleted output.
+Prefect gives names, states, logs and retries of whole jobs.
 """
 
 import logging

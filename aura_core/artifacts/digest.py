@@ -1,4 +1,4 @@
-"""Content addresses of stages: the same identity gives the same folder."""
+"""Digests: of files, remembered, and of stages, whose artifacts they are the addresses of."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,7 @@
-"""`manifest.json`: written last, its existence is the only mark of completeness."""
+"""The manifest of an artifact, who may write it, and which was written last.
+
+`manifest.json` is written last: its existence is the only mark of completeness.
+"""
 
 import platform
 import subprocess

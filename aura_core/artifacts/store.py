@@ -8,12 +8,14 @@ would publish a short object).
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import fsspec
 import xxhash
@@ -21,6 +23,33 @@ from botocore.exceptions import BotoCoreError
 from fsspec.spec import AbstractFileSystem
 
 from aura_core.errors import AuraError, system_error_line
+
+# Do slow reads ahead of whoever needs them.
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def read_ahead(
+    items: Iterable[Item], read: Callable[[Item], Result], *, threads: int, depth: int
+) -> Generator[Result, None, None]:
+    """Yield `read(item)` of each item in order, at most `depth` of them read in advance.
+
+    An exception of `read` is raised where its result would have been. Closing the
+    iterator drops what was not asked for.
+    """
+    waiting: deque[Future[Result]] = deque()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="read-ahead")
+    try:
+        for item in items:
+            waiting.append(pool.submit(read, item))
+            if len(waiting) > depth:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
 
 # Names of folders of half-written files begin with it.
 TEMPORARY = ".tmp-"

@@ -15,10 +15,11 @@ from aura_core.bench.measure import sample_rows
 from aura_core.config.run import TeacherCacheConfig
 from aura_core.config.train import TrainConfig
 from aura_core.device import device_for
-from aura_core.distil.new_trainer import new_trainer
+from aura_core.distil.setup import new_trainer
 from aura_core.distil.trainer import Trainer
-from aura_core.evaluation import bootstrap, wer
+from aura_core.evaluation import bootstrap
 from aura_core.evaluation.bootstrap import Floats, ratio
+from aura_core.evaluation.scorers import transcript
 from aura_core.ingest.utterances import decode_audio, write_table
 from aura_core.models.teachers import load_teacher
 from aura_core.models.whisper_encoder import log_mel
@@ -103,7 +104,7 @@ def train_and_spell(
     spelt: list[str] = []
     for start in range(0, len(rows), _BATCH):
         spelt += _spell(trainer, rows[start : start + _BATCH])
-    return wer.count_errors([row["text"] for row in rows], spelt)
+    return transcript.count_errors([row["text"] for row in rows], spelt)
 
 
 def _spell(trainer: Trainer, rows: Sequence[Mapping[str, Any]]) -> list[str]:

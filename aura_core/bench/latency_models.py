@@ -17,7 +17,7 @@ from aura_core.config.run import TeacherCacheConfig
 from aura_core.config.stage import TEACHER_RATE_HZ
 from aura_core.config.train import TrainConfig
 from aura_core.device import compute_dtype, device_for
-from aura_core.distil.token_states import spelling_tokens
+from aura_core.distil.setup import spelling_tokens
 from aura_core.errors import AuraError
 from aura_core.evaluation.transcriber import Spelling, Transcriber
 from aura_core.models.llm import load_llm

@@ -1,4 +1,4 @@
-"""Real speech of a wished length: utterances of a corpus one after another, cut to the sample."""
+"""What benchmarks measure with: the same speech every time, and rounds that take turns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -19,7 +19,7 @@ from aura_core.config.run import TeacherCacheConfig
 from aura_core.config.train import Phase, TrainConfig
 from aura_core.device import compute_dtype, device_for
 from aura_core.distil.batches import endless_batches
-from aura_core.distil.new_trainer import new_trainer
+from aura_core.distil.setup import new_trainer
 from aura_core.distil.trainer import Trainer
 from aura_core.distil.training_set import TrainBatch
 from aura_core.errors import AuraError

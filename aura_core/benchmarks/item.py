@@ -1,4 +1,4 @@
-"""The item table of a benchmark: Parquet parts that hold the questions and the audio itself."""
+"""An item of a benchmark, and the table of them: Parquet parts with questions and audio."""
 
 import hashlib
 import io

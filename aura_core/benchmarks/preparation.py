@@ -1,4 +1,4 @@
-"""From a published set, or the texts kept here, spoken or not, to items and their card."""
+"""From a published set, fetched if need be, or the texts kept here, to items and their card."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,19 +7,93 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aura_core.artifacts import store
+from aura_core.artifacts.store import require_writable
 from aura_core.benchmarks.embedded_texts import texts_of
 from aura_core.benchmarks.item import BenchmarkItem, WrittenItems, write_items
-from aura_core.benchmarks.layouts.by_name import LAYOUTS
+from aura_core.benchmarks.layouts.jsonl import read_jsonl
+from aura_core.benchmarks.layouts.layout import Layout
+from aura_core.benchmarks.layouts.question_answering import read_spoken_qa, read_spoken_squad
+from aura_core.benchmarks.layouts.transcription import read_covost2, read_librispeech
+from aura_core.benchmarks.layouts.understanding import read_fluent_speech_commands, read_slurp
+from aura_core.benchmarks.layouts.voicebench import read_voicebench
 from aura_core.config.benchmarks import (
     BENCHMARKS,
     EMBEDDED,
     SCORER_VERSIONS,
     Benchmark,
+    HubSource,
     benchmark_mistake,
     is_read,
 )
 from aura_core.errors import AuraError
 from aura_core.ingest.source_item import Rejection, count_kinds, write_report
+
+# Every layout by its name.
+
+LAYOUTS: dict[str, Layout] = {
+    "librispeech": read_librispeech,
+    "voicebench": read_voicebench,
+    "spoken_qa": read_spoken_qa,
+    "spoken_squad": read_spoken_squad,
+    "slurp": read_slurp,
+    "fluent_speech_commands": read_fluent_speech_commands,
+    "covost2": read_covost2,
+    "jsonl": read_jsonl,
+}
+
+
+# A published set from the Hugging Face hub, at one commit.
+
+_TIMEOUT_S = 10
+
+
+def download(benchmark: Benchmark, folder: Path) -> str:
+    """Download what a benchmark needs into a folder; what is there already is kept.
+
+    Returns:
+        The commit.
+
+    Raises:
+        AuraError: if it is made here, must be got by hand, the folder cannot be written to, or
+            the hub cannot be reached.
+    """
+    if benchmark.layout == EMBEDDED:
+        raise AuraError(f"{benchmark.name} is made here: aura run --benchmark {benchmark.name}")
+    if benchmark.hub is None:
+        raise AuraError(f"{benchmark.title} must be got by hand: {_by_hand(benchmark)}")
+    require_writable(str(folder))
+    try:
+        return _fetch(benchmark.hub, folder)
+    except Exception as error:  # the hub client's HTTP library is its own affair
+        reason = str(error).strip().split("\n")[0]
+        raise AuraError(
+            f"{benchmark.hub.repo} cannot be downloaded from the Hugging Face hub ({reason}): "
+            f"run the same command again, or get it by hand: {_by_hand(benchmark)}"
+        ) from error
+
+
+def _fetch(source: HubSource, folder: Path) -> str:
+    from huggingface_hub import HfApi, snapshot_download
+
+    info = HfApi().dataset_info(source.repo, revision=source.revision, timeout=_TIMEOUT_S)
+    if info.sha is None:
+        raise ValueError("the hub names no commit")
+    snapshot_download(
+        source.repo,
+        repo_type="dataset",
+        revision=info.sha,
+        allow_patterns=list(source.files),
+        local_dir=folder,
+    )
+    return info.sha
+
+
+def _by_hand(benchmark: Benchmark) -> str:
+    return (
+        f"{benchmark.homepage}; then aura bench-data check {benchmark.name} FOLDER, and "
+        f"aura run --benchmark {benchmark.name}=FOLDER"
+    )
+
 
 # `card.json`: what the items of a benchmark are, where they come from and what was left out.
 
@@ -72,7 +146,7 @@ def prepare(
         name: of the benchmark.
         source: its folder or s3:// URI, in the set's public layout, or `embedded`.
         uri: the artifact.
-        pinned: digests of what it is made from (`aura_core.benchmarks.pinning`).
+        pinned: digests of what it is made from (`aura_core.stages`).
 
     Returns:
         The files, relative to `uri`, and the counts: `items`, `rejected`, and `rejected.<reason>`.

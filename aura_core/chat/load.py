@@ -1,4 +1,4 @@
-"""Load a model to talk to: a trained artifact, or an exported folder."""
+"""Load a model to talk to: a trained student, a cascade, or an exported folder."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from aura_core.artifacts import store
 from aura_core.artifacts.store import require_reachable
 from aura_core.chat.reply import ChatModel, Reply, room_for
 from aura_core.config.run import EvaluateConfig
-from aura_core.config.train import TrainConfig
+from aura_core.config.train import TRAIN_CONFIG, TrainConfig
 from aura_core.device import device_for
 from aura_core.errors import AuraError
 from aura_core.evaluation.transcriber import Transcriber
@@ -26,7 +26,6 @@ from aura_core.export.remote.processing_aura import AuraProcessor
 from aura_core.ingest.utterances import SAMPLE_RATE
 from aura_core.student.batch import Batch, lay_out_conversation
 from aura_core.student.decoding import continue_greedy
-from aura_core.student.file_names import TRAIN_CONFIG
 from aura_core.student.inference import Ear
 from aura_core.student.prompts import ChatFormat
 from aura_core.student.student import Student

@@ -1,4 +1,4 @@
-"""An answer while it is decoded, and what gives one."""
+"""An answer while it is decoded: token ids to pieces of text that are never taken back."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Literal, Protocol

@@ -1,4 +1,4 @@
-"""Every benchmark by its name: the field's, in a folder, and ours, spoken or read here."""
+"""Every benchmark by its name, the field's and ours, and the version of every scorer."""
 
 from dataclasses import dataclass
 from typing import Literal

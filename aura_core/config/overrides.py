@@ -1,6 +1,7 @@
-"""What a user lays over a config: `stage.key=value` assignments, or a YAML or JSON text.
+"""What may be set, what a user lays over a config, and the students that a config makes.
 
-In a path a list is indexed by number; `*` stands for all of its items.
+Settings are named `stage.key`. In a path a list is indexed by number; `*` stands for all of its
+items.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

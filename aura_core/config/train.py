@@ -1,4 +1,4 @@
-"""How a LoRA is trained: the student that hears, and the text baseline."""
+"""How a LoRA is trained, the student that hears or the text baseline, and its files."""
 
 from typing import Annotated, Literal
 
@@ -6,6 +6,28 @@ from pydantic import Field, field_validator, model_validator
 
 from aura_core.config.augmentation import AugmentationConfig
 from aura_core.config.stage import TOKEN_RATES_HZ, Frozen, Runtime, StageConfig, one_of
+
+# Names of the files of a trained student; imports nothing, so that anyone may look for them.
+
+ADAPTER = "adapter"
+TEXT_ADAPTER = "text_adapter"
+AUDIO_EMBEDDING = "audio_embedding.safetensors"
+HANDOVER = "handover.safetensors"
+TRAIN_CONFIG = "train_config.json"
+ENCODER = "encoder.json"
+ENCODER_CODEC = "encoder_codec.safetensors"
+METRICS = "metrics.jsonl"
+SIMILARITY = "similarity.json"
+STUDENT_FOLDERS = (ADAPTER, TEXT_ADAPTER)
+STUDENT_FILES = (
+    METRICS,
+    SIMILARITY,
+    TRAIN_CONFIG,
+    AUDIO_EMBEDDING,
+    HANDOVER,
+    ENCODER,
+    ENCODER_CODEC,
+)
 
 
 class LoraConfig(Frozen):

@@ -1,4 +1,4 @@
-"""Distances: student states and teacher states, and the answers' tokens and logits."""
+"""Losses on hidden states and on answers, the likeness of states, and readouts of blocks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

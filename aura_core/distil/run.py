@@ -1,4 +1,4 @@
-"""One training run from a cache to an exported student, resumable at its checkpoints."""
+"""One training run from a cache to an exported student, and the checkpoints it resumes at."""
 
 import json
 import tempfile
@@ -14,11 +14,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from aura_core.artifacts import store
-from aura_core.config.train import TrainConfig
-from aura_core.distil.new_trainer import new_trainer
+from aura_core.config.train import METRICS, SIMILARITY, TrainConfig
+from aura_core.distil.setup import new_trainer
 from aura_core.distil.trainer import Trainer
 from aura_core.student.assembly import save_encoder, save_student
-from aura_core.student.file_names import METRICS, SIMILARITY
 from aura_core.targets.answers import open_targets
 from aura_core.teacher_cache.index import open_cache
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parallel import DistributedDataParallel
 
+from aura_core.artifacts.store import read_ahead
 from aura_core.config.train import Phase, TrainConfig
 from aura_core.device import synchronise
 from aura_core.distil.batches import (
@@ -27,8 +28,7 @@ from aura_core.distil.batches import (
     shares_of_mean,
 )
 from aura_core.distil.objective import Losses, Objective, nested
-from aura_core.distil.ordinary_text import OrdinaryText
-from aura_core.distil.training_set import TrainBatch, TrainingSet
+from aura_core.distil.training_set import OrdinaryText, TrainBatch, TrainingSet
 from aura_core.distil.validation import (
     Similarity,
     has_stalled,
@@ -38,7 +38,6 @@ from aura_core.distil.validation import (
     word_error_rate,
 )
 from aura_core.errors import AuraError
-from aura_core.read_ahead import read_ahead
 from aura_core.student.assembly import upper_pattern
 from aura_core.student.prompts import ChatFormat
 from aura_core.teacher_cache.index import Fetched

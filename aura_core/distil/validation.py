@@ -1,4 +1,4 @@
-"""Clips that are kept out of training, to see whether it still helps."""
+"""Whether training still helps: clips kept out of it, and how alike blocks and layers are."""
 
 import random
 from collections.abc import Sequence
@@ -62,7 +62,7 @@ def validate(
 def word_error_rate(student: Student, data: TrainingSet, indices: Sequence[int]) -> float:
     """Have the student write down utterances, greedily, and count the errors of the corpus."""
     # Both import Whisper, which training needs nothing else of.
-    from aura_core.evaluation.wer import count_errors
+    from aura_core.evaluation.scorers.transcript import count_errors
     from aura_core.student.inference import Responder
 
     responder = Responder(student, data.chat, ear=None)

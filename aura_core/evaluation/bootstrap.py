@@ -1,4 +1,4 @@
-"""Percentile bootstrap over utterances (and seeds of training) of any `Statistic`.
+"""Statistics of utterances, their bootstrap intervals, and when a difference means anything.
 
 Every model is resampled with the same seed, hence over the same utterances.
 """

@@ -1,4 +1,4 @@
-"""Two evaluations side by side, paired where both asked the same."""
+"""Paired differences: between the models of one evaluation, and between two evaluations."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from aura_core.config.overrides import AURA
 from aura_core.errors import AuraError
 from aura_core.evaluation import bootstrap, scoring
 from aura_core.evaluation.bootstrap import MIN_UTTERANCES
-from aura_core.evaluation.prediction_files import Answers, read_answers, scorer_of
+from aura_core.evaluation.cells import Answers, read_answers, scorer_of
 from aura_core.evaluation.results import LATENCY, Difference, Row, read_results
 from aura_core.evaluation.scorers.scorer import Prediction, Scorer
 from aura_core.evaluation.scoring import BySeed, compute

@@ -1,4 +1,4 @@
-"""From what a user calls a run to the artifact of its evaluation."""
+"""From what a user calls a run to its evaluation, and how well a model of it hears."""
 
 import json
 import re
@@ -7,11 +7,11 @@ from aura_core.artifacts import store
 from aura_core.artifacts.manifest import Manifest, newest_artifact, read_manifest, require_manifest
 from aura_core.artifacts.store import require_reachable
 from aura_core.config.overrides import AURA, MAIN, by_model
+from aura_core.config.train import TRAIN_CONFIG
 from aura_core.errors import AuraError
 from aura_core.evaluation.items import TRANSCRIPTION
 from aura_core.evaluation.results import Row, read_results
 from aura_core.explain import recipe_name
-from aura_core.student.file_names import TRAIN_CONFIG
 
 STAGE = "evaluate"
 # The metric under which an evaluation keeps what precision "auto" was on its machine.

@@ -1,4 +1,4 @@
-"""What is asked in an evaluation: clips or texts, each with a question."""
+"""What is asked in an evaluation: sets of questions, and their clips or texts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""The result table: one row a figure, and the file it lives in. Imports nothing heavy."""
+"""The result table: one row a figure, its JSON and its Parquet. Imports nothing heavy."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,19 +1,67 @@
-"""From predictions to rows. Changing this needs no inference: predictions are what is cached."""
+"""From predictions to rows: every scorer by its name, and slices of what is scored.
+
+Changing this needs no inference: predictions are what is cached.
+"""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from pydantic import JsonValue
 
 from aura_core.artifacts.manifest import require_manifest
+from aura_core.config.benchmarks import SCORER_VERSIONS
 from aura_core.errors import AuraError
 from aura_core.evaluation import bootstrap
 from aura_core.evaluation.bootstrap import Statistic
 from aura_core.evaluation.items import TRANSCRIPTION
 from aura_core.evaluation.results import Row
-from aura_core.evaluation.scorers.scorer import Prediction, Scorer
+from aura_core.evaluation.scorers.choice import score_bbh, score_choice
+from aura_core.evaluation.scorers.instructions import score_instructions
+from aura_core.evaluation.scorers.meaning import score_intent, score_meaning, score_slu_f1
+from aura_core.evaluation.scorers.open_answers import named_judge, score_judge, score_refusal
+from aura_core.evaluation.scorers.scorer import Prediction, Score, Scorer
+from aura_core.evaluation.scorers.short_answers import (
+    load_matcher,
+    score_exist_match,
+    score_pedant,
+    score_squad,
+)
+from aura_core.evaluation.scorers.transcript import score_bleu, score_perplexity, score_wer
 from aura_core.ingest.utterances import read_table
+
+# Every scorer by its name.
+
+
+def _scorer(name: str, score: Score, primary: str, require: Callable[[], object] = bool) -> Scorer:
+    return Scorer(name, SCORER_VERSIONS[name], score, primary, require)
+
+
+_ALL = (
+    _scorer("wer", score_wer, "wer"),
+    _scorer("meaning", score_meaning, "exact_match"),
+    _scorer("choice", score_choice, "acc"),
+    _scorer("exist_match", score_exist_match, "exist_match"),
+    _scorer("squad", score_squad, "f1"),
+    _scorer("instructions", score_instructions, "prompt_strict"),
+    _scorer("refusal", score_refusal, "refusal_rate"),
+    _scorer("bbh", score_bbh, "acc"),
+    _scorer("bleu", score_bleu, "bleu"),
+    _scorer("intent", score_intent, "intent_accuracy"),
+    _scorer("slu_f1", score_slu_f1, "slu_f1"),
+    _scorer("pedant", score_pedant, "pedant", load_matcher),
+    _scorer("judge", score_judge, "judge_score", named_judge),
+    _scorer("perplexity", score_perplexity, "perplexity"),
+)
+SCORERS: dict[str, Scorer] = {scorer.name: scorer for scorer in _ALL}
+
+
+def find_scorer(name: str) -> Scorer:
+    """The scorer of a name. Raises AuraError if there is none, with the names there are."""
+    if name not in SCORERS:
+        raise AuraError(f"no scorer {name!r}: there are {', '.join(SCORERS)}")
+    return SCORERS[name]
+
 
 # Slices of a benchmark: the utterances that share a value, such as `snr_db=10`.
 

@@ -1,4 +1,4 @@
-"""The model card of an exported student, filled from its run."""
+"""The model card of an exported student, filled from its run, and its way to the hub."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -17,7 +17,15 @@ from transformers import (
 )
 
 from aura_core.artifacts import store
-from aura_core.config.train import TrainConfig
+from aura_core.config.train import (
+    ADAPTER,
+    AUDIO_EMBEDDING,
+    ENCODER,
+    HANDOVER,
+    TEXT_ADAPTER,
+    TRAIN_CONFIG,
+    TrainConfig,
+)
 from aura_core.device import Precision, compute_dtype, device_for, precision_name
 from aura_core.errors import AuraError
 from aura_core.evaluation.find import AUTO_PRECISION, ORIGIN, newest_evaluation_of
@@ -27,14 +35,6 @@ from aura_core.export.remote.processing_aura import AuraProcessor
 from aura_core.models.llm import load_llm
 from aura_core.student.assembly import load_adapter, merge_adapter
 from aura_core.student.audio_embedding import FIXED_FLOOR, MelPairs, stem_like
-from aura_core.student.file_names import (
-    ADAPTER,
-    AUDIO_EMBEDDING,
-    ENCODER,
-    HANDOVER,
-    TEXT_ADAPTER,
-    TRAIN_CONFIG,
-)
 
 # A chat template whose messages may hold audio, around one that knows text only.
 

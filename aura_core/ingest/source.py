@@ -1,4 +1,4 @@
-"""Where the utterances come from: the manifest's format, its items, and what pins them."""
+"""Where utterances come from: a manifest's format and items, human speech, and what pins them."""
 
 import contextlib
 import gzip

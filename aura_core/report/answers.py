@@ -1,4 +1,4 @@
-"""What the models answered to one question, beside what was right."""
+"""What models answered to one question beside what was right, and where they disagree."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ import jiwer
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
+from aura_core.evaluation.cells import scorer_of
 from aura_core.evaluation.items import TRANSCRIPTION
-from aura_core.evaluation.prediction_files import scorer_of
 from aura_core.evaluation.scorers.meaning import are_meanings
 from aura_core.evaluation.scorers.scorer import Prediction
-from aura_core.evaluation.wer import normalise
+from aura_core.evaluation.scorers.transcript import normalise
 from aura_core.report.labels import NOT_RIVALS, ModelLabel, models_in
 
 # Differences between a reference and a model's output, for the eye.

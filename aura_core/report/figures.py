@@ -9,8 +9,8 @@ from markupsafe import Markup
 from aura_core.artifacts import store
 from aura_core.config.benchmarks import is_read
 from aura_core.evaluation.results import LATENCY, Row
-from aura_core.report.charts import results, training
-from aura_core.report.charts.results import Point
+from aura_core.report import charts, training_charts
+from aura_core.report.charts import Point
 from aura_core.report.grid import SliceTable
 from aura_core.report.history import History, read_similarity
 from aura_core.report.labels import (
@@ -45,15 +45,15 @@ def run_figures(inputs: Mapping[str, str], histories: Mapping[str, History]) -> 
     similarity = read_similarity(inputs["distil"])
     drawn: dict[str, str] = {}
     if ttft_ms:
-        drawn["latency"] = results.latency_chart(ttft_ms, "latency")
+        drawn["latency"] = charts.latency_chart(ttft_ms, "latency")
     if _has_curves(distil):
-        drawn["distil"] = training.loss_chart(distil, "distil")
+        drawn["distil"] = training_charts.loss_chart(distil, "distil")
     if distil.blocks():
-        drawn["blocks"] = training.block_chart(distil, "blocks")
+        drawn["blocks"] = training_charts.block_chart(distil, "blocks")
     if similarity:
-        drawn["similarity"] = training.similarity_chart(similarity, "similarity")
+        drawn["similarity"] = training_charts.similarity_chart(similarity, "similarity")
     if _has_curves(text_lora):
-        drawn["text_lora"] = training.loss_chart(text_lora, "text-lora")
+        drawn["text_lora"] = training_charts.loss_chart(text_lora, "text-lora")
     return {name: Markup(svg) for name, svg in drawn.items()}
 
 
@@ -76,7 +76,7 @@ def progress_panels(histories: Mapping[str, Sequence[History]]) -> list[Panel]:
             model: [[(point[place], point[2]) for point in line] for line in found]
             for model, found in measured.items()
         }
-        svg = results.progress_chart(lines, axis, f"progress-{name}")
+        svg = charts.progress_chart(lines, axis, f"progress-{name}")
         panels.append(Panel("Hearing, while it is learnt", f"against {name}", Markup(svg)))
     return panels
 
@@ -97,7 +97,7 @@ def quality_panels(rows: Sequence[Row], primary: Mapping[str, str]) -> list[Pane
         }
         # One point against nothing is no comparison.
         if len(points) > 1 and len(panels) < _MAX_PANELS:
-            svg = results.quality_chart(points, f"quality-{len(panels)}")
+            svg = charts.quality_chart(points, f"quality-{len(panels)}")
             panels.append(Panel(*_heading(task, primary[task]), Markup(svg)))
     return panels
 
@@ -109,7 +109,7 @@ def ladder_panels(tables: Sequence[SliceTable]) -> list[Panel]:
         Panel(
             table.benchmark,
             f"{each.title[:1].upper()}{each.title[1:]} · {table.metric.title}",
-            Markup(results.ladder_chart(each, f"ladder-{number}")),
+            Markup(charts.ladder_chart(each, f"ladder-{number}")),
         )
         for number, (table, each) in enumerate(found)
     ]

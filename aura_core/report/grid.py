@@ -1,4 +1,4 @@
-"""The result table as it is shown: models as columns, metrics on splits and benchmarks as rows."""
+"""The result table as it is shown, whole and in slices: models as columns, metrics as rows."""
 
 import re
 from collections.abc import Sequence

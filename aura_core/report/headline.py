@@ -1,4 +1,4 @@
-"""What was reached: a line for the terminal, the verdict of the page and what stands below it."""
+"""What was reached: a line for the terminal, the page's verdict, and its paired differences."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -6,8 +6,8 @@ from statistics import median
 from typing import Any
 
 from aura_core.artifacts import store
+from aura_core.config.train import METRICS, SIMILARITY
 from aura_core.errors import AuraError
-from aura_core.student.file_names import METRICS, SIMILARITY
 
 Series = list[tuple[int, float]]
 

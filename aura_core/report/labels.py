@@ -1,4 +1,4 @@
-"""How the page names models, metrics and benchmarks, and writes their figures."""
+"""How pages name models, metrics and benchmarks, write their figures, and look."""
 
 import zlib
 from collections.abc import Callable, Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What ran: every stage's address, settings, counts and measurements, as text."""
+"""What ran: every stage's address, settings, counts and measurements, and what a split is."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The application: OpenAI's endpoints around the models of a run."""
+"""The application: OpenAI's endpoints around the models of a run, and the page of `aura demo`."""
 
 import asyncio
 import secrets
@@ -25,8 +25,15 @@ from aura_core.evaluation.items import (
     tasks_by_split,
 )
 from aura_core.report.labels import BASE_CSS
-from aura_core.serving.completions import ChatRequest, answer, complete, to_turns
-from aura_core.serving.errors import ApiError, add_error_handlers, of_validation
+from aura_core.serving.completions import (
+    ApiError,
+    ChatRequest,
+    add_error_handlers,
+    answer,
+    complete,
+    of_validation,
+    to_turns,
+)
 from aura_core.serving.worker import Worker
 
 # The page of `aura demo`: speak, and see what each model makes of it.

@@ -1,4 +1,4 @@
-"""The socket that a server listens on."""
+"""The socket that a server listens on, here or in a thread of this process."""
 
 import socket
 import threading

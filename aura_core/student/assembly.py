@@ -1,4 +1,4 @@
-"""Putting a student together from its config: LLM, LoRA, audio embedding."""
+"""Putting a student together from its config, LLM, LoRA, audio embedding, and writing it out."""
 
 import json
 import shutil
@@ -18,10 +18,7 @@ from transformers import PreTrainedModel
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
-from aura_core.config.train import LoraConfig, TrainConfig
-from aura_core.errors import AuraError
-from aura_core.student.audio_embedding import AudioEmbedding, Stem
-from aura_core.student.file_names import (
+from aura_core.config.train import (
     ADAPTER,
     AUDIO_EMBEDDING,
     ENCODER,
@@ -29,7 +26,11 @@ from aura_core.student.file_names import (
     HANDOVER,
     TEXT_ADAPTER,
     TRAIN_CONFIG,
+    LoraConfig,
+    TrainConfig,
 )
+from aura_core.errors import AuraError
+from aura_core.student.audio_embedding import AudioEmbedding, Stem
 from aura_core.student.handover import CtcHandover
 from aura_core.student.student import Student
 from aura_core.teacher_cache import codec as codecs

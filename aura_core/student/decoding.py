@@ -1,4 +1,4 @@
-"""Greedy decoding after a prompt whose audio positions see each other both ways."""
+"""Greedy decoding and likelihoods, where the audio of a prompt is seen both ways."""
 
 from collections.abc import Iterator, Sequence
 

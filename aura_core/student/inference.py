@@ -1,4 +1,4 @@
-"""Ask a trained student: prompts in, answers out."""
+"""Ask a trained student: from samples to features, prompts in, answers out."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,11 +13,19 @@ from transformers import DynamicCache
 
 from aura_core.artifacts import store
 from aura_core.config.run import TeacherCacheConfig
-from aura_core.config.train import TrainConfig
+from aura_core.config.train import (
+    ADAPTER,
+    AUDIO_EMBEDDING,
+    ENCODER,
+    ENCODER_CODEC,
+    HANDOVER,
+    TEXT_ADAPTER,
+    TRAIN_CONFIG,
+    TrainConfig,
+)
 from aura_core.device import compute_dtype
 from aura_core.models.llm import load_llm
-from aura_core.models.teacher import Teacher
-from aura_core.models.teachers import load_teacher
+from aura_core.models.teachers import Teacher, load_teacher
 from aura_core.models.whisper_encoder import log_mel
 from aura_core.student.assembly import (
     assemble_student,
@@ -28,15 +36,6 @@ from aura_core.student.assembly import (
 from aura_core.student.audio_embedding import EncoderFrames, Stem, stem_like
 from aura_core.student.batch import Batch, Continuation, Layout, collate
 from aura_core.student.decoding import decode_greedy, log_likelihoods, stream_greedy
-from aura_core.student.file_names import (
-    ADAPTER,
-    AUDIO_EMBEDDING,
-    ENCODER,
-    ENCODER_CODEC,
-    HANDOVER,
-    TEXT_ADAPTER,
-    TRAIN_CONFIG,
-)
 from aura_core.student.handover import CtcHandover
 from aura_core.student.prompts import ChatFormat, Prompt
 from aura_core.student.streaming import StreamingPrefill

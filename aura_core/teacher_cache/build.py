@@ -19,11 +19,11 @@ from torch import Tensor
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import FileEntry, Outcome
+from aura_core.artifacts.store import read_ahead
 from aura_core.config.run import TeacherCacheConfig
 from aura_core.device import compute_dtype
 from aura_core.errors import AuraError
-from aura_core.models.teacher import Teacher
-from aura_core.read_ahead import read_ahead
+from aura_core.models.teachers import Teacher
 from aura_core.teacher_cache import codec as codecs
 from aura_core.teacher_cache import plan as planning
 from aura_core.teacher_cache.codec import Codec, fit_codec

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from aura_core.artifacts.store import read_ahead
 from aura_core.config.run import TeacherCacheConfig
 from aura_core.errors import AuraError
 from aura_core.ingest.utterances import DESCRIPTION_SCHEMA, SAMPLE_RATE, decode_audio, safe_key
-from aura_core.models.teacher import Teacher
+from aura_core.models.teachers import Teacher
 from aura_core.models.whisper_encoder import log_mel, padded_log_mel
-from aura_core.read_ahead import read_ahead
 from aura_core.teacher_cache.codec import Codec, Encoded
 from aura_core.teacher_cache.record import Entry, layer_name
 

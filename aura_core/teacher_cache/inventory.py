@@ -1,4 +1,4 @@
-"""What caches there are below a root, finished or not, and what is of no more use."""
+"""What caches there are below a root, what is of no more use, and what is damaged."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,8 @@
-"""`shards/NNNNNN.json`: what a finished shard is, published after its tar and its index part."""
+"""What a cache holds: a record of each shard, and the catalogue of all.
+
+`shards/NNNNNN.json` is published after its tar and its part of the index; `shards.json` and
+`index.parquet` when all shards are there.
+"""
 
 import io
 from collections.abc import Iterable, Mapping, Sequence

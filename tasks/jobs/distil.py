@@ -18,11 +18,10 @@ from ray.train.torch import TorchTrainer
 from tqdm import tqdm
 
 from aura_core.artifacts import store
-from aura_core.config.train import TrainConfig
+from aura_core.config.train import STUDENT_FILES, STUDENT_FOLDERS, TrainConfig
 from aura_core.distil.trackers import require_packages
 from aura_core.report.history import read_history
 from aura_core.stages import StageSpec
-from aura_core.student import file_names
 from tasks.jobs import driver
 
 log = logging.getLogger("aura")
@@ -164,8 +163,8 @@ def _train(loop_config: dict[str, Any]) -> None:
 
 
 def _outcome(spec: StageSpec) -> driver.Outcome:
-    names = list(file_names.FILES)
-    for folder in file_names.FOLDERS:
+    names = list(STUDENT_FILES)
+    for folder in STUDENT_FOLDERS:
         names += [f"{folder}/{name}" for name in store.list_names(store.join(spec.uri, folder))]
     files = [name for name in names if store.exists(store.join(spec.uri, name))]
     records = read_history(spec.uri).records

@@ -36,11 +36,11 @@ from aura_core.artifacts.manifest import (
 from aura_core.config.stage import Runtime, StageConfig, single_node
 from aura_core.errors import ADVICE, AuraError, system_error_line
 from aura_core.stages import STAGES, StageSpec
-from tasks.jobs.quiet import set_quiet
 from tasks.stage_driver import (
     MISTAKE_EXIT_CODE,
     PASSING_EXIT_CODE,
     cluster_address,
+    set_quiet,
 )
 
 # How a driver's log lines look: for a person, or one JSON object each for a log store.

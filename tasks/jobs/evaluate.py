@@ -23,8 +23,8 @@ from aura_core.evaluation.items import (
     question_sets,
 )
 from aura_core.evaluation.scorers import scorer
-from aura_core.evaluation.scorers.by_name import find_scorer
 from aura_core.evaluation.scorers.scorer import Prediction
+from aura_core.evaluation.scoring import find_scorer
 from aura_core.stages import StageSpec
 from tasks.jobs import driver
 

@@ -14,7 +14,7 @@ import ray
 from aura_core.config.stage import single_node
 from aura_core.stages import STAGES, StageSpec
 from tasks.jobs import driver, private_ray
-from tasks.jobs.quiet import set_quiet
+from tasks.stage_driver import set_quiet
 
 
 def make(specs: Sequence[StageSpec]) -> None:

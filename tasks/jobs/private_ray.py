@@ -14,8 +14,7 @@ import sys
 import ray
 
 from aura_core.config.stage import NodeSize
-from tasks.jobs.quiet import set_quiet
-from tasks.stage_driver import HIDE_GPUS
+from tasks.stage_driver import HIDE_GPUS, set_quiet
 
 
 def start(size: NodeSize) -> None:

@@ -9,10 +9,10 @@ from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
 from aura_core.config.run import ReportConfig
 from aura_core.evaluation import results as figures
-from aura_core.evaluation.prediction_files import primary_metrics
+from aura_core.evaluation.cells import primary_metrics
 from aura_core.evaluation.results import read_table
 from aura_core.explain import recipe_name
-from aura_core.report import markdown
+from aura_core.report import page
 from aura_core.report.page import render_report
 from aura_core.stages import StageSpec
 from tasks.jobs import driver
@@ -34,13 +34,13 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
         spec.fingerprint,
         spec.input_fingerprints,
     )
-    text = markdown.render_markdown(
+    text = page.render_markdown(
         results, primary_metrics(rows), recipe_name(spec.inputs), spec.fingerprint
     )
-    store.write_text(store.join(spec.uri, markdown.NAME), text)
+    store.write_text(store.join(spec.uri, page.NAME), text)
     store.write_text(store.join(spec.uri, NAME), html)
     counts = {"figures": len(rows), "size_bytes": len(html.encode())}
-    return [NAME, figures.PARQUET_NAME, markdown.NAME], counts, {}
+    return [NAME, figures.PARQUET_NAME, page.NAME], counts, {}
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from aura_core.benchmarks import download
+from aura_core.benchmarks import preparation
 from aura_core.config.benchmarks import BENCHMARKS
 from aura_core.errors import AuraError
 from flows.bench_data_cli import app
@@ -77,7 +77,7 @@ def test_check_of_the_wrong_thing_is_a_mistake(questions, name, match):
 
 
 def test_get_downloads_and_says_how_to_go_on(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(download, "download", lambda benchmark, folder: "c0ffee")
+    monkeypatch.setattr(preparation, "download", lambda benchmark, folder: "c0ffee")
     bench_data("get", "voicebench_bbh", "--to", tmp_path)
     out = capsys.readouterr().out
     assert "c0ffee" in out

@@ -1,4 +1,4 @@
-"""What a layout is: how the files of a published set become items."""
+"""What a layout is: how the files of a published set are found, read and become items."""
 
 import csv
 import io

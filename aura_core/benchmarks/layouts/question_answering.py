@@ -1,12 +1,4 @@
-"""Spoken question answering as in OpenAudioBench (`baichuan-inc/OpenAudioBench` on the hub).
-
-`eval_datas/SET/SET.csv` beside `eval_datas/SET/audios/`. Every row has `audio_filename`; the
-question and its answers stand in columns of other names in each set:
-
-- llama_questions: `Questions`, `Answer`;
-- web_questions: `question`, `answers`, several of them between semicolons;
-- trivia_qa: `question`, `answer_normalized_value`, `answer_normalized_aliases`, between commas.
-"""
+"""Published sets of spoken questions: OpenAudioBench and Spoken-SQuAD."""
 
 import io
 import json
@@ -30,6 +22,15 @@ from aura_core.benchmarks.layouts.layout import (
 from aura_core.config.benchmarks import Benchmark
 from aura_core.errors import AuraError
 from aura_core.ingest.source_item import Rejection, read_utf8
+
+# Spoken question answering as in OpenAudioBench (`baichuan-inc/OpenAudioBench` on the hub).
+#
+# `eval_datas/SET/SET.csv` beside `eval_datas/SET/audios/`. Every row has `audio_filename`; the
+# question and its answers stand in columns of other names in each set:
+#
+# - llama_questions: `Questions`, `Answer`; - web_questions: `question`, `answers`, several of
+# them between semicolons; - trivia_qa: `question`, `answer_normalized_value`,
+# `answer_normalized_aliases`, between commas.
 
 _AUDIO = "audio_filename"
 

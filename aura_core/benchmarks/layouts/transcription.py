@@ -1,8 +1,4 @@
-"""LibriSpeech (openslr.org/12): SUBSET/SPEAKER/CHAPTER/*.flac beside SPEAKER-CHAPTER.trans.txt.
-
-The folder is the whole corpus, or the one subset. A line of a transcript file is
-`SPEAKER-CHAPTER-NUMBER TEXT IN CAPITALS`.
-"""
+"""Published sets of read speech with transcripts or translations: LibriSpeech and CoVoST 2."""
 
 import csv
 from pathlib import Path, PurePosixPath
@@ -19,6 +15,11 @@ from aura_core.benchmarks.layouts.layout import (
 from aura_core.config.benchmarks import Benchmark
 from aura_core.ingest.readers import librispeech
 from aura_core.ingest.source_item import Rejection, SourceItem
+
+# LibriSpeech (openslr.org/12): SUBSET/SPEAKER/CHAPTER/*.flac beside SPEAKER-CHAPTER.trans.txt.
+#
+# The folder is the whole corpus, or the one subset. A line of a transcript file is `SPEAKER-
+# CHAPTER-NUMBER TEXT IN CAPITALS`.
 
 
 def read_librispeech(folder: Path, benchmark: Benchmark) -> Entries:

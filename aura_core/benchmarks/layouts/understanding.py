@@ -1,10 +1,4 @@
-"""SLURP (arXiv 2011.13205): `dataset/slurp/test.jsonl` and `slurp_real/*.flac`.
-
-A line is a sentence: `sentence`, `scenario`, `action`, `tokens` with their `surface`, `entities`
-with a `type` and the `span` of their tokens, and `recordings`, each with a `file`; a name that
-ends in `-headset` is the near microphone. Each recording is an item. The intent is
-`scenario_action`, as the set's own scorer has it.
-"""
+"""Published sets of spoken commands with their meanings: SLURP and Fluent Speech Commands."""
 
 import json
 from collections.abc import Iterator
@@ -16,6 +10,13 @@ from aura_core.benchmarks.item import BenchmarkItem
 from aura_core.benchmarks.layouts.layout import Entries, find_path, numbered, read_rows, with_audio
 from aura_core.config.benchmarks import Benchmark
 from aura_core.ingest.source_item import Rejection, clean, read_utf8
+
+# SLURP (arXiv 2011.13205): `dataset/slurp/test.jsonl` and `slurp_real/*.flac`.
+#
+# A line is a sentence: `sentence`, `scenario`, `action`, `tokens` with their `surface`,
+# `entities` with a `type` and the `span` of their tokens, and `recordings`, each with a `file`; a
+# name that ends in `-headset` is the near microphone. Each recording is an item. The intent is
+# `scenario_action`, as the set's own scorer has it.
 
 _HEADSET = "-headset"
 

@@ -1,4 +1,4 @@
-"""Multiple choice: the letter of an option, found in whatever way it is given."""
+"""Multiple choice: the option or the yes or no that an answer means, however it is given."""
 
 import random
 import re

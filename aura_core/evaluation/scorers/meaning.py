@@ -9,7 +9,7 @@ from rapidfuzz.distance import Levenshtein
 
 from aura_core.evaluation.bootstrap import Floats, Statistic, mean, ratio
 from aura_core.evaluation.scorers.scorer import Prediction
-from aura_core.evaluation.wer import normalise
+from aura_core.evaluation.scorers.transcript import normalise
 
 _MEANING = re.compile(r"[\w.:-]+(\s*;\s*[\w.:-]+\s*=[^;=]+)*")
 

@@ -1,4 +1,4 @@
-"""Open answers graded 1 to 5 by an LLM behind an OpenAI-compatible endpoint the user names."""
+"""Open answers: whether they refuse, and a grade from 1 to 5 by an LLM that the user names."""
 
 import os
 import re

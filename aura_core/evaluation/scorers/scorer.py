@@ -1,4 +1,4 @@
-"""What a scorer is."""
+"""What a scorer is, and the predictions that it is given."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Spoken question answering: whether an accepted answer occurs in what was said."""
+"""Spoken question answering by short answers: held, equal or equivalent to an accepted one."""
 
 import re
 import string

@@ -55,8 +55,8 @@ def score():
 
     def of(name, items, answers):
         from aura_core.config.benchmarks import BENCHMARKS
-        from aura_core.evaluation.scorers.by_name import find_scorer
         from aura_core.evaluation.scorers.scorer import Prediction
+        from aura_core.evaluation.scoring import find_scorer
 
         scorer = find_scorer(BENCHMARKS[name].scorer)
         predictions = [

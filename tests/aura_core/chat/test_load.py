@@ -8,7 +8,13 @@ from safetensors.torch import save_file
 from aura_core.chat.load import CascadeChat, load_chat
 from aura_core.chat.reply import TooManyPositionsError
 from aura_core.config.run import TeacherCacheConfig
-from aura_core.config.train import TrainConfig
+from aura_core.config.train import (
+    AUDIO_EMBEDDING,
+    ENCODER,
+    ENCODER_CODEC,
+    TRAIN_CONFIG,
+    TrainConfig,
+)
 from aura_core.errors import AuraError
 from aura_core.export.folder import export_student
 from aura_core.export.remote.modeling_aura import AuraForConditionalGeneration
@@ -16,7 +22,6 @@ from aura_core.export.remote.processing_aura import AuraProcessor
 from aura_core.models.llm import load_llm
 from aura_core.student.assembly import new_audio_embedding
 from aura_core.student.audio_embedding import EncoderFrames
-from aura_core.student.file_names import AUDIO_EMBEDDING, ENCODER, ENCODER_CODEC, TRAIN_CONFIG
 from aura_core.student.inference import load_responder, load_student
 from aura_core.student.prompts import Prompt
 from aura_core.teacher_cache import codec as codecs

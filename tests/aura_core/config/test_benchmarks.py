@@ -2,9 +2,9 @@ import pytest
 
 from aura_core.benchmarks.embedded_texts import TEXTS
 from aura_core.benchmarks.layouts import question_answering, voicebench
-from aura_core.benchmarks.layouts.by_name import LAYOUTS
+from aura_core.benchmarks.preparation import LAYOUTS
 from aura_core.config.benchmarks import BENCHMARKS, EMBEDDED, benchmark_mistake
-from aura_core.evaluation.scorers.by_name import SCORERS
+from aura_core.evaluation.scoring import SCORERS
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS.values(), ids=BENCHMARKS)

@@ -21,8 +21,8 @@ from aura_core.distil.batches import (
     pieces,
     rate_share,
 )
-from aura_core.distil.new_trainer import new_trainer
 from aura_core.distil.run import train
+from aura_core.distil.setup import new_trainer
 from aura_core.report.history import read_history
 from aura_core.student import handover
 from aura_core.teacher_cache.index import open_cache

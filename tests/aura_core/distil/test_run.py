@@ -16,20 +16,20 @@ from aura_core.config.augmentation import AugmentationConfig
 from aura_core.config.instructions import TRANSCRIBE
 from aura_core.config.recipes import recipe
 from aura_core.config.train import (
+    SIMILARITY,
     DistillationConfig,
     LoraConfig,
     Phase,
     TrainConfig,
 )
-from aura_core.distil.new_trainer import new_trainer
 from aura_core.distil.run import FOLDER, train
+from aura_core.distil.setup import new_trainer
 from aura_core.distil.training_set import TrainingSet
 from aura_core.errors import AuraError
 from aura_core.export.folder import export_student
 from aura_core.ingest.utterances import decode_audio, read_table
 from aura_core.report.history import read_history
 from aura_core.student.assembly import save_student
-from aura_core.student.file_names import SIMILARITY
 from aura_core.student.inference import Responder, load_responder
 from aura_core.student.prompts import Prompt
 from aura_core.teacher_cache.index import open_cache

@@ -9,7 +9,7 @@ import torch
 from aura_core.artifacts.manifest import publish_manifest
 from aura_core.config.run import TeacherCacheConfig
 from aura_core.config.train import DistillationConfig, TrainConfig
-from aura_core.distil.new_trainer import new_trainer
+from aura_core.distil.setup import new_trainer
 from aura_core.ingest.synthesis import noise
 from aura_core.ingest.utterances import write_part
 from aura_core.models.teachers import load_teacher

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from aura_core.config.train import ValidationConfig
-from aura_core.distil.new_trainer import new_trainer
 from aura_core.distil.run import train
+from aura_core.distil.setup import new_trainer
 from aura_core.distil.validation import has_stalled, split_off, word_error_rate
 from aura_core.errors import AuraError
 from aura_core.report.history import read_history

@@ -4,8 +4,8 @@ from aura_core.artifacts.manifest import Manifest, write_manifest
 from aura_core.errors import AuraError
 from aura_core.evaluation.comparison import compare_evaluations, score_models, unpaired
 from aura_core.evaluation.results import Row, write_results
-from aura_core.evaluation.scorers.by_name import SCORERS
 from aura_core.evaluation.scorers.scorer import Prediction, write_predictions
+from aura_core.evaluation.scoring import SCORERS
 
 SPOKEN = [f"word{i} and more" for i in range(20)]
 

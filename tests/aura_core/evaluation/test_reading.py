@@ -8,13 +8,12 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from aura_core.benchmarks.embedded_texts import texts_of
 from aura_core.config.recipes import SHORT_CHATML
-from aura_core.config.train import TrainConfig
+from aura_core.config.train import ADAPTER, TrainConfig
 from aura_core.evaluation.items import Item
 from aura_core.evaluation.models import READINGS, read
 from aura_core.models.llm import load_llm, source_of
 from aura_core.student.assembly import merge_adapter, new_student, save_student
 from aura_core.student.audio_embedding import MelPairs
-from aura_core.student.file_names import ADAPTER
 from aura_core.student.inference import load_base, load_responder
 from aura_core.student.prompts import Prompt
 

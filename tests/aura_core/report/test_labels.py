@@ -1,7 +1,7 @@
 import pytest
 
-from aura_core.evaluation.scorers.by_name import SCORERS
-from aura_core.report.charts.style import colour
+from aura_core.evaluation.scoring import SCORERS
+from aura_core.report.charts import colour
 from aura_core.report.labels import (
     METRICS,
     MODELS,

@@ -1,14 +1,19 @@
+import json
+import math
+
 import jiwer
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aura_core.errors import AuraError
+from aura_core.evaluation.scorers import transcript
 from aura_core.evaluation.scorers.scorer import Prediction
-from aura_core.evaluation.scorers.transcript import score_wer
+from aura_core.evaluation.scorers.transcript import score_perplexity, score_wer
 
 
-def wer(*pairs):
+def wer_of(*pairs):
     predictions = [
         Prediction(id=str(i), references=(reference,), prediction=output)
         for i, (reference, output) in enumerate(pairs)
@@ -22,7 +27,9 @@ HEARD = ["hello duck", "i like python"]
 
 
 def test_the_published_example_has_the_score_jiwer_gives_it():
-    assert wer(*zip(SPOKEN, HEARD, strict=True)) == jiwer.wer(SPOKEN, HEARD) == pytest.approx(1 / 3)
+    assert (
+        wer_of(*zip(SPOKEN, HEARD, strict=True)) == jiwer.wer(SPOKEN, HEARD) == pytest.approx(1 / 3)
+    )
 
 
 _WORD = st.sampled_from(["lamp", "turn", "kitchen", "garage"])
@@ -33,11 +40,70 @@ _TEXT = st.lists(_WORD, max_size=6).map(" ".join)
 @given(st.lists(st.tuples(_TEXT.filter(bool), _TEXT), min_size=1, max_size=5))
 def test_plain_words_score_as_jiwer_says(pairs):
     spoken, heard = map(list, zip(*pairs, strict=True))
-    assert wer(*pairs) == pytest.approx(jiwer.wer(spoken, heard))
+    assert wer_of(*pairs) == pytest.approx(jiwer.wer(spoken, heard))
 
 
 def test_right_wrong_and_nothing():
-    assert wer(("Turn it on.", "turn IT on")) == 0
-    assert wer(("turn it on", "")) == 1
-    assert wer(("on", "no no no")) == 3
-    assert np.isnan(wer(("", "words")))
+    assert wer_of(("Turn it on.", "turn IT on")) == 0
+    assert wer_of(("turn it on", "")) == 1
+    assert wer_of(("on", "no no no")) == 3
+    assert np.isnan(wer_of(("", "words")))
+
+
+@pytest.mark.parametrize(
+    ("reference", "prediction", "errors", "words"),
+    [
+        ("turn on the lamp", "turn on the lamp", 0, 4),
+        ("turn on the lamp", "Turn on, the LAMP!", 0, 4),
+        ("turn on the lamp", "turn off the lamp", 1, 4),
+        ("turn on the lamp", "turn the lamp", 1, 4),
+        ("turn on the lamp", "please turn on the big lamp", 2, 4),
+        ("twenty minutes", "20 minutes", 0, 2),
+        ("the colour", "the color", 0, 2),
+        ("turn on", "", 2, 2),
+        ("", "two words", 2, 0),
+        ("", "", 0, 0),
+    ],
+)
+def test_errors_and_words_of_one_utterance(reference, prediction, errors, words):
+    counted = transcript.count_errors([reference], [prediction])
+    assert (counted[0][0], counted[1][0]) == (errors, words)
+
+
+def test_the_sums_give_the_corpus_wer():
+    errors, words = transcript.count_errors(["a b c d", "e"], ["a b c d", "f g"])
+    np.testing.assert_array_equal(errors, [0, 2])
+    assert errors.sum() / words.sum() == pytest.approx(2 / 5)
+
+
+def test_an_alignment_names_what_was_done_to_which_words():
+    edits = transcript.align("turn on the kitchen lamp please", "turn off the lamp please now")
+    assert edits == [
+        ("equal", "turn", "turn"),
+        ("substitute", "on", "off"),
+        ("equal", "the", "the"),
+        ("delete", "kitchen", ""),
+        ("equal", "lamp please", "lamp please"),
+        ("insert", "", "now"),
+    ]
+
+
+def prediction(nats, tokens):
+    said = json.dumps({"nats": nats, "tokens": tokens})
+    return Prediction(id="a", references=("x",), prediction=said)
+
+
+def test_it_is_per_token_over_all_texts_together():
+    found = score_perplexity([prediction(30 * math.log(8), 30), prediction(10 * math.log(2), 10)])
+    assert found["perplexity"].value == pytest.approx(2 ** ((30 * 3 + 10) / 40))
+    assert found["perplexity"].select([1]).value == pytest.approx(2)
+
+
+def test_a_text_without_a_second_token_has_none():
+    assert np.isnan(score_perplexity([prediction(0.0, 0)])["perplexity"].value)
+
+
+@pytest.mark.parametrize("said", ["a sentence", "{}", "[1]", '{"nats": null, "tokens": 3}'])
+def test_an_answer_in_words_is_an_error(said):
+    with pytest.raises(AuraError, match="a: the prediction is no likelihood"):
+        score_perplexity([Prediction(id="a", references=("x",), prediction=said)])

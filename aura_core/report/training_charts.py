@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from aura_core.report.charts.style import (
+from aura_core.report.charts import (
     ASR,
     AURA,
     CASCADE,

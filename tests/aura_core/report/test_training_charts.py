@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from aura_core.report.charts import training as charts
+from aura_core.report import training_charts as charts
 from aura_core.report.history import read_history
 
 

@@ -10,8 +10,8 @@ from aura_core.artifacts.manifest import Manifest, write_manifest
 from aura_core.config.recipes import recipe
 from aura_core.evaluation.results import Row, write_results
 from aura_core.stages import plan
+from flows.display import closing_lines, summary_lines
 from flows.options import Selection
-from flows.summary import closing_lines, summary_lines
 from tasks.stages import StageRun
 
 
