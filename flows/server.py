@@ -16,7 +16,7 @@ import psutil
 
 from aura_core.artifacts.digest import cache_folder
 from aura_core.errors import AuraError
-from flows import local_prefect, prefect_profile, work_pool
+from flows import local_prefect, work_pool
 
 # Processes that outlive the command that started them, found again by a mark they inherit.
 #
@@ -92,7 +92,6 @@ class ServerState:
     server_pid: int
     worker_pid: int
     root: str  # where the worker's runs put artifacts by default
-    profile_before: str | None = None  # the Prefect profile to go back to
 
     @property
     def ui_url(self) -> str:
@@ -189,11 +188,7 @@ def start(host: str, port: int, root: str, limit: int | None, tell: Tell) -> Ser
             tell(f"flow run {name} is marked as crashed: its process is gone")
         tell("deploying aura/full-pipeline, teacher-cache, distill and evaluate ...")
         _deploy(state)
-        state = _start_worker(client, state, tell)
-    before = prefect_profile.use(state.url)
-    state = replace(state, profile_before=before or state.profile_before)
-    write_state(state)
-    return state
+        return _start_worker(client, state, tell)
 
 
 def stop(tell: Tell) -> bool:
@@ -208,7 +203,6 @@ def stop(tell: Tell) -> bool:
     others = [each for each in find(state.mark) if each.pid != state.server_pid]
     stop_processes(others, _GRACE_S)
     stop_processes(find(state.mark), _GRACE_S)
-    prefect_profile.leave(state.profile_before)
     forget_state()
     return True
 

@@ -32,6 +32,7 @@ def up(
     worker knows what this shell's environment knows: credentials, $AURA_ROOT, caches.
 
       aura up
+      export PREFECT_API_URL=http://127.0.0.1:4200/api
       prefect deployment run aura/full-pipeline -p recipe=smoke --watch
       aura status --watch
       aura down
@@ -54,12 +55,10 @@ def up(
     require_reachable(where)
     state = server.start(host, port, where, runs, out.print)
     out.print(f"UI: {state.ui_url}   artifacts: {state.root}")
-    if os.environ.get("PREFECT_API_URL") not in (None, state.url):
-        out.print(
-            f"PREFECT_API_URL is {os.environ['PREFECT_API_URL']} in this shell, so `prefect` "
-            "commands go there: unset it"
-        )
-    out.print("next: prefect deployment run aura/full-pipeline -p recipe=smoke --watch")
+    out.print("next:")
+    if os.environ.get("PREFECT_API_URL") != state.url:
+        out.print(f"  export PREFECT_API_URL={state.url}")
+    out.print("  prefect deployment run aura/full-pipeline -p recipe=smoke --watch")
 
 
 def down() -> None:

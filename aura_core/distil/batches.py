@@ -1,4 +1,4 @@
-"""Several workers on one run: which utterances are whose, and sums over all of them.
+"""Which utterances make which batch, for which worker, and at which learning rate.
 
 A step is the same step whatever the number of workers: the same utterances, each trained on by
 one worker, and losses that are means over all of them.

@@ -1,4 +1,4 @@
-"""Meanings, `intent; slot=value; ...`, and how a predicted one differs from the reference."""
+"""Meanings of requests, `intent; slot=value; ...`: exact ones, intents, slots and SLU-F1."""
 
 import re
 from collections.abc import Callable, Sequence
