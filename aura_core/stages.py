@@ -59,6 +59,10 @@ def folder_digest(uri: str) -> str:
     return f"xxh3:{total.hexdigest()}"
 
 
+# The page of the stage `report`.
+REPORT_NAME = "report.html"
+
+
 @dataclass(frozen=True)
 class Stage:
     """A kind of artifact. Its settings are the field of `Config` that has the stage's name.
@@ -80,11 +84,11 @@ class Stage:
 
 # In the order in which they run.
 STAGES: dict[str, Stage] = {
-    "ingest": Stage("Ingest", 1, (), "ingest"),
+    "ingest": Stage("Ingest", 2, (), "ingest"),
     "teacher_cache": Stage("Teacher cache", 3, ("ingest",), "teacher_cache"),
-    "text_lora": Stage("Text LoRA", 2, ("teacher_cache",), "distil"),
+    "text_lora": Stage("Text LoRA", 3, ("teacher_cache",), "distil"),
     "targets": Stage("Targets", 1, ("teacher_cache", "text_lora"), "targets"),
-    "distil": Stage("Distillation", 5, ("teacher_cache", "text_lora", "targets"), "distil"),
+    "distil": Stage("Distillation", 6, ("teacher_cache", "text_lora", "targets"), "distil"),
     "benchmark": Stage("Benchmark", 1, (), "benchmark"),
     "evaluate": Stage("Evaluation", 4, ("ingest", "text_lora", "distil", "benchmark"), "evaluate"),
     "report": Stage(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from aura_core.chat.load import load_chat
 from aura_core.chat.reply import ChatModel
+from aura_core.config.stage import MAX_CLIP_S
 from aura_core.speech_check import has_speech
 from aura_core.turns import Audio, Turn
 
@@ -20,7 +21,7 @@ _SILENCE_S = 0.2
 
 
 def cut_at_silences(
-    audio: NDArray[np.float32], sample_rate: int, max_s: float = 30.0, min_s: float = 5.0
+    audio: NDArray[np.float32], sample_rate: int, max_s: float = MAX_CLIP_S, min_s: float = 5.0
 ) -> list[tuple[int, int]]:
     """Return (start, stop) of pieces in samples: contiguous, in order, together all of `audio`.
 

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 Role = Literal["system", "user", "assistant"]
 Audio = NDArray[np.float32]  # [samples] at 16 kHz
-# What a model hears of one clip at most; whoever decodes audio refuses more.
-MAX_CLIP_S = 30.0
 
 
 # Arrays have no equality that says yes or no.

@@ -125,8 +125,8 @@ def _audio_parts(rest: str) -> tuple[object, str]:
     found = _AUDIO.fullmatch(rest.strip())
     if found is None:
         raise AuraError("/audio: name a file, as in /audio talk.wav What is wanted?")
+    from aura_core.config.stage import MAX_CLIP_S
     from aura_core.speech_check import has_speech
-    from aura_core.turns import MAX_CLIP_S
 
     file, question = (each.strip("\"'") for each in found.groups())
     audio = read_audio(Path(file).expanduser(), MAX_CLIP_S)

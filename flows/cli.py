@@ -19,7 +19,7 @@ from aura_core.artifacts.manifest import newest_artifact, read_manifest
 from aura_core.config.overrides import as_data, settings, unknown_setting
 from aura_core.config.recipes import RECIPES, recipe, summary
 from aura_core.errors import AuraError, unknown
-from aura_core.evaluation.results import read_table
+from aura_core.evaluation.results import RESULTS_NAME, read_table
 from aura_core.explain import explain as explain_stages
 from aura_core.stages import StageSpec, is_complete
 from flows import (
@@ -301,7 +301,7 @@ def results(*, root: str | None = None, slices: bool = False, as_json: AsJson = 
         print(json.dumps([row.model_dump(exclude_none=True) for row in rows], indent=2))
     else:
         shown = rows if slices else [row for row in rows if row.slice is None]
-        out.print(display.result_table(shown, title=store.join(uri, "results.json")))
+        out.print(display.result_table(shown, title=store.join(uri, RESULTS_NAME)))
         if found.note:
             out.print(escape(found.note))
 

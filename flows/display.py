@@ -20,8 +20,7 @@ from aura_core.config.overrides import MAIN
 from aura_core.evaluation.results import Row, read_table
 from aura_core.explain import StageStatus
 from aura_core.report.headline import build_line
-from aura_core.stages import StageSpec, is_complete
-from flows.request import REPORT_NAME
+from aura_core.stages import REPORT_NAME, StageSpec, is_complete
 
 # Where the commands print.
 

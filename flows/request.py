@@ -13,8 +13,6 @@ from aura_core.config.run import Config
 from aura_core.errors import AuraError, unknown
 from aura_core.stages import STAGES, StageSpec, is_complete
 
-REPORT_NAME = "report.html"
-
 
 def load_config(name: str, config_file: str | None, overrides: Sequence[str]) -> Config:
     """Return the recipe, with the settings of a file laid over it, then the overrides."""

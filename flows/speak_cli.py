@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from aura_core.artifacts.store import require_writable
 from aura_core.config.instructions import TRANSCRIBE
+from aura_core.config.stage import MAX_CLIP_S
 from aura_core.errors import AuraError
 from aura_core.ingest.source_item import AUDIO_SUFFIXES
 from aura_core.ingest.utterances import SAMPLE_RATE
@@ -93,7 +94,6 @@ if TYPE_CHECKING:
     from aura_core.transcribe import Listener
 
 _MAX_FILE_S = 24 * 3600.0
-_MAX_ASKED_S = 30.0
 
 Model = str | None
 Root = str | None
@@ -216,7 +216,7 @@ def ask(
     max_new_tokens:
         The longest answer.
     """
-    audio = read_audio(file, _MAX_ASKED_S)
+    audio = read_audio(file, MAX_CLIP_S)
     from aura_core.speech_check import has_speech
 
     if not has_speech(audio):

@@ -10,11 +10,10 @@ from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.logging.handlers import APILogHandler
 
 from aura_core.artifacts import store
-from aura_core.evaluation.results import Row, read_table
+from aura_core.evaluation.results import RESULTS_NAME, Row, read_table
 from aura_core.explain import StageStatus, explain
-from aura_core.stages import StageSpec
+from aura_core.stages import REPORT_NAME, StageSpec
 from flows.display import reason
-from flows.request import REPORT_NAME
 from tasks.stage_driver import ECHOED
 from tasks.stages import SERVER_ERRORS, StageRun
 
@@ -72,7 +71,7 @@ def publish_explanation(specs: Mapping[str, StageSpec]) -> None:
 def publish_results(evaluate_uri: str) -> None:
     """Show the table of an evaluation."""
     results = read_table(evaluate_uri)
-    where = f"95% bootstrap intervals; {store.join(evaluate_uri, 'results.json')}"
+    where = f"95% bootstrap intervals; {store.join(evaluate_uri, RESULTS_NAME)}"
     create_table_artifact(
         key="results",
         table=[result_row(row) for row in results.rows],

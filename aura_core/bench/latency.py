@@ -22,6 +22,7 @@ from transformers import DynamicCache
 from aura_core.bench.latency_models import MODELS, TimedModel, Workshop, num_positions, prefill_text
 from aura_core.bench.measure import Speech, in_turns, median_ratio
 from aura_core.config.run import Config
+from aura_core.config.stage import MAX_CLIP_S
 from aura_core.device import synchronise
 from aura_core.errors import AuraError, unknown
 
@@ -118,7 +119,6 @@ def cache_bytes(cache: DynamicCache) -> int:
 NEW_TOKENS = 32
 AURA = "aura_merged"
 TEXT_PREFILL = "text_prefill"
-_MAX_SECONDS = 30
 # Whole answers are timed in so many rounds: they take long, and vary less than first tokens.
 _ANSWER_ROUNDS = 3
 # What starts an answer of so many tokens, and fills a cache.
@@ -223,8 +223,8 @@ def check_settings(
     """Refuse what cannot be measured, before anything is loaded or made. Raises AuraError."""
     for name in set(names) - set(MODELS):
         raise unknown("model", name, MODELS)
-    if not seconds or not all(0 < each <= _MAX_SECONDS for each in seconds):
-        raise AuraError(f"--seconds: clips have more than 0 and at most {_MAX_SECONDS} seconds")
+    if not seconds or not all(0 < each <= MAX_CLIP_S for each in seconds):
+        raise AuraError(f"--seconds: clips have more than 0 and at most {MAX_CLIP_S:g} seconds")
     if not batches or min(batches) < 1 or rounds < 1:
         raise AuraError("--batches and --rounds: whole numbers from 1")
 

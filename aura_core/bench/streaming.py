@@ -16,6 +16,7 @@ from aura_core.bench.latency_models import Workshop
 from aura_core.bench.measure import Speech, in_turns, median_ratio
 from aura_core.config.instructions import TRANSCRIBE
 from aura_core.config.run import Config
+from aura_core.config.stage import MAX_CLIP_S
 from aura_core.config.train import TrainConfig
 from aura_core.device import synchronise
 from aura_core.errors import AuraError
@@ -25,7 +26,6 @@ from aura_core.student.prompts import Prompt
 
 # What a sound card hands over at once.
 PIECE_S = 0.1
-_MAX_SECONDS = 30
 _CHUNK_POSITIONS = 10
 Mode = Literal["streaming", "whole"]
 MODES: tuple[Mode, ...] = ("streaming", "whole")
@@ -134,9 +134,9 @@ def check_lengths(config: TrainConfig, seconds: Sequence[float], rounds: int) ->
     if rounds < 1:
         raise AuraError("--rounds: whole numbers from 1")
     least = 2 * _chunk_s(config)
-    if len(set(seconds)) < 2 or not all(least <= each <= _MAX_SECONDS for each in seconds):
+    if len(set(seconds)) < 2 or not all(least <= each <= MAX_CLIP_S for each in seconds):
         raise AuraError(
-            f"--seconds: at least two lengths, from {least:g} (two chunks) to {_MAX_SECONDS}"
+            f"--seconds: at least two lengths, from {least:g} (two chunks) to {MAX_CLIP_S:g}"
         )
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from pydantic import JsonValue
 
 from aura_core.artifacts import store
+from aura_core.config.stage import MAX_CLIP_S
 from aura_core.errors import AuraError
 from aura_core.ingest.audio import BadAudioError, decode_file
 from aura_core.ingest.source_item import Rejection, clean
@@ -54,7 +55,6 @@ class BenchmarkItem:
 
 FOLDER = "items"
 # The student has no positions beyond it, and Whisper would hear the beginning alone.
-MAX_DURATION_S = 30.0
 _MAX_PART_BYTES = 256 << 20
 
 ITEM_SCHEMA = pa.schema(
@@ -99,7 +99,7 @@ def write_items(uri: str, items: Iterable[BenchmarkItem | Rejection]) -> Written
     """Publish the parts of a table, audio as FLAC at 16 kHz, mono, 16 bit.
 
     An item without a transcript or a reference, with audio that cannot be read or is longer than
-    `MAX_DURATION_S`, or with an id that is taken, is rejected; rejections among the items are
+    `MAX_CLIP_S`, or with an id that is taken, is rejected; rejections among the items are
     kept as they are.
     """
     rejections: list[Rejection] = []
@@ -190,7 +190,7 @@ def _stored_audio(item: BenchmarkItem) -> tuple[dict[str, Any], float]:
     """The audio column and the duration in seconds. Raises BadAudioError."""
     if item.audio is None:
         return {"bytes": b"", "path": None}, 0.0
-    clip = decode_file(io.BytesIO(item.audio), MAX_DURATION_S)
+    clip = decode_file(io.BytesIO(item.audio), MAX_CLIP_S)
     flac, _ = encode_audio(clip.audio)
     return {"bytes": flac, "path": f"{item.id}.flac"}, clip.duration_s
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from aura_core.artifacts import store
 from aura_core.artifacts.store import require_writable
@@ -26,7 +26,7 @@ from aura_core.config.benchmarks import (
     is_read,
 )
 from aura_core.errors import AuraError
-from aura_core.ingest.source_item import Rejection, count_kinds, write_report
+from aura_core.ingest.source_item import REJECTED_NAME, Rejection, count_kinds, write_report
 
 # Every layout by its name.
 
@@ -122,17 +122,6 @@ def write_card(uri: str, card: Card) -> str:
     return NAME
 
 
-def read_card(uri: str) -> Card:
-    """Read what `write_card` wrote. Raises AuraError if it is missing or damaged."""
-    try:
-        return Card.model_validate_json(store.read_text(store.join(uri, NAME)))
-    except FileNotFoundError:
-        raise AuraError(f"{uri} has no {NAME}: run the benchmark stage first") from None
-    except ValidationError as error:
-        raise AuraError(f"{store.join(uri, NAME)} is damaged: run the stage again") from error
-
-
-REJECTED_NAME = "rejected.jsonl"
 MAX_REJECTED_SHARE = 0.1
 _SHOWN = 5
 

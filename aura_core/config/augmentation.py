@@ -41,8 +41,6 @@ class AugmentationConfig(Frozen):
     gain_db: tuple[_GainDb, _GainDb] = Field((0.0, 0.0), description="range of the level change")
     vtlp_factor: tuple[_VtlpFactor, _VtlpFactor] = Field(
         (1.0, 1.0),
-        # What came before this option had none: its artifacts stay what they are.
-        exclude_if=lambda value: value == (1.0, 1.0),
         description="vocal tract length perturbation: range of the factor on the formants",
     )
     time_masks: int = Field(0, ge=0, description="SpecAugment: masks per clip")

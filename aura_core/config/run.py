@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from aura_core.config.benchmarks import EMBEDDED, benchmark_mistake
 from aura_core.config.stage import (
+    MAX_CLIP_S,
     TEACHER_RATE_HZ,
     TOKEN_RATES_HZ,
     Frozen,
@@ -30,15 +31,12 @@ class DemoCorpusConfig(Frozen):
     human_utterances: int = Field(
         60,
         ge=0,
-        exclude_if=lambda value: value == 60,
         description="prompts of a human voice, where Debian's asterisk-core-sounds-en and "
         "-en-wav are installed",
     )
     train_voices: tuple[str, ...] = Field(
         (PIPER,),
         min_length=1,
-        # A corpus of piper alone came before this option: its artifacts stay what they are.
-        exclude_if=lambda value: value == (PIPER,),
         description="who speaks `train`, drawn for each sentence, one named twice twice as often; "
         "the first speaks `heldout` and `phrasing`: " + ", ".join(VOICES),
     )
@@ -46,20 +44,17 @@ class DemoCorpusConfig(Frozen):
         0.0,
         ge=0,
         le=1,
-        exclude_if=lambda value: value == 0.0,
         description="so many of the training sentences are 3 to 7 words drawn at random, with no "
         "response: they teach hearing alone",
     )
     random_words: Literal["grammar", "english"] = Field(
         "grammar",
-        exclude_if=lambda value: value == "grammar",
         description="which words: the grammar's own, or 1,600 common English ones as well",
     )
     noise_share: float = Field(
         0.0,
         ge=0,
         lt=1,
-        exclude_if=lambda value: value == 0.0,
         description="so many of the training clips are 0.5 to 3 s of noise or silence with an "
         "empty transcript and no response: where nobody speaks, nothing is to be heard",
     )
@@ -69,7 +64,6 @@ class DemoCorpusConfig(Frozen):
     )
     pitch_factor: tuple[float, float] = Field(
         (1.0, 1.0),
-        exclude_if=lambda value: value == (1.0, 1.0),
         description="range of what moves pitch and formants of piper's training sentences, at "
         "their tempo: one voice sounds like many",
     )
@@ -95,7 +89,9 @@ class IngestConfig(StageConfig):
         "auto", description="of the manifest; auto: told by its name and what lies in it"
     )
     limit: int | None = Field(None, ge=1, description="take only the first utterances")
-    max_duration_s: float = Field(30.0, gt=0, le=30.0, description="a longer utterance is rejected")
+    max_duration_s: float = Field(
+        MAX_CLIP_S, gt=0, le=MAX_CLIP_S, description="a longer utterance is rejected"
+    )
     max_rejected_share: float = Field(
         0.1, ge=0, le=1, description="a manifest with more that cannot be used stops the run"
     )

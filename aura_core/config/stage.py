@@ -16,6 +16,8 @@ _T = TypeVar("_T")
 # Whisper's states, and two, four or eight of them together.
 TEACHER_RATE_HZ = 50.0
 TOKEN_RATES_HZ = (25.0, 12.5, 6.25)
+# What a model hears of one clip at most, as Whisper does; whoever decodes audio refuses more.
+MAX_CLIP_S = 30.0
 
 
 TrackerName = Literal["tensorboard", "wandb", "mlflow", "trackio"]

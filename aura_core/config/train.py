@@ -61,8 +61,6 @@ class AudioEmbeddingConfig(Frozen):
     token_rate_hz: float = Field(12.5, description="audio positions a second: 25, 12.5 or 6.25")
     log_mel_floor: Literal["clip", "fixed"] = Field(
         "clip",
-        # What came before this option had it at `clip`: its artifacts stay what they are.
-        exclude_if=lambda value: value == "clip",
         description="clip: eight decades below the clip's loudest bin, as Whisper; fixed: the same "
         "for every clip, so that it is known before the clip ends: streaming",
     )
@@ -108,13 +106,10 @@ class DistillationConfig(Frozen):
     )
     teacher_states: Literal["standardised", "raw"] = Field(
         "standardised",
-        # What came before these options had them so: its artifacts stay what they are.
-        exclude_if=lambda value: value == "standardised",
         description="what a loss compares with: mean 0 and deviation 1 a channel, or as they are",
     )
     head_bias: bool = Field(
         True,
-        exclude_if=lambda value: value,
         description="whether the heads' linear maps have one",
     )
     attention: Literal["bidirectional", "causal", "chunked"] = Field(
@@ -201,8 +196,6 @@ class Phase(Frozen):
     text_every: int | None = Field(
         None,
         ge=2,
-        # What came before this option had none: its artifacts stay what they are.
-        exclude_if=lambda value: value is None,
         description="every so many steps one of ordinary instructions, answered as the LLM did "
         "before: against forgetting, where LoRA is on for text too (lora.positions=all)",
     )
@@ -251,8 +244,6 @@ class ValidationConfig(Frozen):
     )
     wer: bool = Field(
         False,
-        # What came before this option did not measure it: its artifacts stay what they are.
-        exclude_if=lambda value: not value,
         description="in phases with answers, also write down what they say: word error rate",
     )
 

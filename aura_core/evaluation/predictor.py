@@ -85,11 +85,6 @@ def write_timings(uri: str, timings: Sequence[Timing]) -> None:
     store.write_text(uri, "".join(timing.model_dump_json() + "\n" for timing in timings))
 
 
-def read_timings(uri: str) -> list[Timing]:
-    """Read timings back."""
-    return [Timing.model_validate_json(line) for line in store.read_bytes(uri).splitlines()]
-
-
 def _time_ms(model: Model, item: Item, device: torch.device) -> float:
     # The driver, which reads timings, does without torch.
     from aura_core.device import synchronise

@@ -10,9 +10,10 @@ from aura_core.artifacts import store
 from aura_core.artifacts.manifest import Manifest
 from aura_core.errors import AuraError
 
-NAME = "results.json"
+RESULTS_NAME = "results.json"
 # The `task` of rows that time models.
 LATENCY = "latency"
+TIMINGS_NAME = "latency.jsonl"
 # Models that are, or are given, an ASR's transcripts: against that ASR's own they make no error.
 GIVEN_TRANSCRIPTS = ("asr", "cascade")
 
@@ -100,7 +101,7 @@ def write_results(
         pseudo_labelled=dict(pseudo_labelled or {}),
     )
     text = results.model_dump_json(indent=2, exclude_none=True)
-    store.write_text(store.join(evaluate_uri, NAME), text + "\n")
+    store.write_text(store.join(evaluate_uri, RESULTS_NAME), text + "\n")
 
 
 def read_results(evaluate_uri: str) -> list[Row]:
@@ -112,20 +113,15 @@ def read_results(evaluate_uri: str) -> list[Row]:
     return read_table(evaluate_uri).rows
 
 
-def read_differences(evaluate_uri: str) -> list[Difference]:
-    """Read the differences of an evaluation. Raises as `read_results` does."""
-    return read_table(evaluate_uri).differences
-
-
 def read_table(evaluate_uri: str) -> Results:
     """Read the rows and differences of an evaluation. Raises as `read_results` does."""
     try:
-        return Results.model_validate_json(store.read_text(store.join(evaluate_uri, NAME)))
+        return Results.model_validate_json(store.read_text(store.join(evaluate_uri, RESULTS_NAME)))
     except FileNotFoundError:
-        raise AuraError(f"{evaluate_uri} has no {NAME}: run the evaluation first") from None
+        raise AuraError(f"{evaluate_uri} has no {RESULTS_NAME}: run the evaluation first") from None
     except ValidationError as error:
         raise AuraError(
-            f"{evaluate_uri}/{NAME} is damaged: delete that folder, run again"
+            f"{evaluate_uri}/{RESULTS_NAME} is damaged: delete that folder, run again"
         ) from error
 
 

@@ -160,33 +160,12 @@ def judges_itself(ingest_uri: str, asr_digest: str) -> bool:
 BySeed = Mapping[str, Sequence[Statistic]]
 
 
-def score(
-    model: str,
-    benchmark: str,
-    scorer: Scorer,
-    by_seed: Sequence[Sequence[Prediction]],
-    samples: int,
-    seed: int,
-    slices: Sequence[str] = (),
-) -> list[Row]:
-    """Every metric of a model on a benchmark, over all utterances and over each slice.
-
-    Args:
-        model, benchmark: what is scored, for example `aura` and `transcribe/heldout`.
-        scorer: how.
-        by_seed: the same utterances' predictions, one sequence for each seed of training.
-        samples, seed: the bootstrap's.
-        slices: keys of `extra`, each value of which gets rows; `length` for durations.
+def compute(scorer: Scorer, by_seed: Sequence[Sequence[Prediction]]) -> BySeed:
+    """The statistics of each metric, one a seed, utterances in their order.
 
     Raises:
-        AuraError: if the scorer cannot score these predictions, or a slice is not one.
+        AuraError: if the scorer cannot score these predictions.
     """
-    statistics = compute(scorer, by_seed)
-    return make_rows(model, benchmark, statistics, by_seed[0], samples, seed, slices)
-
-
-def compute(scorer: Scorer, by_seed: Sequence[Sequence[Prediction]]) -> BySeed:
-    """The statistics of each metric, one a seed, utterances in their order."""
     scored = [scorer.score(predictions) for predictions in by_seed]
     return {metric: [each[metric] for each in scored] for metric in scored[0]}
 
@@ -200,7 +179,18 @@ def make_rows(
     seed: int,
     slices: Sequence[str] = (),
 ) -> list[Row]:
-    """The rows of computed statistics; `predictions` are those of any one seed."""
+    """Every metric of a model on a benchmark, over all utterances and over each slice.
+
+    Args:
+        model, benchmark: what was scored, for example `aura` and `transcribe/heldout`.
+        statistics: what `compute` made of its predictions.
+        predictions: those of any one seed.
+        samples, seed: the bootstrap's.
+        slices: keys of `extra`, each value of which gets rows; `length` for durations.
+
+    Raises:
+        AuraError: if a slice is not one.
+    """
     chosen: dict[str | None, list[int]] = {None: list(range(len(predictions)))}
     for key in slices:
         found = positions(predictions, key)

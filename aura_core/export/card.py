@@ -12,6 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from aura_core.artifacts.manifest import Manifest, read_manifest, require_manifest
 from aura_core.config.benchmarks import BENCHMARKS, is_read
 from aura_core.config.overrides import AURA, by_model
+from aura_core.config.stage import MAX_CLIP_S
 from aura_core.config.train import Phase, TrainConfig
 from aura_core.errors import AuraError
 from aura_core.evaluation.cells import BASE
@@ -20,7 +21,6 @@ from aura_core.evaluation.results import Results, Row, read_table
 from aura_core.models.references import parse
 
 NAME = "README.md"
-MAX_CLIP_S = 30
 USAGE = """\
 from transformers import AutoModelForCausalLM, AutoProcessor
 processor, model = (each.from_pretrained("FOLDER", trust_remote_code=True) for each in (AutoProcessor, AutoModelForCausalLM))
@@ -83,7 +83,7 @@ def model_card(
         mode=mode,
         text_lora="text_lora" in manifest.inputs,
         usage=USAGE.replace("FOLDER", name),
-        max_clip_s=MAX_CLIP_S,
+        max_clip_s=round(MAX_CLIP_S),
         transformers=manifest.provenance.get("transformers", "5"),
         data=_data(cache, ingest),
         losses=_losses,

@@ -91,6 +91,7 @@ def read_utf8(uri: str) -> str:
 # What is left out: written by name, counted by kind, refused when it is too much.
 
 _SHOWN = 5
+REJECTED_NAME = "rejected.jsonl"
 
 
 def write_rejections(uri: str, rejections: Iterable[Rejection]) -> None:

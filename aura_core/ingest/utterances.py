@@ -17,6 +17,8 @@ from aura_core.errors import AuraError
 
 SAMPLE_RATE = 16_000
 MAX_PART_ROWS = 1000
+# The folder of the parts, below the artifact.
+UTTERANCES = "utterances"
 # Ids that are keys as they are, and what is kept of the others before their hash.
 _SAFE = re.compile(r"[A-Za-z0-9_-]{1,72}")
 _KEPT = 71
@@ -71,7 +73,7 @@ class Utterance(TypedDict):
 
 def part_path(number: int) -> str:
     """Path of a part, relative to the artifact."""
-    return f"utterances/part-{number:05d}.parquet"
+    return f"{UTTERANCES}/part-{number:05d}.parquet"
 
 
 def write_part(uri: str, number: int, rows: Sequence[Utterance]) -> str:
@@ -105,7 +107,7 @@ def read_table(
     Raises:
         AuraError: if there is no table at `uri`.
     """
-    folder = store.join(uri, "utterances")
+    folder = store.join(uri, UTTERANCES)
     names = [name for name in store.list_names(folder) if name.endswith(".parquet")]
     if not names:
         raise AuraError(f"{uri} holds no utterance table: run the ingest stage first")

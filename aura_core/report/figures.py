@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from aura_core.artifacts import store
 from aura_core.config.benchmarks import is_read
-from aura_core.evaluation.results import LATENCY, Row
+from aura_core.evaluation.results import LATENCY, TIMINGS_NAME, Row
 from aura_core.report import charts, training_charts
 from aura_core.report.charts import Point
 from aura_core.report.grid import SliceTable
@@ -117,7 +117,7 @@ def ladder_panels(tables: Sequence[SliceTable]) -> list[Panel]:
 
 def read_ttft_ms(evaluate_uri: str) -> dict[str, list[float]]:
     """Milliseconds to the first token, per model in the order of the columns, clip by clip."""
-    uri = store.join(evaluate_uri, "latency.jsonl")
+    uri = store.join(evaluate_uri, TIMINGS_NAME)
     if not store.exists(uri):
         return {}
     by_model: dict[str, list[float]] = {}

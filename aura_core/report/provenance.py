@@ -9,6 +9,7 @@ from typing import Any
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import Manifest, require_manifest
 from aura_core.evaluation.items import BENCHMARK
+from aura_core.ingest.source_item import REJECTED_NAME
 from aura_core.ingest.utterances import read_table
 from aura_core.report.labels import benchmark_title, model_label, split_task
 from aura_core.stages import STAGES
@@ -126,7 +127,7 @@ def library_versions(inputs: Mapping[str, str]) -> dict[str, str]:
 
 def rejections(ingest_uri: str, examples: int = 3) -> list[Rejection]:
     """Rejected utterances by reason, the most frequent first."""
-    uri = store.join(ingest_uri, "rejected.jsonl")
+    uri = store.join(ingest_uri, REJECTED_NAME)
     if not store.exists(uri):
         return []
     records = [json.loads(line) for line in store.read_text(uri).split("\n") if line.strip()]

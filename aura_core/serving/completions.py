@@ -19,11 +19,12 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from aura_core.chat.reply import ChatModel, Reply, TooManyPositionsError
+from aura_core.config.stage import MAX_CLIP_S
 from aura_core.errors import AuraError
 from aura_core.ingest.audio import BadAudioError, decode_file
 from aura_core.serving.worker import BusyError, Job, Worker
 from aura_core.speech_check import has_speech
-from aura_core.turns import MAX_CLIP_S, Audio, Turn, clips
+from aura_core.turns import Audio, Turn, clips
 
 # Errors as OpenAI's clients read them: `{"error": {message, type, param, code}}`.
 

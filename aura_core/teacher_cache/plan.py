@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from aura_core.artifacts import store
 from aura_core.errors import AuraError
-from aura_core.ingest.utterances import DESCRIPTION_SCHEMA
+from aura_core.ingest.utterances import DESCRIPTION_SCHEMA, UTTERANCES
 from aura_core.teacher_cache.record import SHARD_DIGITS
 
 NAME = "plan.json"
@@ -97,7 +97,6 @@ def _slices(
 
 # The parts of the utterance table a plan and a shard need, and no more.
 
-_FOLDER = "utterances"
 _COLUMNS = [*DESCRIPTION_SCHEMA.names, "audio"]
 
 
@@ -107,7 +106,7 @@ def list_parts(ingest_uri: str, splits: Sequence[str]) -> Iterator[Part]:
     Raises:
         AuraError: if there is no table or no utterance in these splits.
     """
-    folder = store.join(ingest_uri, _FOLDER)
+    folder = store.join(ingest_uri, UTTERANCES)
     names = [name for name in store.list_names(folder) if name.endswith(".parquet")]
     if not names:
         raise AuraError(f"{ingest_uri} holds no utterance table: run the ingest stage first")
@@ -148,7 +147,7 @@ def read_utterances(
 
 
 def _read_slice(ingest_uri: str, piece: Slice) -> list[dict[str, Any]]:
-    fs, path = store.filesystem(store.join(ingest_uri, _FOLDER, piece.part))
+    fs, path = store.filesystem(store.join(ingest_uri, UTTERANCES, piece.part))
     with fs.open(path, "rb") as file:
         parquet = pq.ParquetFile(file)
         first, groups = _row_groups(parquet, piece)

@@ -28,8 +28,6 @@ from aura_core.evaluation.scoring import find_scorer
 from aura_core.stages import StageSpec
 from tasks.jobs import driver
 
-LATENCY = "latency.jsonl"
-
 
 class PredictorActor:
     """A worker with the models in its memory: of all here, it alone needs torch and them."""
@@ -74,7 +72,7 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     for model in cell_plan.compared(config, spec.inputs):
         ttft_ms = [timing.ttft_ms for timing in timings if timing.model == model]
         rows += scoring.score_latency(model, ttft_ms, config.bootstrap_samples, config.seed)
-    predictor.write_timings(store.join(spec.uri, LATENCY), timings)
+    predictor.write_timings(store.join(spec.uri, results.TIMINGS_NAME), timings)
     results.write_results(spec.uri, rows, compared, writers)
     clips = {timing.id for timing in timings}
     counts = {"cells": len(cells), "cells_made": len(missing), "clips_timed": len(clips)}
@@ -83,7 +81,7 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     }
     # An export is in the precision of the figures.
     metrics[AUTO_PRECISION] = ray.get(workers[0].auto_precision.remote())
-    return [*files, LATENCY, results.NAME], counts, metrics
+    return [*files, results.TIMINGS_NAME, results.RESULTS_NAME], counts, metrics
 
 
 def _start_workers(spec: StageSpec, config: EvaluateConfig, count: int) -> list[Any]:

@@ -19,17 +19,17 @@ from aura_core.errors import AuraError
 from aura_core.ingest.ingest import make_part, rejections_path
 from aura_core.ingest.ingest_plan import IngestPlan, Part, plan_ingest
 from aura_core.ingest.source_item import (
+    REJECTED_NAME,
     Rejection,
     check_share,
     count_kinds,
     read_rejections,
     write_report,
 )
-from aura_core.ingest.utterances import part_path, read_table
+from aura_core.ingest.utterances import UTTERANCES, part_path, read_table
 from aura_core.stages import StageSpec
 from tasks.jobs import driver
 
-REPORT = "rejected.jsonl"
 log = logging.getLogger("aura")
 
 
@@ -46,7 +46,7 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     _make_missing_parts(spec, config, plan)
     rejections = [*plan.rejections, *_part_rejections(spec.uri, len(plan.parts))]
     _report(spec, config, plan, rejections)
-    files = [REPORT, *(part_path(number) for number in range(len(plan.parts)))]
+    files = [REJECTED_NAME, *(part_path(number) for number in range(len(plan.parts)))]
     counts, metrics = _summary(spec.uri, rejections)
     if config.manifest is None:
         metrics["voices"] = _voices(spec.uri)
@@ -58,12 +58,12 @@ def _report(
     spec: StageSpec, config: IngestConfig, plan: IngestPlan, rejections: Sequence[Rejection]
 ) -> None:
     """Publish the rejections, also those a run is about to fail for."""
-    write_report(store.join(spec.uri, REPORT), rejections)
+    write_report(store.join(spec.uri, REJECTED_NAME), rejections)
     check_share(rejections, plan.num_listed, config.max_rejected_share)
 
 
 def _make_missing_parts(spec: StageSpec, config: IngestConfig, plan: IngestPlan) -> None:
-    done = set(store.list_names(store.join(spec.uri, "utterances")))
+    done = set(store.list_names(store.join(spec.uri, UTTERANCES)))
     missing = [
         part for part in plan.parts if posixpath.basename(part_path(part.number)) not in done
     ]
@@ -118,7 +118,7 @@ def _voices(uri: str) -> dict[str, list[str]]:
 def _check_splits(plan: IngestPlan, counts: dict[str, int]) -> None:
     for split in sorted(set().union(*(part.splits for part in plan.parts))):
         if f"split {split}" not in counts:
-            raise AuraError(f"every utterance of split {split!r} is rejected: see {REPORT}")
+            raise AuraError(f"every utterance of split {split!r} is rejected: see {REJECTED_NAME}")
 
 
 if __name__ == "__main__":

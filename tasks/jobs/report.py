@@ -14,10 +14,8 @@ from aura_core.evaluation.results import read_table
 from aura_core.explain import recipe_name
 from aura_core.report import page
 from aura_core.report.page import render_report
-from aura_core.stages import StageSpec
+from aura_core.stages import REPORT_NAME, StageSpec
 from tasks.jobs import driver
-
-NAME = "report.html"
 
 
 def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
@@ -38,9 +36,9 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
         results, primary_metrics(rows), recipe_name(spec.inputs), spec.fingerprint
     )
     store.write_text(store.join(spec.uri, page.NAME), text)
-    store.write_text(store.join(spec.uri, NAME), html)
+    store.write_text(store.join(spec.uri, REPORT_NAME), html)
     counts = {"figures": len(rows), "size_bytes": len(html.encode())}
-    return [NAME, figures.PARQUET_NAME, page.NAME], counts, {}
+    return [REPORT_NAME, figures.PARQUET_NAME, page.NAME], counts, {}
 
 
 if __name__ == "__main__":

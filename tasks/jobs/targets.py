@@ -17,13 +17,13 @@ from tqdm import tqdm
 
 from aura_core.artifacts import store
 from aura_core.config.run import TargetsConfig
+from aura_core.ingest.source_item import REJECTED_NAME
 from aura_core.stages import StageSpec
 from aura_core.targets.answers import part_name, write_part
 from aura_core.targets.author import Author
 from aura_core.teacher_cache.index import open_cache
 from tasks.jobs import driver
 
-REJECTED = "rejected.jsonl"
 _COLUMNS = ("id", "key", "text", "instruction", "response")
 # Calls are tried again as long as there are restarts: until the loss of a node is noticed, they
 # fail within seconds. Errors of the code are not tried again.
@@ -56,9 +56,9 @@ def run(spec: StageSpec) -> driver.Outcome:
     reason = f"the LLM's own answer is empty or longer than {config.max_new_tokens} tokens"
     left_out = [row["id"] for rows in parts for row in rows if row["key"] in unfinished]
     lines = [json.dumps({"id": each, "reason": reason}) + "\n" for each in left_out]
-    store.write_text(store.join(spec.uri, REJECTED), "".join(lines))
+    store.write_text(store.join(spec.uri, REJECTED_NAME), "".join(lines))
     counts = {"utterances": sum(map(len, parts)), "unanswered": len(unfinished)}
-    return [*names, REJECTED], counts, {}
+    return [*names, REJECTED_NAME], counts, {}
 
 
 def _parts(cache_uri: str, size: int) -> list[list[dict[str, Any]]]:

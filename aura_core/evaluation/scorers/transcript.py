@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 import jiwer
 import numpy as np
@@ -15,14 +14,6 @@ from aura_core.evaluation.bootstrap import Floats, Statistic, quotient, ratio
 from aura_core.evaluation.scorers.scorer import Prediction
 
 # Word errors after Whisper's English normaliser.
-
-
-class Edit(NamedTuple):
-    """A stretch of aligned words: `kind` is equal, substitute, delete or insert."""
-
-    kind: str
-    reference: str
-    prediction: str
 
 
 def normalise(text: str) -> str:
@@ -41,12 +32,6 @@ def count_errors(references: Sequence[str], predictions: Sequence[str]) -> tuple
         errors.append(sum(max(len(r), len(p)) for kind, r, p in edits if kind != "equal"))
         words.append(sum(len(r) for _, r, _ in edits))
     return np.array(errors, dtype=np.float64), np.array(words, dtype=np.float64)
-
-
-def align(reference: str, prediction: str) -> list[Edit]:
-    """Align two texts, word by word after normalisation."""
-    edits = _edits(normalise(reference).split(), normalise(prediction).split())
-    return [Edit(kind, " ".join(r), " ".join(p)) for kind, r, p in edits]
 
 
 def _edits(reference: list[str], prediction: list[str]) -> list[tuple[str, list[str], list[str]]]:

@@ -8,7 +8,7 @@ from aura_core.config.stage import Runtime
 from aura_core.evaluation import predictor as predictors
 from aura_core.evaluation.cells import load_cell, plan_cell, publish_cell
 from aura_core.evaluation.items import question_sets
-from aura_core.evaluation.predictor import Predictor, measure, read_timings, write_timings
+from aura_core.evaluation.predictor import Predictor, Timing, measure, write_timings
 from aura_core.evaluation.scorers.scorer import Prediction
 from aura_core.ingest.utterances import write_table
 from aura_core.stages import StageSpec
@@ -46,9 +46,10 @@ def test_the_time_is_that_of_the_model(timings):
 
 
 def test_timings_come_back(timings, tmp_path):
-    uri = str(tmp_path / "latency.jsonl")
-    write_timings(uri, timings[0])
-    assert read_timings(uri) == timings[0]
+    path = tmp_path / "latency.jsonl"
+    write_timings(str(path), timings[0])
+    lines = path.read_text().splitlines()
+    assert [Timing.model_validate_json(line) for line in lines] == timings[0]
 
 
 (HELDOUT,) = question_sets({"heldout": ["transcribe"]}, ())

@@ -9,8 +9,8 @@ from aura_core.errors import AuraError
 from aura_core.evaluation.results import (
     Difference,
     Row,
-    read_differences,
     read_results,
+    read_table,
     write_parquet,
     write_results,
 )
@@ -25,7 +25,7 @@ def test_rows_come_back(tmp_path):
     )  # fmt: skip
     write_results(str(tmp_path), [row, sliced], [difference])
     assert read_results(str(tmp_path)) == [row, sliced]
-    assert read_differences(str(tmp_path)) == [difference]
+    assert read_table(str(tmp_path)).differences == [difference]
 
 
 def test_missing_and_damaged_results_are_named(tmp_path):

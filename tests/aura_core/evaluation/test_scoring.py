@@ -164,12 +164,17 @@ def test_an_asr_is_known_by_its_content(ingest):
     assert not judges_itself(ingest, "abd")
 
 
+def rows_of(model, benchmark, scorer, by_seed, slices=()):
+    statistics = scoring.compute(SCORERS[scorer], by_seed)
+    return scoring.make_rows(model, benchmark, statistics, by_seed[0], 100, 0, slices)
+
+
 def score(scorer, pairs):
     predictions = [
         Prediction(id=str(i), references=(reference,), prediction=prediction)
         for i, (reference, prediction) in enumerate(pairs)
     ]
-    rows = scoring.score("aura", "some/test", SCORERS[scorer], [predictions], samples=100, seed=0)
+    rows = rows_of("aura", "some/test", scorer, [predictions])
     return {row.metric: row for row in rows}
 
 
@@ -185,7 +190,7 @@ def test_several_seeds_make_one_row_with_a_figure_of_each():
     right, wrong = (
         [Prediction(id="a", references=("a b",), prediction=text)] for text in ("a b", "a")
     )
-    (row,) = scoring.score("aura", "b", SCORERS["wer"], [right, wrong], samples=100, seed=0)
+    (row,) = rows_of("aura", "b", "wer", [right, wrong])
     assert (row.value, row.n, row.by_seed) == (0.25, 1, [0.0, 0.5])
     assert (row.ci_low, row.ci_high) == (0.0, 0.5)
 
@@ -217,9 +222,7 @@ def test_each_slice_has_rows_of_its_own():
         Prediction(id=str(i), references=("a",), prediction=text, extra={"snr_db": snr_db})
         for i, (text, snr_db) in enumerate([("a", 20), ("b", 5), ("a", 5)])
     ]
-    rows = scoring.score(
-        "aura", "b", SCORERS["wer"], [predictions], samples=100, seed=0, slices=["snr_db", "voice"]
-    )
+    rows = rows_of("aura", "b", "wer", [predictions], ["snr_db", "voice"])
     figures = [(row.slice, row.metric, row.value, row.n) for row in rows]
     assert figures == [
         (None, "wer", pytest.approx(1 / 3), 3),
@@ -233,5 +236,5 @@ def test_a_seed_without_the_metric_leaves_the_others_a_row_that_can_be_written()
         [Prediction(id="a", references=("i; x=1",), prediction="i; x=1")],
         [Prediction(id="a", references=("i",), prediction="i")],
     )
-    rows = scoring.score("aura", "b", SCORERS["slu_f1"], [some, none], samples=100, seed=0)
+    rows = rows_of("aura", "b", "slu_f1", [some, none])
     assert {(row.value, row.by_seed) for row in rows} == {(1.0, None)}

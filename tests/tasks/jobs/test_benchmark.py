@@ -7,7 +7,7 @@ import pytest
 import ray
 
 from aura_core.benchmarks.item import read_items
-from aura_core.benchmarks.preparation import read_card
+from aura_core.benchmarks.preparation import Card
 from aura_core.config.overrides import override
 from aura_core.config.recipes import recipe
 from aura_core.errors import AuraError
@@ -30,7 +30,8 @@ def test_an_embedded_benchmark_is_spoken(tmp_path):
     assert len(items) == counts["items"] == 24
     assert all(item.duration_s > 1 for item in items)
     assert {path.relative_to(spec.uri).as_posix() for path in files_of(spec.uri)} == set(files)
-    assert read_card(spec.uri).scorer == "instructions"
+    card = Card.model_validate_json((Path(spec.uri) / "card.json").read_text())
+    assert card.scorer == "instructions"
 
 
 def test_a_folder_in_another_layout_is_a_mistake_of_the_user(tmp_path):

@@ -23,7 +23,7 @@ from aura_core.device import compute_dtype, device_for, precision_name
 from aura_core.evaluation.cells import plan_cells
 from aura_core.evaluation.find import AUTO_PRECISION
 from aura_core.evaluation.items import TASK_SCORERS, QuestionSet
-from aura_core.evaluation.results import read_differences, read_results
+from aura_core.evaluation.results import read_results, read_table
 from aura_core.evaluation.scorers.scorer import Prediction
 from aura_core.ingest.utterances import encode_audio, write_table
 from aura_core.models.llm import load_llm
@@ -141,7 +141,7 @@ def test_every_model_gets_its_rows(first_run):
     here = precision_name(compute_dtype("auto", device_for(None)))
     assert metrics[AUTO_PRECISION] == here
     assert all(row.ci_low <= row.value <= row.ci_high for row in rows)
-    compared = {(d.task, d.metric, d.other) for d in read_differences(spec.uri)}
+    compared = {(d.task, d.metric, d.other) for d in read_table(spec.uri).differences}
     assert compared == {
         *(("transcribe/heldout", "wer", other) for other in ("asr", "cascade", "text")),
         *(("respond/heldout", "exact_match", other) for other in ("cascade", "text")),
@@ -211,7 +211,7 @@ def test_texts_are_read_by_every_llm_and_a_gate_changes_nothing(root, first_run)
     perplexity = {m: rows[m, "text_perplexity", "perplexity"] for m in ("base", "text", "aura")}
     assert perplexity["aura"] == perplexity["text"] > 1
     assert ("cascade", "text_choice", "acc") not in rows
-    differences = {(d.task, d.other): d for d in read_differences(spec.uri)}
+    differences = {(d.task, d.other): d for d in read_table(spec.uri).differences}
     same = differences["text_perplexity", "text"]
     assert same.value == same.ci_low == same.ci_high == 0
     assert ("text_choice", "base") in differences

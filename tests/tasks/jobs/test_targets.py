@@ -51,9 +51,9 @@ def outcome(spec):
 
 def test_every_utterance_is_answered_or_named(spec, outcome):
     files, counts, _ = outcome
-    assert files == [*map(part_name, range(3)), targets.REJECTED]
+    assert files == [*map(part_name, range(3)), targets.REJECTED_NAME]
     assert counts["utterances"] == 24
-    lines = store.read_text(store.join(spec.uri, targets.REJECTED)).splitlines()
+    lines = store.read_text(store.join(spec.uri, targets.REJECTED_NAME)).splitlines()
     rejected = [json.loads(line) for line in lines]
     assert len(rejected) == counts["unanswered"]
     assert all("longer than 6 tokens" in each["reason"] for each in rejected)

@@ -76,18 +76,6 @@ def test_the_sums_give_the_corpus_wer():
     assert errors.sum() / words.sum() == pytest.approx(2 / 5)
 
 
-def test_an_alignment_names_what_was_done_to_which_words():
-    edits = transcript.align("turn on the kitchen lamp please", "turn off the lamp please now")
-    assert edits == [
-        ("equal", "turn", "turn"),
-        ("substitute", "on", "off"),
-        ("equal", "the", "the"),
-        ("delete", "kitchen", ""),
-        ("equal", "lamp please", "lamp please"),
-        ("insert", "", "now"),
-    ]
-
-
 def prediction(nats, tokens):
     said = json.dumps({"nats": nats, "tokens": tokens})
     return Prediction(id="a", references=("x",), prediction=said)
