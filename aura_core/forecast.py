@@ -156,13 +156,13 @@ def _phase_memory(
     clips = -(-phase.batch_utterances // config.runtime.workers)
     clips = min(clips, config.runtime.micro_batch_utterances or clips)
     heard = clip_s * config.audio_embedding.token_rate_hz if config.input == "audio" else 0
-    blocks = llm.num_blocks if phase.answers else config.lora.blocks or llm.num_blocks
-    tokens = round(clips * (heard + (TEXT_TOKENS if phase.answers else 0)))
+    blocks = llm.num_blocks if phase.uses_text_loss else config.lora.blocks or llm.num_blocks
+    tokens = round(clips * (heard + (TEXT_TOKENS if phase.uses_text_loss else 0)))
     activations = tokens * blocks * llm.activation_bytes_per_token
     if config.runtime.checkpoint_activations:
         # Every block's input, and one block in full.
         activations = tokens * (blocks * _BF16 * llm.width + llm.activation_bytes_per_token)
-    learnt = clips * LEARNT_TOKENS if phase.answers else 0
+    learnt = clips * LEARNT_TOKENS if phase.uses_text_loss else 0
     return activations, _LOGIT_COPIES * _FP32 * learnt * llm.vocabulary
 
 

@@ -14,7 +14,7 @@ from aura_core.artifacts import store
 from aura_core.artifacts.digest import fingerprint
 from aura_core.artifacts.manifest import read_manifest
 from aura_core.benchmarks.embedded_texts import source_text
-from aura_core.config.benchmarks import BENCHMARKS, EMBEDDED, SCORER_VERSIONS, is_read
+from aura_core.config.benchmarks import BENCHMARKS, EMBEDDED, SCORER_VERSIONS, is_text_task
 from aura_core.config.instructions import ordinary_instructions_text
 from aura_core.config.overrides import MAIN, students
 from aura_core.config.run import BenchmarkConfig, Config, EvaluateConfig
@@ -38,7 +38,7 @@ def pinned_benchmark(config: BenchmarkConfig) -> dict[str, str]:
     if config.source != EMBEDDED:
         return version | {"content": folder_digest(config.source)}
     version |= {"texts": store.xxh3(source_text(config.name).encode())}
-    if is_read(config.name):
+    if is_text_task(config.name):
         return version
     return version | {
         "voice": digest(VOICE),

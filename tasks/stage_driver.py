@@ -22,7 +22,7 @@ QUIET = {
 }
 
 
-def set_quiet() -> None:
+def turn_telemetry_off() -> None:
     """Turn telemetry and warnings off, unless the user chose otherwise."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)

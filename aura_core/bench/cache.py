@@ -120,7 +120,7 @@ def _spell(trainer: Trainer, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
     device = next(objective.parameters()).device
     with trainer.objective.student.autocast():
-        ids = objective.spell(collate(layouts, mels).to(device))
+        ids = objective.ctc_decode(collate(layouts, mels).to(device))
     return [chat.decode(tokens) for tokens in ids]
 
 

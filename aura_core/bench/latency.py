@@ -19,7 +19,13 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 from tqdm import tqdm
 from transformers import DynamicCache
 
-from aura_core.bench.latency_models import MODELS, TimedModel, Workshop, num_positions, prefill_text
+from aura_core.bench.latency_models import (
+    MODELS,
+    LatencyModels,
+    TimedModel,
+    num_positions,
+    prefill_text,
+)
 from aura_core.bench.measure import Speech, in_turns, median_ratio
 from aura_core.config.run import Config
 from aura_core.config.stage import MAX_CLIP_S
@@ -190,14 +196,14 @@ def bench_latency(
     """
     check_settings(seconds, batches, rounds, names)
     speech = Speech(ingest_uri)
-    workshop = Workshop(config.distil, config.teacher_cache, config.evaluate.asr, speech)
-    models = {name: workshop.build(name) for name in names}
+    latency_models = LatencyModels(config.distil, config.teacher_cache, config.evaluate.asr, speech)
+    models = {name: latency_models.build(name) for name in names}
     settings = [Setting(*each) for each in product(seconds, batches)]
     table: list[Row] = []
     ratios: dict[str, dict[str, float]] = {}
     with tqdm(total=len(settings) * (rounds + 1), desc="latency", unit="round") as progress:
         for setting in settings:
-            timed = _Rounds(workshop, models, speech, setting)
+            timed = _Rounds(latency_models, models, speech, setting)
             costs = timed.costs()
             progress.update()
             for number in range(rounds):
@@ -213,7 +219,7 @@ def bench_latency(
         "new_tokens": NEW_TOKENS,
         "asr": config.evaluate.asr,
         "encoder": config.teacher_cache.teacher,
-        **workshop.measured_on,
+        **latency_models.measured_on,
     }
 
 
@@ -234,12 +240,12 @@ class _Rounds:
 
     def __init__(
         self,
-        workshop: Workshop,
+        latency_models: LatencyModels,
         models: Mapping[str, TimedModel],
         speech: Speech,
         setting: Setting,
     ) -> None:
-        self._workshop = workshop
+        self._workshop = latency_models
         self._models = models
         self._speech = speech
         self._setting = setting

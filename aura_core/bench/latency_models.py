@@ -17,7 +17,7 @@ from aura_core.config.run import TeacherCacheConfig
 from aura_core.config.stage import TEACHER_RATE_HZ
 from aura_core.config.train import TrainConfig
 from aura_core.device import compute_dtype, device_for
-from aura_core.distil.setup import spelling_tokens
+from aura_core.distil.setup import ctc_vocabulary
 from aura_core.errors import AuraError
 from aura_core.evaluation.transcriber import Spelling, Transcriber
 from aura_core.models.llm import load_llm
@@ -27,7 +27,7 @@ from aura_core.student.assembly import assemble_student, new_audio_embedding, ne
 from aura_core.student.audio_embedding import AudioEmbedding, EncoderFrames, new_stem
 from aura_core.student.batch import Layout, collate
 from aura_core.student.handover import CtcHandover, CtcHead, TokenStates
-from aura_core.student.inference import EncoderEar, LogMelEar, Responder
+from aura_core.student.inference import EncoderExtractor, LogMelExtractor, Responder
 from aura_core.student.prompts import ChatFormat, Prompt
 from aura_core.student.student import Student
 from aura_core.teacher_cache.codec import Codec, LayerCodec
@@ -61,7 +61,7 @@ def num_positions(cache: DynamicCache) -> int:
     return int(cache.get_seq_length(len(cache.layers) - 1))
 
 
-class Workshop:
+class LatencyModels:
     """Builds models around one LLM: LoRA that is merged leaves weights of the LLM's own shape.
 
     Only the gated student has an LLM of its own. A hand-over makes about as many slots of speech
@@ -133,7 +133,7 @@ class Workshop:
 
     def chat(self) -> HearingChat:
         """AuRA, merged, to talk to."""
-        return HearingChat(self._merged, self._chat(), LogMelEar(self._teacher.num_mels))
+        return HearingChat(self._merged, self._chat(), LogMelExtractor(self._teacher.num_mels))
 
     def _gated(self) -> Student:
         student = self._ready(self._new_student(_with_lora_at(self._config, "audio")))
@@ -146,7 +146,7 @@ class Workshop:
             return student
         chat, width = self._chat(), int(self._llm.config.hidden_size)
         transcripts = [chat.text(text) for text in self._speech.texts]
-        tokens = spelling_tokens(chat.tokenizer, transcripts, self._config.distillation.ctc_tokens)
+        tokens = ctc_vocabulary(chat.tokenizer, transcripts, self._config.distillation.ctc_tokens)
         rows = torch.randn(len(tokens), width, generator=torch.Generator().manual_seed(0))
         states = TokenStates(list(tokens), rows, torch.zeros(width), torch.ones(width))
         handover = CtcHandover(CtcHead(states), blocks, chat.prefix, next(iter(tokens)))
@@ -158,7 +158,7 @@ class Workshop:
     def _say_as_many(self, student: Student, wanted: int) -> None:
         """Make an untrained CTC see a blank so often that all speech becomes `wanted` slots."""
         assert student.handover is not None
-        features = LogMelEar(self._teacher.num_mels)(self._speech.audios)
+        features = LogMelExtractor(self._teacher.num_mels)(self._speech.audios)
         batch = collate([Layout([], 1, [], [])] * len(features), features).to(self.device)
         heard, counts = student.hear(batch, (), None)
         low, high = -_FURTHEST_BIAS, _FURTHEST_BIAS
@@ -185,13 +185,19 @@ class Workshop:
         return ChatFormat(self._tokenizer, self._config.chat_template)
 
     def _hearing(
-        self, student: Student, ear: EncoderEar | None = None, *heard_by: nn.Module
+        self,
+        student: Student,
+        feature_extractor: EncoderExtractor | None = None,
+        *heard_by: nn.Module,
     ) -> TimedModel:
         num_mels = self._teacher.num_mels
-        responder = Responder(student, self._chat(), ear or LogMelEar(num_mels))
+        responder = Responder(student, self._chat(), feature_extractor or LogMelExtractor(num_mels))
 
         def ask(clips: Clips) -> list[Prompt]:
-            return [Prompt(TRANSCRIBE, features) for features in responder.listen(clips.audios)]
+            return [
+                Prompt(TRANSCRIBE, features)
+                for features in responder.extract_features(clips.audios)
+            ]
 
         return TimedModel(responder, ask, (student, *heard_by))
 
@@ -201,12 +207,12 @@ class Workshop:
         width, last = teacher.width, teacher.num_layers
         statistics = LayerCodec(torch.zeros(width), torch.ones(width))
         codec = Codec({last: statistics}, config.rate_hz, 1, getattr(torch, config.dtype))
-        ear = EncoderEar(
+        feature_extractor = EncoderExtractor(
             teacher, config.model_copy(update={"layers": (last,)}), codec.to(self.device)
         )
         stem = EncoderFrames(width, config.rate_hz)
         embedding = new_audio_embedding(self._config, self._llm, stem)
-        return self._hearing(self._around_llm(embedding), ear, teacher.model.encoder)
+        return self._hearing(self._around_llm(embedding), feature_extractor, teacher.model.encoder)
 
     def _cascade(self) -> TimedModel:
         whisper: Whisper = load_whisper(self._asr, self.device)

@@ -13,7 +13,7 @@ import soundfile
 from tqdm import tqdm
 
 from aura_core.bench.latency import AURA, check_settings
-from aura_core.bench.latency_models import Workshop
+from aura_core.bench.latency_models import LatencyModels
 from aura_core.bench.measure import Speech, in_turns, median_ratio
 from aura_core.chat.reply import ChatModel
 from aura_core.config.instructions import TRANSCRIBE
@@ -53,8 +53,8 @@ def bench_serve(
     """
     check_settings(seconds, [1], rounds, [AURA])
     speech = Speech(ingest_uri)
-    workshop = Workshop(config.distil, config.teacher_cache, config.evaluate.asr, speech)
-    model = workshop.chat()
+    latency_models = LatencyModels(config.distil, config.teacher_cache, config.evaluate.asr, speech)
+    model = latency_models.chat()
     with in_background(create_app({AURA: model})) as url, httpx.Client(timeout=None) as client:
         ways: dict[str, Timed] = {
             LIBRARY: lambda audio: _called_s(model, audio),
@@ -65,7 +65,7 @@ def bench_serve(
         "ttft_vs_library": max(row["vs_library"] for row in table),
         "table": table,
         "rounds": rounds,
-        **workshop.measured_on,
+        **latency_models.measured_on,
     }
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from aura_core.bench.latency_models import Workshop
+from aura_core.bench.latency_models import LatencyModels
 from aura_core.bench.measure import Speech, in_turns, median_ratio
 from aura_core.config.instructions import TRANSCRIBE
 from aura_core.config.run import Config
@@ -83,16 +83,16 @@ def bench_streaming(
     distil = streaming_config(config.distil, chunk_positions)
     check_lengths(distil, seconds, rounds)
     speech = Speech(ingest_uri)
-    workshop = Workshop(distil, config.teacher_cache, config.evaluate.asr, speech)
+    latency_models = LatencyModels(distil, config.teacher_cache, config.evaluate.asr, speech)
     name = "aura_gated" if distil.lora.positions == "audio" else "aura_merged"
-    responder = workshop.build(name).responder
+    responder = latency_models.build(name).responder
     found: dict[tuple[Mode, float], list[Heard]] = {}
     with tqdm(total=rounds + 1, desc="streaming", unit="round") as progress:
-        _round(responder, workshop.device, speech, distil, seconds, (0, rounds))  # warms up
+        _round(responder, latency_models.device, speech, distil, seconds, (0, rounds))  # warms up
         progress.update()
         for number in range(rounds):
             turn = (number, rounds)
-            heard = _round(responder, workshop.device, speech, distil, seconds, turn)
+            heard = _round(responder, latency_models.device, speech, distil, seconds, turn)
             for key, each in heard.items():
                 found.setdefault(key, []).append(each)
             progress.update()
@@ -106,7 +106,7 @@ def bench_streaming(
         "token_rate_hz": distil.audio_embedding.token_rate_hz,
         "piece_s": PIECE_S,
         "rounds": rounds,
-        **workshop.measured_on,
+        **latency_models.measured_on,
     }  # fmt: skip
 
 
@@ -175,7 +175,7 @@ def time_whole(responder: Responder, audio: NDArray[np.float32], device: torch.d
     """Time a clip, samples at 16 kHz, that is given at once when it is over."""
     synchronise(device)
     began = perf_counter()
-    prompt = Prompt(TRANSCRIBE, responder.listen([audio])[0])
+    prompt = Prompt(TRANSCRIBE, responder.extract_features([audio])[0])
     next(responder.stream([prompt], 1))
     synchronise(device)
     return Heard(perf_counter() - began, 0.0)

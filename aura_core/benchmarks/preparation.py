@@ -23,7 +23,7 @@ from aura_core.config.benchmarks import (
     Benchmark,
     HubSource,
     benchmark_mistake,
-    is_read,
+    is_text_task,
 )
 from aura_core.errors import AuraError
 from aura_core.ingest.source_item import REJECTED_NAME, Rejection, count_kinds, write_report
@@ -144,7 +144,7 @@ def prepare(
         AuraError: if the folder is not in the set's layout, or more than a tenth is rejected.
     """
     benchmark = find_benchmark(name, source)
-    if is_read(name):
+    if is_text_task(name):
         written = write_items(uri, _read(name))
     elif source == EMBEDDED:
         written = write_items(uri, _spoken(name, pinned["second_voice"]))

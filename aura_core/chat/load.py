@@ -26,7 +26,7 @@ from aura_core.export.remote.processing_aura import AuraProcessor
 from aura_core.ingest.utterances import SAMPLE_RATE
 from aura_core.student.batch import Batch, lay_out_conversation
 from aura_core.student.decoding import continue_greedy
-from aura_core.student.inference import Ear
+from aura_core.student.inference import FeatureExtractor
 from aura_core.student.prompts import ChatFormat
 from aura_core.student.student import Student
 from aura_core.turns import Turn, clips
@@ -35,19 +35,21 @@ from aura_core.turns import Turn, clips
 
 
 class HearingChat:
-    """A student with its ear: AuRA, or a bridge."""
+    """A student that hears: AuRA, or a bridge."""
 
-    def __init__(self, student: Student, chat: ChatFormat, ear: Ear) -> None:
+    def __init__(
+        self, student: Student, chat: ChatFormat, feature_extractor: FeatureExtractor
+    ) -> None:
         self._student = student
         self._chat = chat
-        self._ear = ear
+        self._feature_extractor = feature_extractor
 
     @torch.inference_mode()
     def reply(self, turns: Sequence[Turn], max_new_tokens: int, stop: Sequence[str] = ()) -> Reply:
         """As `ChatModel` says."""
         pieces = self._chat.conversation(turns)
         # Each by itself: what is heard of a clip must not depend on the other turns.
-        features = [heard for clip in clips(turns) for heard in self._ear([clip])]
+        features = [heard for clip in clips(turns) for heard in self._feature_extractor([clip])]
         assert self._student.audio_embedding is not None
         frames = torch.tensor([len(each) for each in features], dtype=torch.long)
         counts = self._student.audio_embedding.num_tokens(frames).tolist()
@@ -212,9 +214,9 @@ def load_chat(uri: str) -> ChatModel:
     from aura_core.device import device_for
     from aura_core.student.inference import load_student
 
-    student, chat, ear = load_student(uri, device_for(None))
-    assert ear is not None
-    return HearingChat(student, chat, ear)
+    student, chat, feature_extractor = load_student(uri, device_for(None))
+    assert feature_extractor is not None
+    return HearingChat(student, chat, feature_extractor)
 
 
 def load_cascade(text_lora_uri: str, ingest_uri: str, config: EvaluateConfig) -> ChatModel:

@@ -12,7 +12,7 @@ from aura_core.errors import meant_or_choices
 EMBEDDED = "embedded"
 # What an LLM does with a text: answer it, choose the likeliest of an item's letters, or say how
 # likely the text itself is.
-Reading = Literal["answer", "choose", "perplexity"]
+TextTask = Literal["answer", "choose", "perplexity"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Benchmark:
         hub: where it can be downloaded without an account; None where it cannot.
         homepage: where to get it by hand; empty for what is made here.
         description: what it asks, in one line.
-        reading: what is done with its texts, where it is read and not heard: it tells what
+        text_task: what is done with its texts, where it is read and not heard: it tells what
             training for speech has left of an LLM's ability with text.
     """
 
@@ -69,7 +69,7 @@ class Benchmark:
     hub: HubSource | None
     homepage: str
     description: str
-    reading: Reading | None = None
+    text_task: TextTask | None = None
 
 
 _INTENT = "Name the intent of the request. Answer with one of these alone: {labels}."
@@ -134,28 +134,28 @@ _ALL = (
         name="text_perplexity", version=1, title="Text: perplexity",
         layout=EMBEDDED, subset="", prompt_text="", scorer="perplexity",
         slices=(), max_new_tokens=1, num_items=None, licence="Apache-2.0",
-        hub=None, homepage="", reading="perplexity",
+        hub=None, homepage="", text_task="perplexity",
         description="Prose that no model was trained on, read: how well each next token is told.",
     ),
     Benchmark(
         name="text_choice", version=1, title="Text: multiple choice",
         layout=EMBEDDED, subset="", prompt_text=None, scorer="choice",
         slices=(), max_new_tokens=1, num_items=None, licence="Apache-2.0",
-        hub=None, homepage="", reading="choose",
+        hub=None, homepage="", text_task="choose",
         description="The questions of spoken_choice, read: the likeliest of the four letters.",
     ),
     Benchmark(
         name="text_facts", version=1, title="Text: facts",
         layout=EMBEDDED, subset="", prompt_text="", scorer="exist_match",
         slices=(), max_new_tokens=32, num_items=None, licence="Apache-2.0",
-        hub=None, homepage="", reading="answer",
+        hub=None, homepage="", text_task="answer",
         description="The questions of spoken_facts, read.",
     ),
     Benchmark(
         name="text_instructions", version=1, title="Text: instructions",
         layout=EMBEDDED, subset="", prompt_text="", scorer="instructions",
         slices=(), max_new_tokens=160, num_items=None, licence="Apache-2.0",
-        hub=None, homepage="", reading="answer",
+        hub=None, homepage="", text_task="answer",
         description="The instructions of spoken_instructions, read.",
     ),
     Benchmark(
@@ -310,9 +310,9 @@ _ALL = (
 BENCHMARKS: dict[str, Benchmark] = {each.name: each for each in _ALL}
 
 
-def is_read(name: str) -> bool:
+def is_text_task(name: str) -> bool:
     """Whether this is a benchmark of texts, at which nothing is heard."""
-    return name in BENCHMARKS and BENCHMARKS[name].reading is not None
+    return name in BENCHMARKS and BENCHMARKS[name].text_task is not None
 
 
 def benchmark_mistake(name: str, source: str) -> str | None:

@@ -206,7 +206,7 @@ class Phase(Frozen):
             raise ValueError(f"phase {self.name!r} has no loss: give one of them a weight")
         if self.distil == 0 and self.distil_end is not None:
             raise ValueError(f"phase {self.name!r}: distil_end without a distil to start from")
-        if self.text_every is not None and not self.answers:
+        if self.text_every is not None and not self.uses_text_loss:
             raise ValueError(
                 f"phase {self.name!r}: a step of text alone has only answers to learn from: give "
                 "the phase a ce or kl, or leave text_every out"
@@ -219,7 +219,7 @@ class Phase(Frozen):
         return self
 
     @property
-    def answers(self) -> bool:
+    def uses_text_loss(self) -> bool:
         """Whether the LLM answers, all blocks of it, or audio alone goes through the first."""
         return bool(self.ce or self.kl)
 

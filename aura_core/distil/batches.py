@@ -108,7 +108,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Share:
+class RankBatch:
     """A worker's utterances of a batch of `of`."""
 
     indices: list[int]
@@ -135,10 +135,10 @@ class Workers:
         """Whether this worker writes what all have made."""
         return self.rank == 0
 
-    def share(self, batch: Sequence[int]) -> Share:
+    def rank_batch(self, batch: Sequence[int]) -> RankBatch:
         """This worker's utterances of a batch, of like lengths as everyone's."""
         own = list(batch[self.rank :: self.count])
-        return Share(own or list(batch[:1]), len(batch), counts=bool(own))
+        return RankBatch(own or list(batch[:1]), len(batch), counts=bool(own))
 
     def sum(self, values: Tensor) -> Tensor:
         """Add up a tensor over the workers; gradients do not pass."""
@@ -174,7 +174,7 @@ def pieces(items: Sequence[Item], size: int | None) -> list[Sequence[Item]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def shares_of_mean(weights: Tensor, total: Tensor, workers: Workers) -> Tensor:
+def loss_weights(weights: Tensor, total: Tensor, workers: Workers) -> Tensor:
     """What a mean over some items counts for in the mean over all, float [...].
 
     Times the number of workers, because DistributedDataParallel averages their gradients.

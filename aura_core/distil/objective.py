@@ -94,19 +94,19 @@ class Objective(nn.Module):
             shares: what each of `PARTS` is multiplied with, where the batch is one of several
                 whose losses are added up; None is 1.
         """
-        hears = data.batch.input_features is not None
+        has_audio = data.batch.input_features is not None
         adapted = max(self.layer_map, default=None)
         hidden = self.student(
             data.batch,
-            blocks=tuple(self.layer_map) if hears else (),
-            stop_after=None if phase.answers else adapted,
+            blocks=tuple(self.layer_map) if has_audio else (),
+            stop_after=None if phase.uses_text_loss else adapted,
         )
         audio = hidden.audio
         ce, kl = self._answer_losses(data, hidden, phase)
-        blocks = self.distillation(data, audio) if hears and phase.distil else {}
+        blocks = self.distillation(data, audio) if has_audio and phase.distil else {}
         distil = self._weighted(blocks) if blocks else None
-        ctc = self._ctc(data, audio) if hears and phase.ctc else None
-        moments = self._moments(data, audio) if hears and phase.moments else None
+        ctc = self._ctc(data, audio) if has_audio and phase.ctc else None
+        moments = self._moments(data, audio) if has_audio and phase.moments else None
         share = dict(zip(PARTS, shares or [1.0] * len(PARTS), strict=True))
         found = {"ce": ce, "kl": kl, "distil": distil, "ctc": ctc, "moments": moments}
         parts = {name: share[name] * loss for name, loss in found.items() if loss is not None}
@@ -120,7 +120,7 @@ class Objective(nn.Module):
         )
 
     @torch.no_grad()
-    def spell(self, batch: Batch) -> list[list[int]]:
+    def ctc_decode(self, batch: Batch) -> list[list[int]]:
         """Greedy CTC reading of the last adapted block: token ids of each clip.
 
         Training only, as the heads are: it shows what the audio states spell before any
@@ -129,13 +129,13 @@ class Objective(nn.Module):
         assert self.ctc_head is not None
         adapted = max(self.layer_map)
         hidden = self.student(batch, blocks=(adapted,), stop_after=adapted)
-        return self.ctc_head.spell(hidden.audio[adapted], batch.is_audio.sum(dim=1))
+        return self.ctc_head.ctc_decode(hidden.audio[adapted], batch.is_audio.sum(dim=1))
 
     def _answer_losses(
         self, data: TrainBatch, hidden: Hidden, phase: Phase
     ) -> tuple[Tensor | None, Tensor | None]:
         """Cross-entropy and KL at the tokens to learn, each a mean by their weights."""
-        if not phase.answers:
+        if not phase.uses_text_loss:
             return None, None
         assert hidden.last is not None
         # Slots stand where audio was: the labels are those of what was read, in the same order.

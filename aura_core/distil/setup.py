@@ -20,7 +20,7 @@ from aura_core.distil.validation import state_similarity
 from aura_core.errors import AuraError
 from aura_core.models.llm import load_llm
 from aura_core.student.assembly import merge_adapter, new_student, num_adapted_blocks
-from aura_core.student.attention import attention_mask, positions
+from aura_core.student.attention import attention_mask, make_position_ids
 from aura_core.student.audio_embedding import EncoderFrames, Stem, new_stem
 from aura_core.student.batch import Layout, collate
 from aura_core.student.handover import CtcHandover, CtcHead, TokenStates
@@ -39,7 +39,7 @@ _EPSILON = 1e-6
 _PIECE = re.compile(r"[\u0120\u2581]?.|<0x[0-9A-F]{2}>")
 
 
-def spelling_tokens(
+def ctc_vocabulary(
     tokenizer: PreTrainedTokenizerBase, transcripts: Sequence[Sequence[int]], limit: int | None
 ) -> dict[int, int]:
     """Choose the tokens that audio may be spelt with.
@@ -118,7 +118,7 @@ def _states(
         range(block),
         is_audio=batch.is_audio,
         mask=attention_mask(batch.branch, batch.is_audio, 1),
-        position_ids=positions(batch.branch),
+        position_ids=make_position_ids(batch.branch),
     )
     return torch.cat(
         [s[len(prefix) : len(prefix) + len(t)] for s, t in zip(states, texts, strict=True)]
@@ -210,8 +210,8 @@ def new_trainer(
             llm = merge_adapter(llm, adapter, dtype)
     llm.to(dtype=dtype)  # type: ignore[call-arg]
     chat = ChatFormat(tokenizer, config.chat_template)
-    hears = config.input == "audio"
-    stem = (lambda: _stem(config, cache)) if hears else None
+    has_audio = config.input == "audio"
+    stem = (lambda: _stem(config, cache)) if has_audio else None
     student = new_student(config, llm, stem).to(device)
     student.recomputes = config.runtime.checkpoint_activations
     data = TrainingSet(
@@ -224,8 +224,8 @@ def new_trainer(
         config.seed,
     )
     layer_map: Mapping[int, int] = {}
-    group = _states_per_position(config, cache) if hears else 1
-    if hears:
+    group = _states_per_position(config, cache) if has_audio else 1
+    if has_audio:
         blocks = num_adapted_blocks(llm, config.lora)
         layer_map = resolve_layer_map(
             config.distillation.layer_map,
@@ -302,6 +302,6 @@ def _ctc_head(
     if all(phase.ctc == phase.moments == 0 for phase in config.phases):
         return None
     transcripts = data.transcripts()
-    counts = spelling_tokens(data.chat.tokenizer, transcripts, config.distillation.ctc_tokens)
+    counts = ctc_vocabulary(data.chat.tokenizer, transcripts, config.distillation.ctc_tokens)
     states = token_states(student, data.chat.prefix, transcripts, max(layer_map), list(counts))
     return CtcHead(states, list(counts.values()))

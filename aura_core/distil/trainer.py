@@ -18,14 +18,14 @@ from aura_core.config.train import Phase, TrainConfig
 from aura_core.device import synchronise
 from aura_core.distil.batches import (
     Position,
+    RankBatch,
     Schedule,
-    Share,
     Workers,
     endless_batches,
+    loss_weights,
     pieces,
     rate_share,
     shard_frozen_weights,
-    shares_of_mean,
 )
 from aura_core.distil.objective import Losses, Objective, nested
 from aura_core.distil.training_set import OrdinaryText, TrainBatch, TrainingSet
@@ -168,7 +168,7 @@ class Trainer:
                 yield self._validated(record, here)
             fetched.close()
 
-    def _shares(self, here: Position) -> Iterator[Share]:
+    def _shares(self, here: Position) -> Iterator[RankBatch]:
         """What this worker trains on from a position on, step by step."""
         lengths = self.data.lengths
         batches = endless_batches(
@@ -177,7 +177,7 @@ class Trainer:
             seed=self.config.seed * len(self.config.phases) + here.phase_index,
             skip=here.step_in_phase,
         )
-        return (self.workers.share([self._trained[i] for i in batch]) for batch in batches)
+        return (self.workers.rank_batch([self._trained[i] for i in batch]) for batch in batches)
 
     def _validated(self, record: dict[str, Any], here: Position) -> dict[str, Any]:
         """Add the losses on the clips kept out, if it is time, and end a phase that has stalled."""
@@ -187,20 +187,22 @@ class Trainer:
         step = self.step - self.schedule.first_step(here.phase_index)
         clean = self.data.clean()
         found = nested(validate(self.objective, clean, self._kept_out, here.phase, step - 1))
-        if settings.wer and here.phase.answers:
+        if settings.wer and here.phase.uses_text_loss:
             found["wer"] = word_error_rate(self.objective.student, clean, self._kept_out)
         self.validation_losses.append(found["loss"])
         if has_stalled(self.validation_losses, settings.patience):
             self.schedule.phase_steps[here.phase_index] = step
         return {**record, "validation": found}
 
-    def _fetch(self, phase: Phase, wanted: tuple[int, Share]) -> tuple[Share, list[Fetched]]:
+    def _fetch(
+        self, phase: Phase, wanted: tuple[int, RankBatch]
+    ) -> tuple[RankBatch, list[Fetched]]:
         step, share = wanted
         # A step of text alone hears none of its clips.
         return share, [] if phase.is_text_step(step) else self.data.fetch(share.indices)
 
     def _train(
-        self, here: Position, clips: tuple[Share, list[Fetched]], data_wait_s: float
+        self, here: Position, clips: tuple[RankBatch, list[Fetched]], data_wait_s: float
     ) -> dict[str, Any]:
         share_of_batch, fetched = clips
         watch = Stopwatch(self.device)
@@ -218,7 +220,7 @@ class Trainer:
             batches = [self._ordinary_text.assemble(piece) for piece in numbers]
         else:
             batches = [
-                self.data.assemble(piece, with_text=phase.answers, step=self.step)
+                self.data.assemble(piece, with_text=phase.uses_text_loss, step=self.step)
                 for piece in pieces(fetched, most)
             ]
         watch.lap("assemble")
@@ -270,7 +272,7 @@ class Trainer:
         total = self.workers.sum(torch.stack(weights).sum(dim=0).to(self.device)).cpu()
         summed: dict[str, Tensor] = {}
         for number, (data, weight) in enumerate(zip(batches, weights, strict=True), start=1):
-            shares = shares_of_mean(weight, total, self.workers).tolist()
+            shares = loss_weights(weight, total, self.workers).tolist()
             with self._reduced_if(number == len(batches)):
                 losses = self._accumulate(data, phase, step, shares, watch)
             for name, loss in losses.scalars().items():

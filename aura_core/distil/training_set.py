@@ -192,7 +192,7 @@ class TrainingSet:
             top_logprobs=top_logprobs,
         )
 
-    def listen(self, fetched: Sequence[Fetched]) -> list[tuple[Tensor, str]]:
+    def extract_features(self, fetched: Sequence[Fetched]) -> list[tuple[Tensor, str]]:
         """What the student hears of utterances, float [frames, channels], and what they say."""
         layers = [] if self._heard_layer is None else [self._heard_layer]
         samples = [self.cache.decode(each, layers) for each in fetched]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from aura_core.config.instructions import TRANSCRIBE
 from aura_core.config.train import Phase
-from aura_core.distil.batches import Workers, pieces, shares_of_mean
+from aura_core.distil.batches import Workers, loss_weights, pieces
 from aura_core.distil.losses import linear_cka
 from aura_core.distil.objective import Objective
 from aura_core.distil.training_set import TrainingSet
@@ -42,7 +42,7 @@ def validate(
     """Return the losses of utterances, by `Losses.scalars`, as a step of the phase has them."""
     ordered = sorted(indices, key=lambda i: data.lengths[i])
     batches = [
-        data.assemble(data.fetch(piece), with_text=phase.answers, step=0)
+        data.assemble(data.fetch(piece), with_text=phase.uses_text_loss, step=0)
         for piece in pieces(ordered, phase.batch_utterances)
     ]
     weights = [objective.weights(batch) for batch in batches]
@@ -50,7 +50,7 @@ def validate(
     device = next(objective.parameters()).device
     found: dict[str, float] = {}
     for batch, weight in zip(batches, weights, strict=True):
-        shares = shares_of_mean(weight, total, Workers()).tolist()
+        shares = loss_weights(weight, total, Workers()).tolist()
         with objective.student.autocast():
             losses = objective(batch.to(device), phase, step, shares)
         for name, loss in losses.scalars().items():
@@ -69,7 +69,7 @@ def word_error_rate(student: Student, data: TrainingSet, indices: Sequence[int])
     texts: list[str] = []
     answers: list[str] = []
     for piece in pieces(sorted(indices, key=lambda i: data.lengths[i]), _BATCH_CLIPS):
-        features, said = zip(*data.listen(data.fetch(piece)), strict=True)
+        features, said = zip(*data.extract_features(data.fetch(piece)), strict=True)
         with student.autocast():
             prompts = [Prompt(TRANSCRIBE, each) for each in features]
             answers += responder.generate(prompts, _MAX_NEW_TOKENS)

@@ -179,8 +179,8 @@ class Cell:
 def plan_cells(spec: StageSpec, config: EvaluateConfig, sets: Sequence[QuestionSet]) -> list[Cell]:
     """Every cell of an evaluation; those of `asr`, which the cascade's are made from, first."""
     trained = spec.input_fingerprints
-    spoken = [questions for questions in sets if questions.reading is None]
-    texts = [questions for questions in sets if questions.reading is not None]
+    spoken = [questions for questions in sets if questions.text_task is None]
+    texts = [questions for questions in sets if questions.text_task is not None]
     heard = dict.fromkeys(questions.transcription() for questions in spoken)
     asr = [plan_cell(spec, config, "asr", questions) for questions in heard]
     asked = ((compared(config, trained), spoken), (readers(config, trained), texts))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aura_core.benchmarks import item as benchmark_items
-from aura_core.config.benchmarks import BENCHMARKS, Reading
+from aura_core.config.benchmarks import BENCHMARKS, TextTask
 from aura_core.config.instructions import TRANSCRIBE
 from aura_core.errors import AuraError
 from aura_core.ingest.utterances import decode_audio, read_table, shuffled
@@ -38,13 +38,13 @@ class QuestionSet:
     split: str | None = None  # of the corpus
     slices: tuple[str, ...] = ()
     max_new_tokens: int | None = None
-    reading: Reading | None = None  # what is done with texts; none: there is speech to hear
+    text_task: TextTask | None = None  # what is done with texts; none: there is speech to hear
 
     @property
     def identity(self) -> dict[str, Any]:
         """What of it changes a model's answers; its items come with the source."""
         asked = {"split": self.split, "task": self.task}
-        return asked if self.reading is None else {**asked, "reading": self.reading}
+        return asked if self.text_task is None else {**asked, "reading": self.text_task}
 
     @property
     def label(self) -> str:
@@ -89,7 +89,7 @@ def _benchmark(source: str) -> QuestionSet:
         benchmark.scorer,
         slices=benchmark.slices,
         max_new_tokens=benchmark.max_new_tokens,
-        reading=benchmark.reading,
+        text_task=benchmark.text_task,
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMultimodalLM, AutoProcessor
 from whisper.model import Whisper
 
-from aura_core.config.benchmarks import Reading
+from aura_core.config.benchmarks import TextTask
 from aura_core.device import compute_dtype
 from aura_core.errors import AuraError
 from aura_core.evaluation.items import Item
@@ -84,7 +84,7 @@ def load_audio_llm(reference: str, device: torch.device, *, trust_remote_code: b
 _BATCH_ITEMS = 8
 
 
-def read(llm: Responder, reading: Reading, items: Sequence[Item], max_new_tokens: int) -> list[str]:
+def read(llm: Responder, task: TextTask, items: Sequence[Item], max_new_tokens: int) -> list[str]:
     """Answer texts as their benchmark asks for it; answers keep the items' order.
 
     Returns:
@@ -95,7 +95,7 @@ def read(llm: Responder, reading: Reading, items: Sequence[Item], max_new_tokens
     return [
         answer
         for start in range(0, len(items), _BATCH_ITEMS)
-        for answer in READINGS[reading](llm, items[start : start + _BATCH_ITEMS], max_new_tokens)
+        for answer in TEXT_TASKS[task](llm, items[start : start + _BATCH_ITEMS], max_new_tokens)
     ]
 
 
@@ -121,7 +121,7 @@ def _prompt(item: Item) -> Prompt:
     return Prompt(item.instruction, text=item.text)
 
 
-READINGS: dict[Reading, Callable[[Responder, Sequence[Item], int], list[str]]] = {
+TEXT_TASKS: dict[TextTask, Callable[[Responder, Sequence[Item], int], list[str]]] = {
     "answer": _answer,
     "choose": _choose,
     "perplexity": _perplexity,
@@ -193,7 +193,7 @@ def load_hearing(distil_uri: str, device: torch.device) -> Model:
     student = load_responder(distil_uri, device)
 
     def prompt(item: Item) -> Prompt:
-        return Prompt(item.instruction, input_features=student.listen([item.audio])[0])
+        return Prompt(item.instruction, input_features=student.extract_features([item.audio])[0])
 
     return PromptedLlm(student, prompt)
 

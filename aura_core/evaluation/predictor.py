@@ -157,11 +157,11 @@ class Predictor:
     def _answer(self, cell: Cell, items: list[Item]) -> dict[str, str]:
         model = self._model(cell.student or cell.model, cell.questions.source)
         limit = cell.questions.max_new_tokens or self.config.max_new_tokens
-        if cell.questions.reading is None:
+        if cell.questions.text_task is None:
             answers = predict(model, items, limit)
         else:
             assert isinstance(model, PromptedLlm), f"{cell.model} reads nothing"
-            answers = read(model.llm, cell.questions.reading, items, limit)
+            answers = read(model.llm, cell.questions.text_task, items, limit)
         predictions = [_prediction(*each) for each in zip(items, answers, strict=True)]
         keep_part(cell, predictions)
         return {prediction.id: prediction.prediction for prediction in predictions}

@@ -10,7 +10,7 @@ from huggingface_hub import ModelCardData
 from jinja2 import Environment, StrictUndefined
 
 from aura_core.artifacts.manifest import Manifest, read_manifest, require_manifest
-from aura_core.config.benchmarks import BENCHMARKS, is_read
+from aura_core.config.benchmarks import BENCHMARKS, is_text_task
 from aura_core.config.overrides import AURA, by_model
 from aura_core.config.stage import MAX_CLIP_S
 from aura_core.config.train import Phase, TrainConfig
@@ -87,7 +87,7 @@ def model_card(
         transformers=manifest.provenance.get("transformers", "5"),
         data=_data(cache, ingest),
         losses=_losses,
-        rows=[row for row in rows if not is_read(row.task)],
+        rows=[row for row in rows if not is_text_task(row.task)],
         note=results.note,
         text=text_lines(rows, model_of(role)),
         role=role,
@@ -114,7 +114,7 @@ def text_lines(rows: Sequence[Row], model: str) -> list[TextLine]:
     """A line for each metric of the benchmarks of texts, where the student was asked."""
     found: dict[tuple[str, str], dict[str, Row]] = {}
     for row in rows:
-        if is_read(row.task):
+        if is_text_task(row.task):
             found.setdefault((row.task, row.metric), {})[row.model] = row
     return [
         TextLine(

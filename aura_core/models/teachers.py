@@ -19,7 +19,7 @@ class Teacher(Protocol):
     """A speech encoder, frozen and in evaluation mode, with 50 states a second of audio."""
 
     @property
-    def hears(self) -> Literal["log_mel", "samples"]:
+    def input(self) -> Literal["log_mel", "samples"]:
         """What `states` is given."""
 
     @property
@@ -76,7 +76,7 @@ _STEM = ("conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "positional
 class WhisperTeacher:
     """The encoder of a Whisper; `aura_core.models.teachers.Teacher` says what is what."""
 
-    hears: Literal["log_mel"] = "log_mel"
+    input: Literal["log_mel"] = "log_mel"
 
     def __init__(self, model: Whisper) -> None:
         self.model = model

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from aura_core.artifacts import store
-from aura_core.config.benchmarks import is_read
+from aura_core.config.benchmarks import is_text_task
 from aura_core.evaluation.results import LATENCY, TIMINGS_NAME, Row
 from aura_core.report import charts, training_charts
 from aura_core.report.charts import Point
@@ -132,7 +132,7 @@ def _main_tasks(rows: Sequence[Row]) -> list[str]:
     tasks = dict.fromkeys(
         row.task
         for row in sorted(rows, key=row_key)
-        if row.task != LATENCY and not is_read(row.task)
+        if row.task != LATENCY and not is_text_task(row.task)
     )
     splits = [split for task in tasks if (split := split_task(task)[1])]
     first = preferred_split(splits) if splits else None

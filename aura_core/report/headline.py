@@ -32,7 +32,7 @@ FEW = "few"
 
 
 @dataclass(frozen=True)
-class Duel:
+class PairedComparison:
     """AuRA minus a rival in one metric; `p` is empty where there are too few utterances."""
 
     rival: ModelLabel
@@ -51,18 +51,18 @@ class DuelLine:
 
     where: str
     what: str
-    by_rival: dict[str, Duel]
+    by_rival: dict[str, PairedComparison]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RivalComparison:
     """How AuRA does against one rival, duels by their end."""
 
     rival: ModelLabel
-    loses: list[Duel]
-    wins: list[Duel]
-    open: list[Duel]
-    few: list[Duel]
+    loses: list[PairedComparison]
+    wins: list[PairedComparison]
+    open: list[PairedComparison]
+    few: list[PairedComparison]
 
 
 def build_lines(differences: Sequence[Difference]) -> list[DuelLine]:
@@ -76,19 +76,19 @@ def build_lines(differences: Sequence[Difference]) -> list[DuelLine]:
             DuelLine(
                 where=benchmark_title(found[0].task),
                 what=f"{metric.title}, {difference_unit(metric)}",
-                by_rival={each.other: _duel(each) for each in found},
+                by_rival={each.other: _paired_comparison(each) for each in found},
             )
         )
     return lines
 
 
-def build_verdicts(differences: Sequence[Difference]) -> list[Verdict]:
+def build_verdicts(differences: Sequence[Difference]) -> list[RivalComparison]:
     """One a rival, in the order of the columns."""
-    by_rival: dict[str, list[Duel]] = {}
+    by_rival: dict[str, list[PairedComparison]] = {}
     for each in sorted(differences, key=_key):
-        by_rival.setdefault(each.other, []).append(_duel(each))
+        by_rival.setdefault(each.other, []).append(_paired_comparison(each))
     return [
-        Verdict(
+        RivalComparison(
             model_label(name),
             *(
                 [duel for duel in by_rival[name] if duel.verdict == end]
@@ -99,10 +99,10 @@ def build_verdicts(differences: Sequence[Difference]) -> list[Verdict]:
     ]
 
 
-def _duel(each: Difference) -> Duel:
+def _paired_comparison(each: Difference) -> PairedComparison:
     metric = metric_of(each.metric)
     low, high = (format_difference(end, metric) for end in (each.ci_low, each.ci_high))
-    return Duel(
+    return PairedComparison(
         rival=model_label(each.other),
         what=f"{metric.title.lower() if metric.unit == '%' else metric.title} on "
         f"{benchmark_title(each.task)}",

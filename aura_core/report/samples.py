@@ -11,7 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from aura_core.benchmarks.item import find_items
-from aura_core.config.benchmarks import is_read
+from aura_core.config.benchmarks import is_text_task
 from aura_core.config.instructions import TRANSCRIBE
 from aura_core.evaluation.cells import Answers, benchmark_names
 from aura_core.evaluation.items import BENCHMARK, CORPUS, TRANSCRIPTION
@@ -202,7 +202,7 @@ def _places(answers: Answers, benchmarks: Sequence[str]) -> dict[str, list[str]]
         _, _, split = task.partition("/")
         # What an ASR hears of a benchmark stands beside the cascade's answer anyway, and a text
         # makes no sound.
-        if split not in benchmarks and not is_read(task):
+        if split not in benchmarks and not is_text_task(task):
             places.setdefault(split or f"{BENCHMARK}{task}", []).append(task)
     # First what was said, then what was answered.
     return {place: sorted(tasks, reverse=True) for place, tasks in places.items()}

@@ -61,7 +61,7 @@ def clip_positions(is_audio: Tensor) -> tuple[Tensor, Tensor]:
     return clip, index - torch.where(starts, index, 0).cummax(dim=1).values
 
 
-def positions(branch: Tensor) -> Tensor:
+def make_position_ids(branch: Tensor) -> Tensor:
     """Return position ids [batch, length]: every branch goes on where the shared part ends."""
     batch, length = branch.shape
     result = torch.zeros_like(branch)

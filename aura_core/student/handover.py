@@ -117,7 +117,7 @@ class CtcHead(nn.Module):
         filling = (num_positions / _POSITIONS_A_TOKEN).clamp(min=1)
         return (losses / torch.where(lengths > 0, lengths, filling)).mean()
 
-    def spell(self, states: Tensor, num_positions: Tensor) -> list[list[int]]:
+    def ctc_decode(self, states: Tensor, num_positions: Tensor) -> list[list[int]]:
         """Greedy reading of states [batch, positions, width]: token ids, repeats merged."""
         best = self.logits(states).argmax(dim=-1)
         return [

@@ -49,7 +49,7 @@ from aura_core.teacher_cache.encode import clip_of, num_frames, teacher_states
 
 
 @dataclass(frozen=True)
-class LogMelEar:
+class LogMelExtractor:
     """Whisper's log-mel."""
 
     num_mels: int
@@ -60,7 +60,7 @@ class LogMelEar:
 
 
 @dataclass(frozen=True)
-class EncoderEar:
+class EncoderExtractor:
     """The frozen encoder of a bridge: its last states, as the cache it was trained on has them."""
 
     teacher: Teacher
@@ -77,31 +77,33 @@ class EncoderEar:
         return [each.cpu() for each in self.codec.restored(layer, states, lengths)]
 
 
-Ear = LogMelEar | EncoderEar
+FeatureExtractor = LogMelExtractor | EncoderExtractor
 
 
-def load_encoder(folder: Path, device: torch.device) -> EncoderEar | None:
+def load_encoder(folder: Path, device: torch.device) -> EncoderExtractor | None:
     """Load what `assembly.save_encoder` wrote; None if `folder` is no bridge's."""
     if not (folder / ENCODER).exists():
         return None
     config = TeacherCacheConfig.model_validate_json((folder / ENCODER).read_text())
     teacher = as_configured(load_teacher(config.teacher, device), config)
     codec = codecs.from_bytes((folder / ENCODER_CODEC).read_bytes()).to(device)
-    return EncoderEar(teacher, config, codec)
+    return EncoderExtractor(teacher, config, codec)
 
 
 class Responder:
-    """A student with its chat format and its ear, if it has one; answers greedily."""
+    """A student with its chat format and, if it hears, its feature extractor; answers greedily."""
 
-    def __init__(self, student: Student, chat: ChatFormat, ear: Ear | None) -> None:
+    def __init__(
+        self, student: Student, chat: ChatFormat, feature_extractor: FeatureExtractor | None
+    ) -> None:
         self._student = student
         self._chat = chat
-        self._ear = ear
+        self._feature_extractor = feature_extractor
 
-    def listen(self, audios: Sequence[NDArray[np.float32]]) -> list[Tensor]:
+    def extract_features(self, audios: Sequence[NDArray[np.float32]]) -> list[Tensor]:
         """What the student is given of clips, samples at 16 kHz: float32 [frames, channels]."""
-        assert self._ear is not None, "a text LLM hears nothing"
-        return self._ear(audios)
+        assert self._feature_extractor is not None, "a text LLM hears nothing"
+        return self._feature_extractor(audios)
 
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
         """Answer a batch of prompts, all with audio or all with text."""
@@ -188,8 +190,10 @@ def load_base(uri: str, device: torch.device) -> Responder:
     return Responder(student, ChatFormat(tokenizer, config.chat_template), None)
 
 
-def load_student(uri: str, device: torch.device) -> tuple[Student, ChatFormat, Ear | None]:
-    """Load a student saved by `save_student` for inference, with its chat format and its ear.
+def load_student(
+    uri: str, device: torch.device
+) -> tuple[Student, ChatFormat, FeatureExtractor | None]:
+    """Load what `save_student` wrote, with its chat format and its feature extractor.
 
     LoRA is merged, in fp32 and rounded once; a gated one stays beside the weights.
     """
@@ -204,10 +208,10 @@ def load_student(uri: str, device: torch.device) -> tuple[Student, ChatFormat, E
             else merge_adapter(llm, folder / ADAPTER)
         )
         adapted.to(dtype=compute_dtype(config.precision, device))  # type: ignore[call-arg]
-        embedding, ear = None, None
+        embedding, feature_extractor = None, None
         if config.input == "audio":
             weights = load_file(folder / AUDIO_EMBEDDING)
-            ear, stem = _ear_and_stem(folder, config, weights, device)
+            feature_extractor, stem = _extractor_and_stem(folder, config, weights, device)
             embedding = new_audio_embedding(config, llm, stem)
             embedding.load_state_dict(weights)
         handover = None
@@ -216,14 +220,14 @@ def load_student(uri: str, device: torch.device) -> tuple[Student, ChatFormat, E
             handover = CtcHandover.of_weights(load_file(folder / HANDOVER), config.lora.blocks)
     student = assemble_student(config, adapted, embedding, handover)
     student.eval().to(device)
-    return student, ChatFormat(tokenizer, config.chat_template), ear
+    return student, ChatFormat(tokenizer, config.chat_template), feature_extractor
 
 
-def _ear_and_stem(
+def _extractor_and_stem(
     folder: Path, config: TrainConfig, weights: Mapping[str, Tensor], device: torch.device
-) -> tuple[Ear, Stem]:
+) -> tuple[FeatureExtractor, Stem]:
     encoder = load_encoder(folder, device)
     if encoder is None:
         stem = stem_like(weights, config.audio_embedding.token_rate_hz)
-        return LogMelEar(stem.num_mels), stem
+        return LogMelExtractor(stem.num_mels), stem
     return encoder, EncoderFrames(encoder.teacher.width, encoder.codec.rate_hz)

@@ -19,7 +19,7 @@ from aura_core.student.attention import (
     AudioGate,
     attention_mask,
     clip_positions,
-    positions,
+    make_position_ids,
 )
 from aura_core.student.audio_embedding import AudioEmbedding
 from aura_core.student.batch import Batch, audio_states
@@ -204,7 +204,7 @@ class Student(nn.Module):
             range(last),
             is_audio=is_audio,
             mask=attention_mask(branch, is_audio, self.chunk_positions),
-            position_ids=positions(branch),
+            position_ids=make_position_ids(branch),
             kept={*blocks, last},
         )
         heard = {
@@ -302,7 +302,7 @@ class Student(nn.Module):
             range(stop_after or self.num_blocks),
             is_audio=batch.is_audio,
             mask=attention_mask(batch.branch, batch.is_audio, self.chunk_positions),
-            position_ids=positions(batch.branch),
+            position_ids=make_position_ids(batch.branch),
             cache=cache,
             kept=blocks,
         )
@@ -331,7 +331,7 @@ class Student(nn.Module):
             return self.decoder.norm(states), (Part(range(self.num_blocks), valid),)
         text = batch.keep(~batch.is_audio)
         has_text = text.branch != PADDING
-        position_ids = positions(batch.branch)
+        position_ids = make_position_ids(batch.branch)
         below, _ = self.run(
             self.embed_tokens(text.input_ids),
             self.lower,

@@ -13,7 +13,7 @@ from aura_core.targets.answers import Question, questions
 _BATCH = 16
 
 
-class Author:
+class TargetGenerator:
     """The LLM of a `text_lora` artifact."""
 
     def __init__(self, text_lora_uri: str, config: TargetsConfig) -> None:

@@ -133,7 +133,7 @@ def clip_of(
             f"{window / 100:.0f} s; lower ingest.max_duration_s"
         )
     frames = min(window, len(mel) + round(config.silence_s * _MEL_HZ))
-    if teacher.hears == "samples":
+    if teacher.input == "samples":
         samples = frames * SAMPLE_RATE // _MEL_HZ
         heard = np.pad(audio, (0, max(0, samples - len(audio)))) if config.silence_s else audio
         return Clip(row, mel, torch.from_numpy(heard), frames)

@@ -40,7 +40,7 @@ from tasks.stage_driver import (
     MISTAKE_EXIT_CODE,
     PASSING_EXIT_CODE,
     cluster_address,
-    set_quiet,
+    turn_telemetry_off,
 )
 
 # How a driver's log lines look: for a person, or one JSON object each for a log store.
@@ -103,7 +103,7 @@ class _Signals:
 def main(run: Run) -> NoReturn:
     """Parse `--spec`, make that stage's artifact with `run`, and exit."""
     spec_uri = _parse_spec_uri()
-    set_quiet()
+    turn_telemetry_off()
     signals = _Signals()
     signals.catch()
     try:

@@ -14,7 +14,7 @@ import ray
 from aura_core.config.stage import single_node
 from aura_core.stages import STAGES, StageSpec
 from tasks.jobs import driver, private_ray
-from tasks.stage_driver import set_quiet
+from tasks.stage_driver import turn_telemetry_off
 
 
 def make(specs: Sequence[StageSpec]) -> None:
@@ -29,5 +29,5 @@ def make(specs: Sequence[StageSpec]) -> None:
 
 
 if __name__ == "__main__":
-    set_quiet()
+    turn_telemetry_off()
     make([driver.read_spec(uri) for uri in sys.argv[1:]])

@@ -14,7 +14,7 @@ import sys
 import ray
 
 from aura_core.config.stage import NodeSize
-from tasks.stage_driver import HIDE_GPUS, set_quiet
+from tasks.stage_driver import HIDE_GPUS, turn_telemetry_off
 
 
 def start(size: NodeSize) -> None:
@@ -39,7 +39,7 @@ def start(size: NodeSize) -> None:
 
 
 if __name__ == "__main__":
-    set_quiet()
+    turn_telemetry_off()
     start(NodeSize.model_validate_json(sys.argv[1]))
     address = ray.get_runtime_context().gcs_address
     found_by = {"RAY_ADDRESS": address, "RAY_AUTH_TOKEN": os.environ["RAY_AUTH_TOKEN"]}

@@ -20,7 +20,7 @@ from aura_core.config.run import TargetsConfig
 from aura_core.ingest.source_item import REJECTED_NAME
 from aura_core.stages import StageSpec
 from aura_core.targets.answers import part_name, write_part
-from aura_core.targets.author import Author
+from aura_core.targets.author import TargetGenerator
 from aura_core.teacher_cache.index import open_cache
 from tasks.jobs import driver
 
@@ -38,7 +38,7 @@ class Writer:
         torch.set_num_threads(max(1, math.floor(spec.runtime.cpus_per_worker)))
         self._uri = spec.uri
         # Not loaded here: of an error in __init__ Ray keeps the text alone.
-        self._author = cache(lambda: Author(spec.inputs["text_lora"], config))
+        self._author = cache(lambda: TargetGenerator(spec.inputs["text_lora"], config))
 
     def write(self, number: int, rows: Sequence[dict[str, Any]]) -> int:
         """Make and publish one part; return its number of utterances."""

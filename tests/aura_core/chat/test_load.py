@@ -85,7 +85,7 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize("seconds", [0.3, 1.3])
 def test_pieces_are_what_the_evaluation_is_answered(artifact, clip, seconds):
     responder, audio = load_responder(artifact, CPU), clip(seconds)
-    prompt = Prompt("Transcribe.", input_features=responder.listen([audio])[0])
+    prompt = Prompt("Transcribe.", input_features=responder.extract_features([audio])[0])
     reply = load_chat(artifact).reply([Turn("user", (audio, "Transcribe."))], 24)
     pieces = list(reply)
     assert len(pieces) > 2
@@ -134,7 +134,7 @@ def bridge(artifact_of, tmp_path_factory):
 
 def test_a_bridge_answers_as_in_the_evaluation_and_over_turns(bridge, conversation, clip):
     responder, model, audio = load_responder(bridge, CPU), load_chat(bridge), clip(1.3)
-    prompt = Prompt("Transcribe.", input_features=responder.listen([audio])[0])
+    prompt = Prompt("Transcribe.", input_features=responder.extract_features([audio])[0])
     pieces = list(model.reply([Turn("user", (audio, "Transcribe."))], 24))
     assert "".join(pieces) == responder.generate([prompt], 24)[0] != ""
     said = "".join(model.reply(conversation, 24))

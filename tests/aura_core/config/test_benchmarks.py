@@ -26,7 +26,7 @@ def test_it_says_where_to_get_it_unless_it_is_kept_here(benchmark):
     assert kept_here == (benchmark.name in TEXTS)
     assert benchmark.homepage.startswith("https://") != kept_here
     assert not (kept_here and benchmark.hub)
-    assert kept_here or benchmark.reading is None
+    assert kept_here or benchmark.text_task is None
     if benchmark.hub:
         assert benchmark.hub.repo in benchmark.homepage
         assert all(benchmark.subset in pattern for pattern in benchmark.hub.files)

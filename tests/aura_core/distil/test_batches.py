@@ -13,8 +13,8 @@ from aura_core.config.stage import Runtime
 from aura_core.config.train import Phase
 from aura_core.distil.batches import (
     Position,
+    RankBatch,
     Schedule,
-    Share,
     Workers,
     endless_batches,
     epoch_batches,
@@ -237,14 +237,14 @@ def test_every_utterance_is_trained_on_once_an_epoch_whatever_the_number_of_work
     lengths = [float(i % 5) for i in range(23)]
     seen: list[int] = []
     for batch in epoch_batches(lengths, 4, seed=0, epoch=0):
-        shares = [Workers(rank, count).share(batch) for rank in range(count)]
+        shares = [Workers(rank, count).rank_batch(batch) for rank in range(count)]
         assert all(share.of == len(batch) for share in shares)
         seen += [i for share in shares if share.counts for i in share.indices]
     assert sorted(seen) == list(range(23))
 
 
 def test_a_worker_without_an_utterance_takes_part_and_does_not_count():
-    assert Workers(1, 2).share([7]) == Share([7], of=1, counts=False)
+    assert Workers(1, 2).rank_batch([7]) == RankBatch([7], of=1, counts=False)
 
 
 def test_without_a_process_group_a_worker_is_alone():

@@ -4,7 +4,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from aura_core.distil.setup import evenly_spaced, resolve_layer_map, spelling_tokens, token_states
+from aura_core.distil.setup import ctc_vocabulary, evenly_spaced, resolve_layer_map, token_states
 from aura_core.errors import AuraError
 from aura_core.models.llm import load_llm, source_of
 from aura_core.student.student import Student
@@ -65,18 +65,18 @@ def tokenizer():
 
 def test_what_is_said_comes_first_and_then_pieces_and_the_vocabulary(tokenizer):
     lamp, the = tokenizer.encode(" lamp")[0], tokenizer.encode(" the")[0]
-    chosen = spelling_tokens(tokenizer, [[lamp, the], [the]], 1000)
+    chosen = ctc_vocabulary(tokenizer, [[lamp, the], [the]], 1000)
     assert list(chosen.items())[:2] == [(the, 2), (lamp, 1)]
     assert len(chosen) == 1000
     assert not set(chosen) & set(tokenizer.all_special_ids)
-    few = spelling_tokens(tokenizer, [[lamp, the], [the]], 1)
+    few = ctc_vocabulary(tokenizer, [[lamp, the], [the]], 1)
     assert {the, lamp} < set(few)
-    assert len(spelling_tokens(tokenizer, [[the]], None)) > 49_000
+    assert len(ctc_vocabulary(tokenizer, [[the]], None)) > 49_000
 
 
 @pytest.fixture(scope="module")
 def pieces(tokenizer):
-    return set(spelling_tokens(tokenizer, [], 1))
+    return set(ctc_vocabulary(tokenizer, [], 1))
 
 
 @settings(deadline=None)

@@ -14,7 +14,7 @@ from aura_core.ingest.synthesis import noise
 from aura_core.ingest.utterances import write_part
 from aura_core.models.teachers import load_teacher
 from aura_core.student.batch import Layout, collate
-from aura_core.student.inference import LogMelEar
+from aura_core.student.inference import LogMelExtractor
 from aura_core.teacher_cache import build
 from aura_core.teacher_cache.index import open_cache
 from tests.utterance_rows import utterance_row
@@ -64,10 +64,10 @@ def cache_of(tmp_path_factory):
 def readings(trainer, clips):
     """What CTC spells of clips, by itself."""
     embedding, chat = trainer.objective.student.audio_embedding, trainer.data.chat
-    features = LogMelEar(80)(clips)
+    features = LogMelExtractor(80)(clips)
     counts = [int(embedding.num_tokens(torch.tensor(len(each)))) for each in features]
     layouts = [Layout(chat.prefix, count, [], []) for count in counts]
-    return [chat.decode(ids) for ids in trainer.objective.spell(collate(layouts, features))]
+    return [chat.decode(ids) for ids in trainer.objective.ctc_decode(collate(layouts, features))]
 
 
 @pytest.mark.slow

@@ -213,6 +213,6 @@ def test_what_is_read_of_one_text_is_no_answer_to_another_reading():
     spec = make_spec(**TEXTS)
     read, heard = (
         plan_cell(spec, EvaluateConfig(), "aura", each, "distil").fingerprint
-        for each in (choice, replace(choice, reading=None))
+        for each in (choice, replace(choice, text_task=None))
     )
     assert read != heard

@@ -10,7 +10,7 @@ from aura_core.benchmarks.embedded_texts import texts_of
 from aura_core.config.recipes import SHORT_CHATML
 from aura_core.config.train import ADAPTER, TrainConfig
 from aura_core.evaluation.items import Item
-from aura_core.evaluation.models import READINGS, read
+from aura_core.evaluation.models import TEXT_TASKS, read
 from aura_core.models.llm import load_llm, source_of
 from aura_core.student.assembly import merge_adapter, new_student, save_student
 from aura_core.student.audio_embedding import MelPairs
@@ -97,7 +97,7 @@ def test_logits_of_a_gated_student_are_bit_for_bit_the_text_llms(llms):
     assert not torch.equal(found["base"], found["text"])
 
 
-@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize("reading", TEXT_TASKS)
 def test_a_gated_student_reads_as_the_text_llm_and_a_merged_one_does_not(llms, reading):
     found = {name: read(llm, reading, items_of(reading), 8) for name, llm in llms.items()}
     assert found["gated"] == found["text"]

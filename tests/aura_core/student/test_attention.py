@@ -5,7 +5,7 @@ from aura_core.config.recipes import SHORT_CHATML
 from aura_core.config.train import LoraConfig, Phase, TrainConfig
 from aura_core.models.llm import load_llm
 from aura_core.student.assembly import new_student
-from aura_core.student.attention import PADDING, attention_mask, positions
+from aura_core.student.attention import PADDING, attention_mask, make_position_ids
 from aura_core.student.audio_embedding import new_stem
 from aura_core.student.batch import Continuation, Layout, collate
 
@@ -48,7 +48,7 @@ def test_nobody_sees_padding_and_no_row_is_empty():
 
 
 def test_every_branch_goes_on_where_the_shared_part_ends():
-    assert positions(BRANCH)[0, :7].tolist() == [0, 1, 2, 3, 4, 3, 4]
+    assert make_position_ids(BRANCH)[0, :7].tolist() == [0, 1, 2, 3, 4, 3, 4]
 
 
 def test_two_clips_are_chunked_apart_and_the_first_does_not_hear_the_second():

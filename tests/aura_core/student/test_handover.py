@@ -38,8 +38,8 @@ def spoken(tokens: TokenStates, classes: list[int]) -> torch.Tensor:
 
 def test_a_tokens_own_state_spells_it_and_repeats_are_one(head, tokens):
     states = spoken(tokens, [1, 1, 2, 0, 2, 3])
-    assert head.spell(states, torch.tensor([6])) == [[7, 8, 8, 9]]
-    assert head.spell(states, torch.tensor([3])) == [[7, 8]]
+    assert head.ctc_decode(states, torch.tensor([6])) == [[7, 8, 8, 9]]
+    assert head.ctc_decode(states, torch.tensor([3])) == [[7, 8]]
 
 
 def test_ctc_prefers_the_transcript_that_is_said(head, tokens):

@@ -33,7 +33,7 @@ def prompts(responder):
     draw = np.random.default_rng(0)
     clips = [0.1 * draw.standard_normal(n).astype(np.float32) for n in (16000, 400, 26000)]
     asked = ["Transcribe.", "What is wanted of the assistant here?", "Say it."]
-    heard = [responder.listen([clip])[0] for clip in clips]
+    heard = [responder.extract_features([clip])[0] for clip in clips]
     return [Prompt(text, input_features=each) for text, each in zip(asked, heard, strict=True)]
 
 

@@ -14,7 +14,7 @@ from aura_core.models.llm import source_of
 from aura_core.student.assembly import new_student
 from aura_core.student.audio_embedding import new_stem
 from aura_core.student.decoding import stream_greedy
-from aura_core.student.inference import LogMelEar, Responder
+from aura_core.student.inference import LogMelExtractor, Responder
 from aura_core.student.prompts import ChatFormat, Prompt
 from tests.tiny_students import random_handover
 
@@ -55,7 +55,7 @@ def responder_of(positions="audio", stem="teacher", floor="fixed", **distillatio
     if config.distillation.handover == "ctc":
         student.handover = random_handover(32, chat.prefix)
     student.eval().requires_grad_(False)
-    return Responder(student, chat, LogMelEar(80)), student
+    return Responder(student, chat, LogMelExtractor(80)), student
 
 
 CHUNKED = {"attention": "chunked", "chunk_positions": 4}
@@ -75,7 +75,7 @@ CLIP = (np.geomspace(1e-4, 0.9, len(NOISE)) * NOISE).astype(np.float32)
 def at_once(responder, student, clip):
     """The tokens, and the cache after the prompt and the tokens before the last."""
     cache = DynamicCache(config=student.causal_lm.config)
-    prompt = Prompt(ASKED, input_features=responder.listen([clip])[0])
+    prompt = Prompt(ASKED, input_features=responder.extract_features([clip])[0])
     tokens = stream_greedy(student, responder.batch([prompt]), max_new_tokens=TOKENS, cache=cache)
     return [int(token) for token in tokens], cache
 
@@ -121,7 +121,7 @@ def test_slots_are_read_before_the_clip_is_over():
     stream.push(CLIP)
     assert stream.cache.layers[0].get_seq_length() == below
     slots = stream.cache.layers[1].get_seq_length() - above
-    prompt = Prompt(ASKED, input_features=responder.listen([CLIP])[0])
+    prompt = Prompt(ASKED, input_features=responder.extract_features([CLIP])[0])
     batch = responder.batch([prompt])
     in_all = student(batch).read.is_audio.sum()
     assert 0.5 * in_all < slots < in_all < batch.is_audio.sum()
@@ -129,7 +129,7 @@ def test_slots_are_read_before_the_clip_is_over():
 
 def test_an_answer_is_what_the_whole_clip_is_answered():
     responder, _ = RESPONDERS["merged"]
-    prompt = Prompt(ASKED, input_features=responder.listen([CLIP])[0])
+    prompt = Prompt(ASKED, input_features=responder.extract_features([CLIP])[0])
     stream = responder.streaming()
     stream.push(CLIP)
     assert stream.answer(ASKED, 12) == responder.generate([prompt], 12)[0] != ""

@@ -9,7 +9,7 @@ from aura_core.config.run import TargetsConfig
 from aura_core.student.inference import load_responder, load_student
 from aura_core.student.prompts import Prompt
 from aura_core.targets.answers import open_targets, part_name, write_part
-from aura_core.targets.author import Author
+from aura_core.targets.author import TargetGenerator
 
 CPU = torch.device("cpu")
 
@@ -22,7 +22,7 @@ CONFIG = TargetsConfig(self_generated=True, instruction="Be brief.", max_new_tok
 
 @pytest.fixture(scope="module")
 def made(text_lora):
-    return Author(text_lora, CONFIG).write(ROWS)
+    return TargetGenerator(text_lora, CONFIG).write(ROWS)
 
 
 @pytest.fixture(scope="module")
@@ -69,5 +69,5 @@ def test_a_question_decides_what_is_likely(targets):
 
 def test_an_answer_without_an_end_is_left_out_and_told(text_lora):
     config = CONFIG.model_copy(update={"max_new_tokens": 2, "top_k": 0})
-    (_, own) = Author(text_lora, config).write(ROWS[:1])
+    (_, own) = TargetGenerator(text_lora, config).write(ROWS[:1])
     assert (own["kind"], own["response"], own["top_ids"]) == ("self_generated", None, [])
