@@ -58,6 +58,12 @@ class DemoCorpusConfig(Frozen):
         description="so many of the training clips are 0.5 to 3 s of noise or silence with an "
         "empty transcript and no response: where nobody speaks, nothing is to be heard",
     )
+    telephone_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="so many of the spoken training clips keep what a telephone does, below 4 kHz",
+    )
     length_scales: tuple[float, ...] = Field(
         (0.85, 0.95, 1.05),
         description="piper's length_scale, espeak-ng's likewise: smaller is faster speech",

@@ -167,6 +167,7 @@ def _library_copy() -> tempfile.TemporaryDirectory[str]:
 
 
 KEPT_SILENCE_S = 0.08
+_TELEPHONE_RATE = 8000
 _ESPEAK_WORDS_PER_MINUTE = 170
 
 
@@ -227,11 +228,21 @@ class Synthesizer:
             rate = round(rate * pitch)
         else:
             audio, rate = speak_as(voice, text, scale)
-        audio = add_noise(
-            trimmed_clip(audio, rate), float(draw.uniform(*self._config.snr_db)), draw
-        )
+        before_noise, after_noise = self._telephones(utterance)
+        audio = trimmed_clip(telephone(audio, rate) if before_noise else audio, rate)
+        audio = add_noise(audio, float(draw.uniform(*self._config.snr_db)), draw)
+        audio = telephone(audio, SAMPLE_RATE) if after_noise else audio
         audio = set_level(audio, float(draw.uniform(*self._config.gain_db)))
         return voice, audio, rate
+
+    def _telephones(self, utterance: DemoUtterance) -> tuple[bool, bool]:
+        """Whether a training clip has the band of a telephone, without its noise or with it."""
+        if utterance.split != "train" or not self._config.telephone_share:
+            return False, False
+        draw = _generator(self._config.seed, f"{utterance.id}:telephone")
+        chosen = draw.random() < self._config.telephone_share
+        with_noise = draw.random() < 0.5
+        return bool(chosen and not with_noise), bool(chosen and with_noise)
 
     def _pitch(self, utterance: DemoUtterance) -> float:
         """What moves the pitch and the formants of a training sentence; 1: nothing."""
@@ -270,6 +281,12 @@ def speak_as(voice: str, text: str, length_scale: float = 1.0) -> tuple[np.ndarr
 def trimmed_clip(audio: np.ndarray, rate: int) -> np.ndarray:
     """Bring what a voice has spoken to `SAMPLE_RATE`, without the silence around it."""
     return trim_silence(soxr.resample(audio, rate, SAMPLE_RATE), SAMPLE_RATE)
+
+
+def telephone(audio: np.ndarray, rate: int) -> np.ndarray:
+    """Take away what a telephone does not carry: all above 4 kHz. Length and rate stay."""
+    narrow = soxr.resample(soxr.resample(audio, rate, _TELEPHONE_RATE), _TELEPHONE_RATE, rate)
+    return np.pad(narrow, (0, max(0, len(audio) - len(narrow))))[: len(audio)]
 
 
 def trim_silence(audio: np.ndarray, sample_rate: int) -> np.ndarray:

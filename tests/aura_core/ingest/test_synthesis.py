@@ -172,6 +172,29 @@ def test_a_pitch_factor_moves_the_pitch_and_keeps_the_tempo():
     assert row(1.3, "heldout")["digest"] == row(1.0, "heldout")["digest"]
 
 
+def test_a_telephone_takes_what_lies_above_4_khz_from_a_share_of_the_training_clips():
+    def rows(share, split="train", count=8):
+        config = CONFIG.model_copy(update={"telephone_share": share})
+        voice = Synthesizer(locate(parse(VOICE).name), "espeak-ng", config, "0")
+        named = [
+            dataclasses.replace(SENTENCES[0], id=f"clip-{i}", split=split) for i in range(count)
+        ]
+        return [voice.speak(each) for each in named]
+
+    def high(row):
+        power = np.abs(np.fft.rfft(decode_audio(row["audio"]["bytes"]))) ** 2
+        hz = np.linspace(0, 8000, len(power))
+        return power[hz > 4200].mean() / power[hz < 3800].mean()
+
+    plain, mixed = rows(0.0), rows(1.0)
+    assert [row["duration_s"] for row in mixed] == [row["duration_s"] for row in plain]
+    lost = [10 * np.log10(high(a) / high(b)) for a, b in zip(plain, mixed, strict=True)]
+    # With the noise all is lost; before it, the noise remains.
+    assert min(lost) > 3
+    assert max(lost) > 20
+    assert rows(1.0, "heldout", 1) == rows(0.0, "heldout", 1)
+
+
 def pitch_hz(samples):
     """Median of the fundamental over voiced frames, by their autocorrelation."""
     found = []
