@@ -17,7 +17,7 @@ from aura_core.artifacts.digest import cache_folder
 from aura_core.artifacts.store import require_writable
 from aura_core.errors import AuraError
 from flows.interrupt import interrupt
-from tasks.local_driver import ending_with_parent
+from tasks.parent_death import ending_with_parent
 
 # Read when Prefect and Ray are imported, so they are set before.
 OFFLINE = {

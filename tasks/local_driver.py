@@ -3,7 +3,6 @@
 The drivers of a run share one Ray.
 """
 
-import ctypes
 import json
 import logging
 import os
@@ -21,6 +20,7 @@ import psutil
 
 from aura_core.config.stage import NodeSize
 from aura_core.stages import STAGES, StageSpec
+from tasks.parent_death import ending_with_parent
 from tasks.stage_driver import (
     LineLog,
     OnProgress,
@@ -106,28 +106,6 @@ def end_group(process: "subprocess.Popen[bytes]") -> None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-# Run a command that ends with the process that started it, also where that was killed.
-#
-# python -m tasks.local_driver COMMAND [ARGUMENT ...]
-#
-# A program of its own and no `preexec_fn`, which may hang in a process with threads.
-
-_PR_SET_PDEATHSIG = 1
-
-
-def ending_with_parent(command: list[str]) -> list[str]:
-    """Return the command line that runs `command` so; elsewhere than on Linux, `command`."""
-    if sys.platform != "linux":
-        return command
-    return [sys.executable, "-m", "tasks.local_driver", *command]
-
-
-if __name__ == "__main__":
-    # The kernel sends SIGTERM, and exec keeps the order.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    os.execv(sys.argv[1], sys.argv[1:])
 
 
 # The Ray of this machine that the drivers of one run share.

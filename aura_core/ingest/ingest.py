@@ -8,10 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from whisper.decoding import DecodingOptions, DecodingResult, decode
-from whisper.model import Whisper
 
 from aura_core.artifacts import store
 from aura_core.config.run import DemoCorpusConfig, IngestConfig
@@ -24,9 +21,10 @@ from aura_core.ingest.source_item import Rejection, SourceItem, write_rejections
 from aura_core.ingest.utterances import Utterance
 from aura_core.models.pinned import locate
 from aura_core.models.references import parse
-from aura_core.models.whisper_encoder import padded_log_mel
 
-# Transcripts by the teacher's own ASR, for audio that has none.
+if TYPE_CHECKING:
+    import torch
+    from whisper.model import Whisper
 
 
 @dataclass(frozen=True)
@@ -38,24 +36,24 @@ class PseudoLabel:
     no_speech_prob: float
 
 
-@torch.inference_mode()
-def transcribe(model: Whisper, audio: NDArray[np.float32]) -> PseudoLabel:
+def transcribe(model: "Whisper", audio: NDArray[np.float32]) -> PseudoLabel:
     """Decode one clip greedily, in English.
 
     Args:
         model: Whisper in float32.
         audio: float32 [samples] at 16 kHz, up to 30 s.
     """
+    # Not needed where every utterance has its transcript, and slow to import.
+    from whisper.decoding import DecodingOptions, DecodingResult, decode
+
+    from aura_core.models.whisper_encoder import padded_log_mel
+
     mel = padded_log_mel(audio, model.dims.n_mels).T.to(model.device)
     options = DecodingOptions(language="en", without_timestamps=True, fp16=False)
     result = decode(model, mel, options)
     assert isinstance(result, DecodingResult)
     return PseudoLabel(result.text.strip(), float(result.avg_logprob), float(result.no_speech_prob))
 
-
-if TYPE_CHECKING:
-    import torch
-    from whisper.model import Whisper
 
 # Durations in manifests are rounded.
 _DURATION_SLACK_S = 0.1

@@ -8,7 +8,7 @@ import pytest
 
 PARENT = """
 import subprocess, sys
-from tasks.local_driver import ending_with_parent
+from tasks.parent_death import ending_with_parent
 code = "import time; print(1, flush=True); time.sleep(60)"
 command = ending_with_parent([sys.executable, "-c", code])
 child = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, DynamicCache, LlamaConfig, LlamaForCausalLM
 
@@ -11,11 +11,19 @@ from aura_core.config.recipes import SHORT_CHATML
 from aura_core.config.train import TrainConfig
 from aura_core.errors import AuraError
 from aura_core.models.llm import source_of
+from aura_core.models.whisper_encoder import log_mel
 from aura_core.student.assembly import new_student
-from aura_core.student.audio_embedding import new_stem
+from aura_core.student.audio_embedding import (
+    FIXED_FLOOR,
+    AudioEmbedding,
+    ConvStem,
+    MelPairs,
+    new_stem,
+)
 from aura_core.student.decoding import stream_greedy
 from aura_core.student.inference import LogMelExtractor, Responder
 from aura_core.student.prompts import ChatFormat, Prompt
+from aura_core.student.streaming import StreamingEmbedding, StreamingLogMel
 from tests.tiny_students import random_handover
 
 SAMPLE_RATE = 16_000
@@ -165,3 +173,108 @@ def test_a_stream_longer_than_what_can_be_heard_is_refused():
     stream.push(CLIP)
     with pytest.raises(AuraError, match="at most 3 s are heard"):
         stream.push(CLIP[:SAMPLE_RATE])
+
+
+MELS, FRAMES = 8, 200
+
+
+def embedding_of(kind, token_rate_hz=12.5):
+    torch.manual_seed(0)
+    stem = ConvStem(MELS, width=16, max_frames=FRAMES // 2) if kind == "conv" else MelPairs(MELS)
+    made = AudioEmbedding(stem, llm_width=12, token_rate_hz=token_rate_hz, fixed_floor=True)
+    if kind == "conv":
+        torch.nn.init.normal_(stem.positional_embedding)
+    return made.requires_grad_(False)
+
+
+EMBEDDINGS = {
+    (kind, rate): embedding_of(kind, rate) for kind in ("conv", "patch") for rate in (25, 12.5)
+}
+LOG_MEL = torch.randn(FRAMES, MELS, generator=torch.Generator().manual_seed(1)) - 0.5
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    which=st.sampled_from(sorted(EMBEDDINGS)),
+    length=st.integers(1, FRAMES),
+    sizes=st.lists(st.integers(0, 40), max_size=12),
+)
+def test_pieces_of_any_size_are_the_whole_clip(which, length, sizes):
+    embedding, log_mel = EMBEDDINGS[which], LOG_MEL[:length]
+    expected = embedding(log_mel[None], torch.tensor([length]))[0]
+    stream, parts = StreamingEmbedding(embedding), []
+    for size in sizes:
+        parts.append(stream.push(log_mel[:size]))
+        log_mel = log_mel[size:]
+    parts += [stream.push(log_mel), stream.finish()]
+    torch.testing.assert_close(torch.cat(parts), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_position_is_there_one_frame_after_its_own():
+    stream = StreamingEmbedding(EMBEDDINGS["conv", 12.5])
+    counts = [len(stream.push(LOG_MEL[at : at + 1])) for at in range(30)]
+    assert [at + 1 for at, count in enumerate(counts) if count] == [9, 17, 25]
+
+
+def test_a_fixed_floor_is_heard_and_is_off_by_default():
+    embedding = EMBEDDINGS["patch", 12.5]
+    length = torch.tensor([FRAMES])
+    floored = LOG_MEL.clamp(min=FIXED_FLOOR)
+    assert not torch.equal(floored, LOG_MEL)
+    plain = AudioEmbedding(embedding.stem, llm_width=12, token_rate_hz=12.5)
+    plain.load_state_dict(embedding.state_dict())
+    expected = plain(floored[None], length)
+    assert torch.equal(embedding(LOG_MEL[None], length), expected)
+    assert not torch.equal(plain(LOG_MEL[None], length), expected)
+
+
+def test_a_clip_longer_than_the_positions_is_refused():
+    stream = StreamingEmbedding(EMBEDDINGS["conv", 12.5])
+    stream.push(LOG_MEL)
+    with pytest.raises(AuraError, match=r"at most 2 s are heard"):
+        stream.push(LOG_MEL[:20])
+
+
+HISS = np.random.default_rng(0).uniform(-1, 1, 20_000).astype(np.float32)
+# Loud and quiet in turns, so that the floor under the whole clip lies above what is quiet.
+RECORDING = HISS * np.where(np.arange(20_000) // 3000 % 2, 1e-4, 0.8).astype(np.float32)
+
+
+def streamed(clip, cuts, n_mels):
+    stream = StreamingLogMel(n_mels)
+    frames = [stream.push(piece) for piece in np.split(clip, cuts)]
+    return torch.cat([*frames, stream.finish()])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    length=st.integers(0, 6000),
+    cuts=st.lists(st.integers(0, 6000), max_size=8),
+    n_mels=st.sampled_from([80, 128]),
+)
+@example(length=400, cuts=[200], n_mels=80)
+@example(length=1639, cuts=[1, 201], n_mels=80)
+def test_pieces_of_any_size_are_the_whole_clip_but_for_its_floor(length, cuts, n_mels):
+    clip = RECORDING[:length]
+    expected = log_mel(clip, n_mels)
+    frames = streamed(clip, sorted(min(cut, length) for cut in cuts), n_mels)
+    assert frames.shape == expected.shape
+    floored = torch.maximum(frames, expected.max() - 2.0)
+    torch.testing.assert_close(floored, expected, atol=1e-4, rtol=0)
+
+
+def test_a_frame_is_there_once_its_window_is():
+    stream = StreamingLogMel(80)
+    counts = [len(stream.push(HISS[at : at + 40])) for at in range(0, 800, 40)]
+    # Frame t ends with sample 160 t + 200, and the first one waits for what is mirrored.
+    assert [40 * (i + 1) for i, count in enumerate(counts) if count] == [240, 360, 520, 680]
+
+
+@pytest.mark.parametrize("n_mels", [80, 128])
+def test_samples_within_one_reach_no_bin_of_a_thousand(n_mels):
+    """So a floor at 10 ** -5 is never below the clip's own, eight decades under its loudest."""
+    loudest = -np.inf
+    for period in range(16, 2000, 16):
+        square = np.sign(np.sin(2 * np.pi * np.arange(2000) / period + 0.1)).astype(np.float32)
+        loudest = max(loudest, float(streamed(square, [], n_mels).max()))
+    assert 1.5 < loudest < (3 + 4) / 4
