@@ -70,8 +70,8 @@ def aura(
         root: Folder or s3://bucket/prefix of all artifacts. Empty: $AURA_ROOT of the worker
             (what `aura up --root` said), else ./runs. Credentials come from the worker's AWS_*.
         config_file: A YAML or JSON file laid over the recipe, readable by the worker; s3:// too.
-        manifest: Your speech: a .jsonl or .parquet file, a LibriSpeech tree or a folder with
-            metadata.csv, readable by the worker; s3:// too. Empty: what the recipe says.
+        manifest: Your speech: a .jsonl or .parquet file, or a folder of audio, readable by the
+            worker; s3:// too. Empty: what the recipe says.
         pseudo_label: Let the ASR write the transcripts that the manifest lacks.
         benchmarks: Evaluate on these too, one NAME=FOLDER each, or a NAME made here, such as
             `spoken_choice`. `aura bench-data list` tells them all.

@@ -155,7 +155,7 @@ class Selection:
     config: str | None = None
     "A YAML or JSON file laid over the recipe: `distil: {lora: {rank: 32}}`."
     manifest: str | None = None
-    "Your speech: a .jsonl or .parquet file, a LibriSpeech tree or a folder with metadata.csv."
+    "Your speech: a .jsonl or .parquet file, or a folder of audio (docs/corpora.md)."
     pseudo_label: bool = False
     "Let the ASR write the transcripts that the manifest lacks."
     benchmarks: Annotated[

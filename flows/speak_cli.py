@@ -16,7 +16,7 @@ from aura_core.artifacts.store import require_writable
 from aura_core.config.instructions import TRANSCRIBE
 from aura_core.config.stage import MAX_CLIP_S
 from aura_core.errors import AuraError
-from aura_core.ingest.source_item import AUDIO_SUFFIXES
+from aura_core.ingest.source_item import AUDIO_SUFFIXES, FFMPEG_SUFFIXES
 from aura_core.ingest.utterances import SAMPLE_RATE
 from aura_core.transcribe import FORMATS, Piece, cut_at_silences, render
 from flows.interrupt import interrupt
@@ -34,12 +34,13 @@ T = TypeVar("T")
 
 def audio_files(paths: Sequence[Path]) -> Iterator[Path]:
     """Yield files as named, and those in folders that by their suffix are audio, in order."""
-    from aura_core.ingest.audio import FFMPEG_SUFFIXES
-
-    suffixes = FFMPEG_SUFFIXES.union(AUDIO_SUFFIXES)
     for path in paths:
         if path.is_dir():
-            yield from sorted(each for each in path.rglob("*") if each.suffix.lower() in suffixes)
+            yield from sorted(
+                each
+                for each in path.rglob("*")
+                if each.suffix.lower() in (*AUDIO_SUFFIXES, *FFMPEG_SUFFIXES)
+            )
         else:
             yield path
 
@@ -66,25 +67,21 @@ def _told(file: Path, read: Callable[[], T]) -> T:
 
 
 def _decode(file: Path, max_duration_s: float) -> "NDArray[float32]":
-    from aura_core.ingest.audio import FFMPEG_SUFFIXES, BadAudioError, decode_by_ffmpeg, decode_file
-    from aura_core.ingest.utterances import SAMPLE_RATE
+    from aura_core.ingest.audio import decode_by_ffmpeg, decode_file
 
     with file.open("rb") as opened:
         if file.suffix.lower() not in FFMPEG_SUFFIXES:
             return decode_file(opened, max_duration_s).audio
-    audio = decode_by_ffmpeg(file, max_duration_s + 1)
-    if len(audio) > max_duration_s * SAMPLE_RATE:
-        raise BadAudioError("too long", f"at most {max_duration_s:g} s")
-    return audio
+    return decode_by_ffmpeg(file, max_duration_s).audio
 
 
 def _check(file: Path, max_duration_s: float) -> None:
-    from aura_core.ingest.audio import FFMPEG_SUFFIXES, check_header, decode_by_ffmpeg
+    from aura_core.ingest.audio import check_header, first_seconds
 
     with file.open("rb") as opened:
         if file.suffix.lower() not in FFMPEG_SUFFIXES:
             return check_header(opened, max_duration_s)
-    decode_by_ffmpeg(file, 1.0)
+    first_seconds(file, 1.0)
 
 
 if TYPE_CHECKING:

@@ -74,6 +74,10 @@ def filesystem(uri: str, s3_attempts: int = _S3_ATTEMPTS) -> tuple[AbstractFileS
     Raises:
         AuraError: for a scheme that is unknown or whose library is not installed.
     """
+    if not is_remote(uri):
+        # By name, as fsspec takes `::` in a file's name for a chain of filesystems.
+        path = Path(uri.removeprefix("file://")).expanduser().absolute()
+        return fsspec.filesystem("file"), str(path)
     try:
         fs, path = fsspec.core.url_to_fs(uri, **_options(uri, s3_attempts))
     except (ValueError, ImportError) as error:

@@ -87,12 +87,21 @@ class DemoCorpusConfig(Frozen):
 YOUR_SPEECH = "YOUR_SPEECH"
 
 
+# What `ingest.columns` may name.
+COLUMNS = ("audio", "id", "text", "instruction", "response", "speaker", "split")
+
+
 class IngestConfig(StageConfig):
     """Audio and text in, one utterance table out."""
 
     manifest: str | None = Field(None, description="file or folder; none: the demo corpus")
-    format: Literal["auto", "jsonl", "audiofolder", "librispeech", "parquet"] = Field(
-        "auto", description="of the manifest; auto: told by its name and what lies in it"
+    format: Literal[
+        "auto", "jsonl", "audiofolder", "librispeech", "commonvoice", "kaldi", "parquet"
+    ] = Field("auto", description="of the manifest; auto: told by its name and what lies in it")
+    columns: dict[str, str] = Field(
+        {},
+        description="our name -> the manifest's, where that is none of the usual ones; ours are "
+        + ", ".join(COLUMNS),
     )
     limit: int | None = Field(None, ge=1, description="take only the first utterances")
     max_duration_s: float = Field(
@@ -105,7 +114,16 @@ class IngestConfig(StageConfig):
     pseudo_label: bool = Field(False, description="let the ASR write missing transcripts")
     min_avg_logprob: float = Field(-1.0, description="pseudo-labels below it are rejected")
     asr: str = Field("pinned:whisper-tiny.en", description="the Whisper that writes pseudo-labels")
+    language: str | None = Field(
+        None,
+        description="of what is said, for pseudo-labels, such as de; none: what the ASR detects",
+    )
     demo: DemoCorpusConfig = DemoCorpusConfig()
+
+    @field_validator("columns")
+    @classmethod
+    def _are_ours(cls, value: dict[str, str]) -> dict[str, str]:
+        return {one_of(name, COLUMNS): theirs for name, theirs in value.items()}
 
 
 class TeacherCacheConfig(StageConfig):

@@ -65,7 +65,7 @@ def word_error_rate(student: Student, data: TrainingSet, indices: Sequence[int])
     from aura_core.evaluation.scorers.transcript import count_errors
     from aura_core.student.inference import Responder
 
-    responder = Responder(student, data.chat, ear=None)
+    responder = Responder(student, data.chat, feature_extractor=None)
     texts: list[str] = []
     answers: list[str] = []
     for piece in pieces(sorted(indices, key=lambda i: data.lengths[i]), _BATCH_CLIPS):

@@ -1,10 +1,14 @@
 """One part of the utterance table: decode or synthesise its items, and say what is left out."""
 
 import io
+import posixpath
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
@@ -13,11 +17,17 @@ from numpy.typing import NDArray
 from aura_core.artifacts import store
 from aura_core.config.run import DemoCorpusConfig, IngestConfig
 from aura_core.config.voices import VOICE
+from aura_core.errors import AuraError
 from aura_core.ingest import utterances
-from aura_core.ingest.audio import BadAudioError, Clip, decode_file
+from aura_core.ingest.audio import BadAudioError, Clip, decode_by_ffmpeg, decode_file
 from aura_core.ingest.ingest_plan import Part
 from aura_core.ingest.readers import parquet
-from aura_core.ingest.source_item import Rejection, SourceItem, write_rejections
+from aura_core.ingest.source_item import (
+    FFMPEG_SUFFIXES,
+    Rejection,
+    SourceItem,
+    write_rejections,
+)
 from aura_core.ingest.utterances import Utterance
 from aura_core.models.pinned import locate
 from aura_core.models.references import parse
@@ -36,12 +46,15 @@ class PseudoLabel:
     no_speech_prob: float
 
 
-def transcribe(model: "Whisper", audio: NDArray[np.float32]) -> PseudoLabel:
-    """Decode one clip greedily, in English.
+def transcribe(
+    model: "Whisper", audio: NDArray[np.float32], language: str | None = None
+) -> PseudoLabel:
+    """Decode one clip greedily.
 
     Args:
         model: Whisper in float32.
         audio: float32 [samples] at 16 kHz, up to 30 s.
+        language: of what is said; None: what the model detects, or the one that it knows.
     """
     # Not needed where every utterance has its transcript, and slow to import.
     from whisper.decoding import DecodingOptions, DecodingResult, decode
@@ -49,7 +62,8 @@ def transcribe(model: "Whisper", audio: NDArray[np.float32]) -> PseudoLabel:
     from aura_core.models.whisper_encoder import padded_log_mel
 
     mel = padded_log_mel(audio, model.dims.n_mels).T.to(model.device)
-    options = DecodingOptions(language="en", without_timestamps=True, fp16=False)
+    known = language if model.is_multilingual else "en"
+    options = DecodingOptions(language=known, without_timestamps=True, fp16=False)
     result = decode(model, mel, options)
     assert isinstance(result, DecodingResult)
     return PseudoLabel(result.text.strip(), float(result.avg_logprob), float(result.no_speech_prob))
@@ -102,7 +116,7 @@ def _speak(part: Part, config: DemoCorpusConfig, second_voice: str) -> list[Utte
 
 
 def _utterance(item: SourceItem, config: IngestConfig) -> Utterance:
-    clip = _decode(item, config.max_duration_s)
+    clip = _decode(item, config)
     text, avg_logprob = item.text, None
     if text is None:
         text, avg_logprob = _transcribe(clip, config)
@@ -123,26 +137,38 @@ def _utterance(item: SourceItem, config: IngestConfig) -> Utterance:
     )
 
 
-def _decode(item: SourceItem, max_duration_s: float) -> Clip:
-    with _open(item) as file:
-        clip = decode_file(file, max_duration_s)
-    declared = item.declared_duration_s
-    if declared is not None and clip.duration_s < declared - max(
-        _DURATION_SLACK_S, 0.05 * declared
-    ):
-        raise BadAudioError(
-            "truncated", f"the manifest says {declared:g} s, the file holds {clip.duration_s:.2f} s"
-        )
+def _decode(item: SourceItem, config: IngestConfig) -> Clip:
+    declared, longest = item.declared_duration_s, config.max_duration_s
+    part = (item.offset_s or 0.0, None if item.offset_s is None else declared)
+    with _open(item, config) as (file, name):
+        if name.lower().endswith(FFMPEG_SUFFIXES):
+            with _on_disk(file, name) as path:
+                return _as_declared(decode_by_ffmpeg(path, longest, *part), declared)
+        return _as_declared(decode_file(file, longest, *part), declared)
+
+
+def _as_declared(clip: Clip, declared_s: float | None) -> Clip:
+    """Raise BadAudioError if a clip is not as long as its manifest says."""
+    if declared_s is None:
+        return clip
+    slack_s = max(_DURATION_SLACK_S, 0.05 * declared_s)
+    lengths = f"the manifest says {declared_s:g} s, the file holds {clip.duration_s:.2f} s"
+    if clip.duration_s < declared_s - slack_s:
+        raise BadAudioError("truncated", lengths)
+    if clip.duration_s > declared_s + slack_s:
+        raise BadAudioError("longer than stated", f"{lengths}: a part of it needs an offset")
     return clip
 
 
 @contextmanager
-def _open(item: SourceItem) -> Iterator[BinaryIO]:
+def _open(item: SourceItem, config: IngestConfig) -> Iterator[tuple[BinaryIO, str]]:
+    """The item's audio file, and its name."""
     if item.parquet_row is not None:
-        content = parquet.read_audio(item.audio_uri, item.parquet_row)
+        column = config.columns.get("audio", "audio")
+        content, name = parquet.read_audio(item.audio_uri, item.parquet_row, column)
         if content is None:
             raise BadAudioError("missing", "the row holds no audio bytes")
-        yield io.BytesIO(content)
+        yield io.BytesIO(content), name
         return
     fs, path = store.filesystem(item.audio_uri)
     try:
@@ -150,13 +176,31 @@ def _open(item: SourceItem) -> Iterator[BinaryIO]:
     except (FileNotFoundError, IsADirectoryError) as error:
         raise BadAudioError("missing", "there is no such file") from error
     with file:
-        yield cast(BinaryIO, file)
+        yield cast(BinaryIO, file), path
+
+
+@contextmanager
+def _on_disk(file: BinaryIO, name: str) -> Iterator[Path]:
+    """The file as one of this machine's, which other programs can open."""
+    if Path(name).is_absolute() and Path(name).is_file():
+        yield Path(name)
+        return
+    with tempfile.NamedTemporaryFile(suffix=posixpath.splitext(name)[1]) as copy:
+        shutil.copyfileobj(file, copy)
+        copy.flush()
+        yield Path(copy.name)
 
 
 def _transcribe(clip: Clip, config: IngestConfig) -> tuple[str, float]:
     from aura_core.device import device_for
 
-    label = transcribe(_asr(config.asr, device_for(config.runtime)), clip.audio)
+    asr = _asr(config.asr, device_for(config.runtime))
+    if config.language not in (None, "en") and not asr.is_multilingual:
+        raise AuraError(
+            f"ingest.language is {config.language}, and {config.asr} knows English only: name a "
+            "multilingual Whisper as ingest.asr"
+        )
+    label = transcribe(asr, clip.audio, config.language)
     if not label.text or label.no_speech_prob > _MAX_NO_SPEECH_PROB:
         raise BadAudioError(
             "empty pseudo-label", f"the ASR hears no speech ({label.no_speech_prob:.0%} sure)"

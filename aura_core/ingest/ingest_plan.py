@@ -4,6 +4,7 @@ The plan depends on the config and the manifest alone, so parts are the same for
 any number of workers, and a killed run can go on with the parts it lacks.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -34,10 +35,10 @@ class Part:
         return len(self.items) + len(self.sentences)
 
     @property
-    def splits(self) -> set[str]:
-        """The splits its utterances belong to."""
-        named = {item.split for item in self.items if item.split is not None}
-        return named | {utterance.split for utterance in self.sentences}
+    def splits(self) -> Counter[str]:
+        """The splits its utterances belong to, and how many to each."""
+        named = (item.split for item in self.items if item.split is not None)
+        return Counter(named) + Counter(utterance.split for utterance in self.sentences)
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class IngestPlan:
 
     parts: tuple[Part, ...]
     rejections: tuple[Rejection, ...] = ()
+    renamed: int = 0  # utterances whose id another one had
 
     @property
     def num_listed(self) -> int:
@@ -66,12 +68,12 @@ def plan_ingest(config: IngestConfig, human: bool = False) -> IngestPlan:
     """
     if config.manifest is None:
         return _plan_demo(config, human)
-    items, rejections = _sift(read_items(config), config)
+    items, rejections, renamed = _sift(read_items(config), config)
     if not items and not rejections:
         raise AuraError(f"manifest {config.manifest} names no utterance")
     listed = enumerate(_batches(_with_splits(items, config.heldout_share)))
     parts = tuple(Part(number, items=batch) for number, batch in listed)
-    return IngestPlan(parts, tuple(rejections))
+    return IngestPlan(parts, tuple(rejections), renamed)
 
 
 def _plan_demo(config: IngestConfig, human: bool) -> IngestPlan:
@@ -88,30 +90,36 @@ def _plan_demo(config: IngestConfig, human: bool) -> IngestPlan:
 
 def _sift(
     entries: Iterable[SourceItem | Rejection], config: IngestConfig
-) -> tuple[list[SourceItem], list[Rejection]]:
-    # By the keys of their samples: every stage after this one tells utterances apart by those.
+) -> tuple[list[SourceItem], list[Rejection], int]:
+    """The usable items, what is left out, and how many got another id.
+
+    Every stage after this one tells utterances apart by the keys of their samples. An id that
+    another recording has, as where many speakers read one sentence, gets its number appended.
+    """
     items: dict[str, SourceItem] = {}
+    same_id: Counter[str] = Counter()
     rejections = []
+    renamed = 0
     for entry in entries:
         if isinstance(entry, Rejection):
             rejections.append(entry)
-        elif (first := items.get(key := safe_key(entry.id))) is not None:
-            detail = f"first used by {first.audio_uri}"
-            if first.id != entry.id:
-                detail = f"{first.id!r} has the same key in the teacher cache, {key}: rename one"
-            rejections.append(Rejection(entry.id, entry.audio_uri, "duplicate id", detail))
-        elif entry.text is None and not config.pseudo_label:
-            rejections.append(
-                Rejection(
-                    entry.id,
-                    entry.audio_uri,
-                    "no transcript",
-                    "give text, or run with --pseudo-label",
-                )
-            )
-        else:
-            items[key] = entry
-    return list(items.values()), rejections
+            continue
+        if entry.text is None and not config.pseudo_label:
+            why = "give text, or run with --pseudo-label"
+            rejections.append(Rejection(entry.id, entry.audio_uri, "no transcript", why))
+            continue
+        first = items.get(safe_key(entry.id))
+        if first == entry:
+            why = "the line is there twice"
+            rejections.append(Rejection(entry.id, entry.audio_uri, "duplicate", why))
+            continue
+        unique = entry
+        while safe_key(unique.id) in items:
+            same_id[entry.id] += 1
+            unique = replace(entry, id=f"{entry.id}-{same_id[entry.id] + 1}")
+        renamed += unique is not entry
+        items[safe_key(unique.id)] = unique
+    return list(items.values()), rejections, renamed
 
 
 def _with_splits(items: list[SourceItem], heldout_share: float) -> list[SourceItem]:

@@ -20,7 +20,14 @@ from aura_core.config.stage import StageConfig
 from aura_core.config.voices import VOICE, espeak_digest, require_installed, second_voice
 from aura_core.errors import AuraError
 from aura_core.ingest.grammar import english_words_text, grammar_text
-from aura_core.ingest.readers import audiofolder, jsonl, librispeech, parquet
+from aura_core.ingest.readers import (
+    audiofolder,
+    commonvoice,
+    jsonl,
+    kaldi,
+    librispeech,
+    parquet,
+)
 from aura_core.ingest.source_item import Rejection, SourceItem
 from aura_core.models.references import digest
 
@@ -176,7 +183,7 @@ class Format:
     """How a manifest is recognised and read."""
 
     matches: Callable[[str], bool]
-    read: Callable[[str], Iterator[SourceItem | Rejection]]
+    read: Callable[[str, Mapping[str, str]], Iterator[SourceItem | Rejection]]
 
 
 # `auto` takes the first that matches, so the least particular one comes last.
@@ -184,6 +191,8 @@ FORMATS = {
     "jsonl": Format(jsonl.matches, jsonl.read),
     "parquet": Format(parquet.matches, parquet.read),
     "librispeech": Format(librispeech.matches, librispeech.read),
+    "commonvoice": Format(commonvoice.matches, commonvoice.read),
+    "kaldi": Format(kaldi.matches, kaldi.read),
     "audiofolder": Format(audiofolder.matches, audiofolder.read),
 }
 
@@ -195,7 +204,7 @@ def read_items(config: IngestConfig) -> Iterator[SourceItem | Rejection]:
         AuraError: if the manifest does not exist or its format cannot be told.
     """
     uri = _manifest_uri(config)
-    items = FORMATS[_format(config, uri)].read(uri)
+    items = FORMATS[_format(config, uri)].read(uri, config.columns)
     return map(_checked, itertools.islice(items, config.limit))
 
 
@@ -285,5 +294,6 @@ def _format(config: IngestConfig, uri: str) -> str:
             return name
     raise AuraError(
         f"cannot tell the format of {uri}: expected a .jsonl or .parquet file, or a folder with "
-        "metadata.csv, *.trans.txt, *.parquet or audio files; name it with --set ingest.format=..."
+        "metadata.csv (or .jsonl, .parquet), *.trans.txt, wav.scp, Common Voice's *.tsv, *.parquet "
+        "or audio files; name it with --set ingest.format=..."
     )

@@ -2,6 +2,7 @@
 
 import json
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,8 +15,28 @@ from aura_core.errors import AuraError
 AUDIO_SUFFIXES = (
     ".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64", ".caf",
 )  # fmt: skip
-# What datasets call the transcript.
-TEXT_FIELDS = ("text", "transcription", "sentence")
+# What telephones and browsers record, and films: read by ffmpeg, where it is installed.
+FFMPEG_SUFFIXES = (
+    ".m4a", ".webm", ".mp4", ".aac", ".wma", ".amr", ".3gp", ".mka", ".mkv", ".mov",
+)  # fmt: skip
+# What datasets call our fields, the likeliest first.
+_NAMES: dict[str, tuple[str, ...]] = {
+    "id": ("id",),
+    "text": (
+        "text", "transcription", "sentence", "transcript", "normalized_text", "raw_transcription",
+    ),
+    "instruction": ("instruction",),
+    "response": ("response",),
+    "speaker": ("speaker",),
+    "split": ("split",),
+}  # fmt: skip
+# `test-00000-of-00002`, also with the hash that the hub appends.
+_SHARD = re.compile(r"(\w[\w.-]*?)-\d+-of-\d+(?:-[0-9a-f]+)?")
+_SPLIT_WORDS = {
+    "train": "train", "training": "train",
+    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+    "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -23,7 +44,8 @@ class SourceItem:
     """One utterance of a manifest; its audio has not been touched.
 
     `audio_uri` names an audio file, or a Parquet file that holds the audio in
-    `parquet_row` = (row group, row inside it).
+    `parquet_row` = (row group, row inside it). With an `offset_s` the utterance is the part of
+    the file that begins there, of `declared_duration_s`, or to its end.
     """
 
     id: str
@@ -33,6 +55,7 @@ class SourceItem:
     response: str | None = None
     speaker: str | None = None
     split: str | None = None
+    offset_s: float | None = None
     declared_duration_s: float | None = None
     parquet_row: tuple[int, int] | None = None
 
@@ -75,9 +98,61 @@ def clean(value: object) -> str | None:
     return None if value is None else str(value).encode(errors="replace").decode().strip() or None
 
 
-def transcript(fields: Mapping[str, object]) -> str | None:
-    """The first of `TEXT_FIELDS` that says something."""
-    return next((text for name in TEXT_FIELDS if (text := clean(fields.get(name)))), None)
+def texts_of(row: Mapping[str, object], columns: Mapping[str, str]) -> dict[str, str | None]:
+    """The id, text, instruction, response, speaker and split of a manifest's row.
+
+    Args:
+        row: its fields by the manifest's own names.
+        columns: our name -> the manifest's, where it is none that is known.
+
+    Raises:
+        ValueError: for a field that holds a list or an object.
+    """
+    found: dict[str, str | None] = {}
+    for field, names in wanted_columns(columns).items():
+        for name in names:
+            value = row.get(name)
+            if isinstance(value, list | dict | bytes):
+                raise ValueError(f"has {name} {str(value)[:40]}, which is no text")
+            if (text := clean(value)) is not None:
+                found[field] = text
+                break
+    return {field: found.get(field) for field in _NAMES}
+
+
+def wanted_columns(columns: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Our name of each text field -> the names it may have in a manifest."""
+    return {
+        field: (columns[field],) if field in columns else names for field, names in _NAMES.items()
+    }
+
+
+def split_of_shard(path: str) -> str | None:
+    """The split that a shard's name tells: `test-00000-of-00002.parquet`."""
+    shard = _SHARD.fullmatch(posixpath.splitext(posixpath.basename(path))[0])
+    return shard[1] if shard else None
+
+
+def split_of_path(path: str) -> str | None:
+    """The split that a data file's name or folders tell, read as the Hugging Face hub does.
+
+    Args:
+        path: of the file, from the manifest's folder on.
+    """
+    folder, _, name = path.rpartition("/")
+    own = split_of_shard(name) or _split_word(posixpath.splitext(name)[0])
+    return own or split_of_folder(folder)
+
+
+def split_of_folder(folder: str) -> str | None:
+    """The split that folders tell, the innermost first: `clips/train-other/007`."""
+    found = (_split_word(name) for name in reversed(folder.split("/")))
+    return next(filter(None, found), None)
+
+
+def _split_word(name: str) -> str | None:
+    words = re.split(r"[\s._0-9-]+", name.lower())
+    return next((_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS), None)
 
 
 def read_utf8(uri: str) -> str:

@@ -41,6 +41,10 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     """
     config = driver.spec_config(spec, IngestConfig)
     plan = plan_ingest(config, human="human" in spec.identity["pinned"])
+    splits = sum((part.splits for part in plan.parts), Counter[str]())
+    log.info("splits: %s", ", ".join(f"{name} {count}" for name, count in sorted(splits.items())))
+    if plan.renamed:
+        log.warning("%d ids were taken: they got -2, -3, ... appended", plan.renamed)
     # Too much is wrong before any audio is read: say so at once.
     _report(spec, config, plan, plan.rejections)
     _make_missing_parts(spec, config, plan)

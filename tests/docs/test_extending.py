@@ -18,7 +18,7 @@ from transformers import HubertConfig, HubertModel
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "extending.md").read_text()
-SECTIONS = ("A teacher", "A loss", "A benchmark")
+SECTIONS = ("A corpus layout", "A teacher", "A loss", "A benchmark")
 _FENCE = re.compile(r'^```(\w+)(?: title="(.+?)")?\n(.*?)^```$', re.S | re.M)
 PROGRAMS = {"python": [sys.executable], "aura": [sys.executable, "-m", "flows.main"]}
 
@@ -68,6 +68,13 @@ def followed(request, tmp_path_factory) -> SimpleNamespace:
 
 def bring_what_is_the_users(section: str, tree: Path) -> None:
     """The model and the recordings that the page takes for granted."""
+    if section == "A corpus layout":
+        (tree / "LJSpeech-1.1" / "wavs").mkdir(parents=True)
+        lines = [f"LJ{number}|Number {number}.|Number.\n" for number in range(12)]
+        (tree / "LJSpeech-1.1" / "metadata.csv").write_text("".join([*lines, "LJ99|Dr.|\n"]))
+        for number in range(12):
+            noise = 0.1 * np.random.default_rng(number).standard_normal(12_000)
+            soundfile.write(tree / "LJSpeech-1.1" / "wavs" / f"LJ{number}.wav", noise, 8_000)
     if section == "A teacher":
         torch.manual_seed(0)
         config = HubertConfig(
@@ -119,6 +126,8 @@ def test_a_run_uses_what_was_added(followed, smoke_root, tmp_path):
     ]
     made = [each for path, each in manifests(root).items() if path not in before]
     new = {each["stage"]: each for each in made}
+    if followed.section == "A corpus layout":
+        assert new["ingest"]["counts"]["utterances"] == 12
     if followed.section == "A teacher":
         assert new["teacher_cache"]["identity"]["teacher"] == "models/hubert"
         assert (new["teacher_cache"]["metrics"]["width"], len(new["distil"]["inputs"])) == (32, 2)

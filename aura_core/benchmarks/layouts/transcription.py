@@ -27,7 +27,7 @@ def read_librispeech(folder: Path, benchmark: Benchmark) -> Entries:
     subset = folder if folder.name == benchmark.subset else _find(folder, benchmark)
     if not librispeech.matches(str(subset)):
         raise wrong_folder(folder, benchmark, "SPEAKER/CHAPTER/*.trans.txt")
-    for each in librispeech.read(str(subset)):
+    for each in librispeech.read(str(subset), {}):
         yield each if isinstance(each, Rejection) else _item(each, benchmark)
 
 

@@ -1,1 +1,1 @@
-"""One module per manifest format, each with `matches(uri)` and `read(uri)`."""
+"""One module per manifest format, each with `matches(uri)` and `read(uri, columns)`."""

@@ -1,68 +1,111 @@
-"""JSON lines, one utterance each, as NeMo and many others write them.
+"""JSON lines or a JSON array, an object an utterance, as NeMo and many others write them.
 
-Fields: `audio_filepath`, and any of `text`, `instruction`, `response`, `id`,
-`speaker`, `split`, `duration`. Others are ignored, but a segment (`offset`) is
-refused: taking the whole file for it would be wrong.
+Fields: `audio_filepath`, and any of `text` (`transcript`, `sentence`, ...), `instruction`,
+`response`, `id`, `speaker`, `split`, `duration`. With `offset`, in seconds, the utterance is the
+part of the file that begins there. Or a conversation, as ms-swift and LLaMA-Factory write it:
+`messages`, a user's and an assistant's, and `audios`, one. Other fields are ignored.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aura_core.artifacts import store
 from aura_core.errors import AuraError
-from aura_core.ingest.source_item import Rejection, SourceItem, clean, id_from_path, resolve
+from aura_core.ingest.source_item import (
+    Rejection,
+    SourceItem,
+    clean,
+    id_from_path,
+    resolve,
+    texts_of,
+)
 
-_TEXTS = ("text", "instruction", "response", "id", "speaker", "split")
+_AUDIO_TAG = "<audio>"
 
 
 def matches(uri: str) -> bool:
-    """Whether `uri` looks like a JSONL manifest."""
+    """Whether `uri` looks like a JSON manifest."""
     return uri.endswith((".jsonl", ".json", ".ndjson"))
 
 
-def read(uri: str) -> Iterator[SourceItem | Rejection]:
+def read(uri: str, columns: Mapping[str, str]) -> Iterator[SourceItem | Rejection]:
     """Yield the manifest's utterances and the lines that are no utterance."""
     root = uri.rpartition("/")[0]
     fs, path = store.filesystem(uri)
     if not fs.isfile(path):
-        raise AuraError(f"{uri} is not a file, and so no JSONL manifest: check ingest.format")
-    with fs.open(path, "rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield _parse(line, number, root, uri)
+        raise AuraError(f"{uri} is not a file, and so no JSON manifest: check ingest.format")
+    with fs.open(path, "rb") as file:
+        is_array = file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+        file.seek(0)
+        for where, data in _elements(file.read(), uri) if is_array else _lines(file):
+            try:
+                yield _item(data, root, columns)
+            except ValueError as error:
+                yield Rejection(where, uri, "bad line", f"{where} {error}")
 
 
-def _parse(line: bytes, number: int, root: str, uri: str) -> SourceItem | Rejection:
-    where = f"line {number}"
+def _lines(lines: Any) -> Iterator[tuple[str, bytes]]:
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield f"line {number}", line
 
-    def bad(why: str) -> Rejection:
-        return Rejection(id=where, path=uri, kind="bad line", detail=f"{where} {why}")
 
+def _elements(text: bytes, uri: str) -> Iterator[tuple[str, Any]]:
     try:
-        data: Any = json.loads(line)
+        elements = json.loads(text)
     except ValueError as error:
-        return bad(f"is not JSON ({error})")
-    audio = clean(data.get("audio_filepath")) if isinstance(data, dict) else None
+        raise AuraError(f"{uri} is neither JSON lines nor a JSON array ({error})") from error
+    yield from ((f"element {number}", each) for number, each in enumerate(elements, start=1))
+
+
+def _item(data: Any, root: str, columns: Mapping[str, str]) -> SourceItem:
+    """Raises ValueError, which goes on where a line's number has begun, if it is no utterance."""
+    if isinstance(data, bytes):
+        try:
+            data = json.loads(data)
+        except ValueError as error:
+            raise ValueError(f"is not JSON ({error})") from error
+    if isinstance(data, dict) and "messages" in data:
+        data = _of_conversation(data)
+    name = columns.get("audio", "audio_filepath")
+    audio = clean(data.get(name)) if isinstance(data, dict) else None
     if audio is None:
-        return bad("has no audio_filepath")
-    if data.get("offset"):
-        return bad("is a segment (offset): cut the audio into one file per utterance")
-    for name in _TEXTS:
-        if isinstance(data.get(name), list | dict):
-            return bad(f"has {name} {data[name]!r}, which is no text")
-    duration = data.get("duration")
-    if duration is not None and (
-        isinstance(duration, bool) or not isinstance(duration, int | float)
-    ):
-        return bad(f"has duration {duration!r}, which is no number of seconds")
+        raise ValueError(f"has no {name}")
+    offset_s, duration_s = _seconds(data, "offset"), _seconds(data, "duration")
+    texts = texts_of(data, columns)
+    own_id = id_from_path(audio)
+    if offset_s is not None:
+        own_id += f"-{offset_s:g}" + ("" if duration_s is None else f"+{duration_s:g}")
     return SourceItem(
-        id=clean(data.get("id")) or id_from_path(audio),
+        **{**texts, "id": texts["id"] or own_id},  # type: ignore[arg-type]
         audio_uri=resolve(root, audio),
-        text=clean(data.get("text")),
-        instruction=clean(data.get("instruction")),
-        response=clean(data.get("response")),
-        speaker=clean(data.get("speaker")),
-        split=clean(data.get("split")),
-        declared_duration_s=None if duration is None else float(duration),
+        offset_s=offset_s,
+        declared_duration_s=duration_s,
     )
+
+
+def _seconds(data: Mapping[str, Any], name: str) -> float | None:
+    value = data.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
+        raise ValueError(f"has {name} {value!r}, which is no number of seconds")
+    return float(value)
+
+
+def _of_conversation(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a question about one clip and its answer."""
+    audios, messages = data.get("audios"), data["messages"]
+    if not isinstance(audios, list) or len(audios) != 1:
+        raise ValueError("has messages, and audios is no list of one clip")
+    roles = [each.get("role") if isinstance(each, dict) else None for each in messages or ()]
+    if roles != ["user", "assistant"]:
+        raise ValueError(f"has messages of {roles}: one of the user and one of the assistant")
+    asked, answered = (clean(each.get("content")) or "" for each in messages)
+    return {
+        **data,
+        "audio_filepath": audios[0],
+        "instruction": asked.replace(_AUDIO_TAG, " "),
+        "response": answered,
+    }

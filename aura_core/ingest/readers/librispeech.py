@@ -4,9 +4,10 @@ The root may be the whole corpus or one subset. A subset `train-*` is split
 `train`; the others keep their names.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from aura_core.artifacts import store
+from aura_core.errors import AuraError
 from aura_core.ingest.source_item import Rejection, SourceItem, clean, read_utf8
 
 _SUFFIX = ".trans.txt"
@@ -17,8 +18,10 @@ def matches(uri: str) -> bool:
     return bool(_transcript_paths(uri))
 
 
-def read(uri: str) -> Iterator[SourceItem | Rejection]:
+def read(uri: str, columns: Mapping[str, str]) -> Iterator[SourceItem | Rejection]:
     """Yield the utterances of every transcript file, in the order of their paths."""
+    if columns:
+        raise AuraError("ingest.columns names columns, and LibriSpeech's transcripts have none")
     for path in _transcript_paths(uri):
         folder = path.rpartition("/")[0]
         lines = read_utf8(store.join(uri, path)).splitlines()

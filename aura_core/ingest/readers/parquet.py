@@ -1,13 +1,13 @@
 """Parquet with an `audio` column of {bytes, path}, as Hugging Face datasets store speech.
 
-Beside it any of `text` (or `transcription`, `sentence`), `instruction`, `response`,
-`id`, `speaker`, `split`. One file or a folder of them; where no column says it, a
-file `test-00000-of-00002.parquet` is split `test`. Audio is read a row group at a
-time, when its rows are decoded.
+Beside it any of `text` (`transcription`, `sentence`, `transcript`, ...), `instruction`,
+`response`, `id`, `speaker`, `split`. One file or a folder of them; where no column says it, the
+names of files and folders tell the split, as on the hub: `test-00000-of-00002.parquet`,
+`default/test/0000.parquet`. Audio is read a row group at a time, when its rows are decoded.
 """
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -17,16 +17,15 @@ import pyarrow.parquet as pq
 from aura_core.artifacts import store
 from aura_core.errors import AuraError
 from aura_core.ingest.source_item import (
-    TEXT_FIELDS,
     Rejection,
     SourceItem,
     clean,
     id_from_path,
-    transcript,
+    split_of_path,
+    split_of_shard,
+    texts_of,
+    wanted_columns,
 )
-
-_COLUMNS = (*TEXT_FIELDS, "id", "instruction", "response", "speaker", "split")
-_SHARD_NAME = re.compile(r"(.+)-\d+-of-\d+\.parquet")
 
 
 def matches(uri: str) -> bool:
@@ -34,57 +33,77 @@ def matches(uri: str) -> bool:
     return bool(_file_uris(uri))
 
 
-def read(uri: str) -> Iterator[SourceItem | Rejection]:
+def read(uri: str, columns: Mapping[str, str]) -> Iterator[SourceItem | Rejection]:
     """Yield the rows of every file; only their text columns are read."""
+    audio = columns.get("audio", "audio")
     for file_uri in _file_uris(uri):
-        name = file_uri.rpartition("/")[2]
+        path = file_uri.removeprefix(uri).lstrip("/") or file_uri.rpartition("/")[2]
+        # The name of the one file that a user names need not be meant so, but a shard's is.
+        split = split_of_shard(path) if file_uri == uri else split_of_path(path)
         with _opened(file_uri) as file:
-            columns = _columns(file.schema_arrow, file_uri)
+            wanted = _columns(file.schema_arrow, file_uri, audio, columns)
             for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=columns)
-                yield from _items(table, file_uri, name, group)
+                rows = file.read_row_group(group, columns=wanted).to_pylist()
+                for index, row in enumerate(rows):
+                    item = _item(row, file_uri, path, (group, index), audio, columns)
+                    if isinstance(item, SourceItem) and item.split is None:
+                        item = replace(item, split=split)
+                    yield item
 
 
-def read_audio(file_uri: str, row: tuple[int, int]) -> bytes | None:
-    """Return the audio file inside a row; None if the row only names a path."""
+def read_audio(
+    file_uri: str, row: tuple[int, int], column: str = "audio"
+) -> tuple[bytes | None, str]:
+    """Return the audio file inside a row, None if the row only names a path, and that path."""
     group, index = row
-    data = _audio_column(file_uri, group)[index].as_py() or {}
+    data = _audio_column(file_uri, group, column)[index].as_py() or {}
     content: bytes | None = data.get("bytes")
-    return content
+    return content, clean(data.get("path")) or ""
 
 
-def _columns(schema: pa.Schema, file_uri: str) -> list[str]:
+def _columns(schema: pa.Schema, file_uri: str, audio: str, columns: Mapping[str, str]) -> list[str]:
     """The columns to plan with: all that are known but the audio's bytes."""
-    audio = schema.field("audio").type if "audio" in schema.names else pa.null()
-    if not pa.types.is_struct(audio) or audio.get_field_index("bytes") < 0:
-        raise AuraError(f"{file_uri} has no column audio {{bytes, path}}")
-    columns = [column for column in _COLUMNS if column in schema.names]
-    return [*columns, "audio.path"] if audio.get_field_index("path") >= 0 else columns
+    kind = schema.field(audio).type if audio in schema.names else pa.null()
+    if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
+        raise AuraError(f"{file_uri} has no column {audio} {{bytes, path}}")
+    for name in columns.values():
+        if name not in schema.names:
+            raise AuraError(
+                f"{file_uri} has no column {name}, which ingest.columns names, only "
+                f"{', '.join(schema.names)}"
+            )
+    known = [name for names in wanted_columns(columns).values() for name in names]
+    found = [name for name in known if name in schema.names]
+    return [*found, f"{audio}.path"] if kind.get_field_index("path") >= 0 else found
 
 
-def _items(table: pa.Table, file_uri: str, name: str, group: int) -> Iterator[SourceItem]:
-    rows: list[dict[str, Any]] = table.to_pylist()
-    shard = _SHARD_NAME.fullmatch(name)
-    for index, row in enumerate(rows):
-        path = clean((row.get("audio") or {}).get("path"))
-        fallback = id_from_path(path) if path else f"{id_from_path(name)}-{group}-{index}"
-        yield SourceItem(
-            id=clean(row.get("id")) or fallback,
-            audio_uri=file_uri,
-            text=transcript(row),
-            instruction=clean(row.get("instruction")),
-            response=clean(row.get("response")),
-            speaker=clean(row.get("speaker")),
-            split=clean(row.get("split")) or (shard.group(1) if shard else None),
-            parquet_row=(group, index),
-        )
+def _item(
+    row: dict[str, Any],
+    file_uri: str,
+    path: str,
+    place: tuple[int, int],
+    audio: str,
+    columns: Mapping[str, str],
+) -> SourceItem | Rejection:
+    group, index = place
+    numbered = f"{id_from_path(path)}-{group}-{index}"
+    try:
+        texts = texts_of(row, columns)
+    except ValueError as error:
+        return Rejection(numbered, file_uri, "bad line", f"row {index} of group {group} {error}")
+    clip = clean((row.get(audio) or {}).get("path"))
+    return SourceItem(
+        **{**texts, "id": texts["id"] or (id_from_path(clip) if clip else numbered)},  # type: ignore[arg-type]
+        audio_uri=file_uri,
+        parquet_row=place,
+    )
 
 
 # Rows come in order, so the row group just read is the one that is needed again.
 @lru_cache(maxsize=1)
-def _audio_column(file_uri: str, group: int) -> pa.ChunkedArray:
+def _audio_column(file_uri: str, group: int, column: str) -> pa.ChunkedArray:
     with _opened(file_uri) as file:
-        return file.read_row_group(group, columns=["audio"])["audio"]
+        return file.read_row_group(group, columns=[column])[column]
 
 
 def _opened(file_uri: str) -> pq.ParquetFile:
@@ -99,5 +118,10 @@ def _file_uris(uri: str) -> list[str]:
     if uri.endswith(".parquet"):
         return [uri]
     fs, root = store.filesystem(uri)
-    names = sorted(name for name in fs.find(root) if name.endswith(".parquet"))
+    names = sorted(
+        name
+        for name in fs.find(root)
+        # The table of an audio folder beside it holds no audio.
+        if name.endswith(".parquet") and not name.endswith("/metadata.parquet")
+    )
     return [store.join(uri, name.removeprefix(root).lstrip("/")) for name in names]

@@ -10,7 +10,13 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_core.ingest.audio import BadAudioError, Clip, decode_by_ffmpeg, decode_file
+from aura_core.ingest.audio import (
+    BadAudioError,
+    Clip,
+    decode_by_ffmpeg,
+    decode_file,
+    first_seconds,
+)
 
 TONE_HZ = 440
 
@@ -126,8 +132,48 @@ def test_values_that_are_not_finite_are_refused(value):
 
 def test_the_limit_is_inclusive():
     assert decode(encode(tone(2.0)), max_duration_s=2.0).duration_s == 2.0
-    with pytest.raises(BadAudioError, match=r"too long: 2\.1 s, at most 2 s"):
+    with pytest.raises(BadAudioError, match=r"too long: 2\.10 s, at most 2 s"):
         decode(encode(tone(2.1)), max_duration_s=2.0)
+
+
+def test_what_is_longer_by_rounding_loses_its_end():
+    clip = decode(encode(np.zeros((480_003, 1), dtype=np.float32)))
+    assert len(clip.audio) == 480_000
+
+
+def test_a_part_is_decoded_alone():
+    pitches = [tone(1.0), 0 * tone(1.0), tone(1.0)]
+    data = encode(np.concatenate(pitches))
+    clip = decode_file(io.BytesIO(data), 2.0, offset_s=0.9, duration_s=1.2)
+    assert clip.duration_s == pytest.approx(1.2)
+    assert np.abs(clip.audio[1600:17600]).max() < 0.01 < np.abs(clip.audio[-1500:]).max()
+    assert decode_file(io.BytesIO(data), 2.0, offset_s=1.5).duration_s == pytest.approx(1.5)
+    with pytest.raises(BadAudioError, match=r"truncated: the part ends at 4\.00 s, the file at 3"):
+        decode_file(io.BytesIO(data), 2.0, offset_s=2.5, duration_s=1.5)
+    with pytest.raises(BadAudioError, match="too long"):
+        decode_file(io.BytesIO(data), 2.0, offset_s=0.5)
+
+
+def test_floats_at_the_scale_of_integers_are_refused_and_a_little_too_loud_ones_are_not_clipped():
+    assert refused(encode(32768 * tone(), subtype="FLOAT")) == "not scaled"
+    clip = decode(encode(3 * tone(), subtype="FLOAT"))
+    assert np.abs(clip.audio).max() == pytest.approx(1.0, abs=1e-3)
+    assert pitch_hz(clip) == pytest.approx(TONE_HZ, abs=1)
+
+
+def test_channels_that_cancel_are_refused_and_one_of_many_is_heard():
+    assert refused(encode(tone(channels=2) * [1, -1])) == "channels cancel"
+    assert np.abs(decode(encode(tone(channels=2) * [0, 1])).audio).max() > 0.2
+    many = tone(channels=8) * [0, 0, 1, 0, 0, 0, 0, 0]
+    assert np.abs(decode(encode(many)).audio).max() > 0.05
+
+
+@pytest.mark.parametrize("subtype", ["GSM610", "G721_32", "NMS_ADPCM_16"])
+def test_encodings_that_cannot_seek_are_decoded(subtype):
+    container = "AU" if subtype == "G721_32" else "WAV"
+    clip = decode(encode(tone(1.0, 8000), 8000, container, subtype))
+    assert clip.duration_s == pytest.approx(1.0, abs=0.05)
+    assert pitch_hz(clip) == pytest.approx(TONE_HZ, abs=3)
 
 
 def test_a_long_file_is_refused_before_it_is_decoded():
@@ -164,6 +210,7 @@ def test_any_bytes_give_a_clip_or_a_reason(noise, container, position):
     data = bytearray(encode(tone(0.1), container=container))
     data[position : position + len(noise)] = noise
     reasons = {"empty", "truncated", "not audio", "not finite", "too long"}
+    reasons |= {"not scaled", "channels cancel"}
     assert outcome(bytes(data)) in {"good", *reasons}
 
 
@@ -189,14 +236,19 @@ def test_recordings_are_read_as_16_khz_mono(stereo_tone, suffix, codec):
         ["ffmpeg", "-v", "error", "-i", stereo_tone, "-c:a", codec, "-strict", "-2", path],
         check=True,
     )
-    audio = decode_by_ffmpeg(path, 30)
+    clip = decode_by_ffmpeg(path, 30)
+    audio = clip.audio
+    assert clip.source_sample_rate == (48_000 if codec == "libopus" else 44_100)
     assert audio.dtype == np.float32
     assert audio.flags.writeable
     assert abs(len(audio) - 32000) < 1600  # an encoder's padding
     spectrum = np.abs(np.fft.rfft(audio[:32000] * np.hanning(len(audio[:32000]))))
     assert abs(spectrum.argmax() / (len(audio[:32000]) / 16000) - 440) < 2
     assert np.sqrt(np.square(audio).mean()) == pytest.approx(0.5 / np.sqrt(2), rel=0.1)
-    assert 7500 < len(decode_by_ffmpeg(path, 0.5)) <= 8000  # what comes before zero is dropped
+    assert 7500 < len(first_seconds(path, 0.5)) <= 8000  # what comes before zero is dropped
+    assert abs(decode_by_ffmpeg(path, 30, offset_s=1.0, duration_s=0.5).duration_s - 0.5) < 0.03
+    with pytest.raises(BadAudioError, match="too long"):
+        decode_by_ffmpeg(path, 1.0)
 
 
 PLAYLIST = "#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n"

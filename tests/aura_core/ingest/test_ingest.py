@@ -1,13 +1,18 @@
 import json
+import shutil
+import subprocess
 
 import jiwer
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 from whisper.normalizers import EnglishTextNormalizer
 
 from aura_core.config.run import IngestConfig
 from aura_core.config.voices import VOICE, second_voice
+from aura_core.errors import AuraError
 from aura_core.ingest.grammar import DemoUtterance, Sentence
 from aura_core.ingest.ingest import make_part, rejections_path
 from aura_core.ingest.ingest_plan import plan_ingest
@@ -108,6 +113,47 @@ def test_bad_files_are_named_and_the_rest_goes_on(tmp_path):
     }
     assert rejections[-1].detail == "the manifest says 2 s, the file holds 0.50 s"
     assert all(each.path == f"{tmp_path}/{each.id}.wav" for each in rejections)
+
+
+def test_segments_are_cut_and_a_file_longer_than_stated_is_refused(tmp_path):
+    time_s = np.arange(160_000) / 16_000
+    soundfile.write(tmp_path / "a::b.wav", np.sin(2 * np.pi * 300 * time_s) * (time_s < 2), 16_000)
+    cuts = [(0.0, 2.0), (2.0, 3.0), (7.5, 2.5), (9.0, 2.0)]
+    lines = [
+        {"audio_filepath": "a::b.wav", "text": "hi", "offset": at, "duration": length}
+        for at, length in cuts
+    ]
+    lines.append({"audio_filepath": "a::b.wav", "text": "hi", "duration": 2})
+    rows, rejections = ingest(tmp_path, lines)
+    assert [row["duration_s"] for row in rows] == [2.0, 3.0, 2.5]
+    assert len({row["id"] for row in rows}) == 3
+    levels = [np.abs(decode_audio(row["audio"]["bytes"])).max() > 0.5 for row in rows]
+    assert levels == [True, False, False]
+    assert [each.kind for each in rejections] == ["truncated", "longer than stated"]
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_a_telephones_recording_is_ingested_also_out_of_parquet(tmp_path):
+    write_tone(tmp_path / "a.wav", 44_100, 1.0)
+    memo = tmp_path / "memo.m4a"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", tmp_path / "a.wav", memo], check=True)
+    (tmp_path / "bad.m4a").write_bytes(b"no audio")
+    lines = [{"audio_filepath": name, "text": "hi"} for name in ("memo.m4a", "bad.m4a")]
+    [row], [rejection] = ingest(tmp_path, lines)
+    assert row["source_sample_rate"] == 44_100
+    assert row["duration_s"] == pytest.approx(1.0, abs=0.1)
+    assert (rejection.id, rejection.kind) == ("bad", "not audio")
+    data = pa.table({"audio": [{"bytes": memo.read_bytes(), "path": "memo.m4a"}], "text": ["hi"]})
+    pq.write_table(data, tmp_path / "x.parquet")
+    [part] = plan_ingest(IngestConfig(manifest=str(tmp_path / "x.parquet"))).parts
+    assert make_part(str(tmp_path / "out"), part, IngestConfig(), second_voice=None) == 1
+
+
+def test_english_alone_cannot_be_told_to_write_german(speech, tmp_path):
+    config = IngestConfig(manifest=str(speech), pseudo_label=True, language="de")
+    [part] = plan_ingest(config).parts
+    with pytest.raises(AuraError, match=r"pinned:whisper-tiny\.en knows English only"):
+        make_part(str(tmp_path), part, config, second_voice=None)
 
 
 def test_a_part_of_bad_files_only_is_published(tmp_path):

@@ -32,30 +32,35 @@ def test_demo_is_planned_in_parts_of_every_split():
     assert splits == {"train", "heldout", "phrasing", "voice"}
 
 
-def test_second_use_of_an_id_is_rejected(tmp_path):
-    lines = [{"id": "a", "audio_filepath": f"{i}.wav", "text": "hi"} for i in range(2)]
+def test_an_id_that_another_recording_has_gets_its_number(tmp_path):
+    lines = [{"id": "a", "audio_filepath": f"{i}.wav", "text": "hi"} for i in range(3)]
+    lines.append({"id": "a-2", "audio_filepath": "3.wav", "text": "hi"})
     plan, items = planned(write_manifest(tmp_path, lines))
-    assert [item.audio_uri for item in items] == [f"{tmp_path}/0.wav"]
-    [rejection] = plan.rejections
-    assert (rejection.id, rejection.path) == ("a", f"{tmp_path}/1.wav")
-    assert rejection.reason == f"duplicate id: first used by {tmp_path}/0.wav"
+    assert [item.id for item in items] == ["a", "a-2", "a-3", "a-2-2"]
+    assert not plan.rejections
+    assert plan.renamed == 3
 
 
-def test_an_id_that_would_share_a_key_is_rejected(tmp_path):
+def test_two_questions_about_a_clip_are_two_utterances(tmp_path):
+    line = {"audio_filepath": "a.wav", "text": "hi"}
+    lines = [line | {"instruction": "Who?"}, line | {"instruction": "What?"}]
+    _, items = planned(write_manifest(tmp_path, lines))
+    assert [(item.id, item.instruction) for item in items] == [("a", "Who?"), ("a-2", "What?")]
+
+
+def test_ids_that_would_share_a_key_are_told_apart(tmp_path):
     ids = ["a/b", safe_key("a/b"), "a_b"]
     lines = [{"id": each, "audio_filepath": "x.wav", "text": "hi"} for each in ids]
     plan, items = planned(write_manifest(tmp_path, lines))
-    assert [item.id for item in items] == ["a/b", "a_b"]
-    [rejection] = plan.rejections
-    assert rejection.id == ids[1]
-    assert rejection.reason.startswith("duplicate id: 'a/b' has the same key")
+    assert not plan.rejections
+    assert len({safe_key(item.id) for item in items}) == 3
 
 
 def test_duplicates_are_found_across_parts(tmp_path):
     lines = utterances(PART_ITEMS + 5)
     plan, _ = planned(write_manifest(tmp_path, [*lines, lines[0]]))
     assert len(plan.parts) == 2
-    assert [rejection.kind for rejection in plan.rejections] == ["duplicate id"]
+    assert [rejection.kind for rejection in plan.rejections] == ["duplicate"]
     assert plan.num_listed == PART_ITEMS + 6
 
 

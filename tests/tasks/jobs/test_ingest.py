@@ -66,7 +66,7 @@ def test_everything_listed_is_a_row_or_a_rejection(local_ray, corpus, tmp_path):
     assert counts["split heldout"] + counts["split train"] == NUM_GOOD
     rejected = [json.loads(line) for line in Path(spec.uri, files[0]).read_text().splitlines()]
     assert {each["id"]: each["reason"].split(":")[0] for each in rejected} == {
-        "u7": "duplicate id",
+        "u7": "duplicate",
         f"line {NUM_GOOD + 5}": "bad line",
         "empty": "empty",
         "text": "not audio",
