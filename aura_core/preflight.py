@@ -15,7 +15,14 @@ from aura_core.config.run import Config, IngestConfig
 from aura_core.errors import AuraError
 from aura_core.ingest.ingest_plan import plan_ingest
 from aura_core.models.pinned import locate
-from aura_core.models.references import Reference, digest, hub_commit, local_path, parse
+from aura_core.models.references import (
+    Reference,
+    digest,
+    hub_commit,
+    local_path,
+    parse,
+    require_llm_family,
+)
 
 _FIRST_UTTERANCES = 20
 _HUB_TIMEOUT_S = 10
@@ -39,14 +46,19 @@ def preflight(config: Config, root: str) -> list[Check]:
     checks = [Check(f"root {root}", _check_root(root))]
     if config.ingest.manifest is not None:
         checks.append(Check(f"manifest {config.ingest.manifest}", _check_manifest(config.ingest)))
-    return [*checks, *map(check_model, dict.fromkeys(_models(config)))]
+    llms = {student.llm for student in (config.text_lora, *students(config).values())}
+    return [*checks, *(check_model(each, each in llms) for each in dict.fromkeys(_models(config)))]
 
 
-def check_model(reference: str) -> Check:
+def check_model(reference: str, is_llm: bool = False) -> Check:
     """Say whether a model can be loaded, as far as its files tell; none is loaded.
 
+    Args:
+        reference: as a config names it.
+        is_llm: whether a student is built around it, which only some families allow.
+
     Raises:
-        AuraError: if it cannot: an unknown name, a folder without config or weights.
+        AuraError: if it cannot: an unknown name or family, a folder without config or weights.
     """
     parsed, what = parse(reference), f"model {reference}"
     if parsed.kind == "pinned":
@@ -56,8 +68,8 @@ def check_model(reference: str) -> Check:
         digest(reference)
         return Check(what, _check_whisper(parsed.name))
     if parsed.kind == "hf":
-        return _check_hub_model(parsed, what)
-    return Check(what, _check_local_model(local_path(parsed)))
+        return _check_hub_model(parsed, what, is_llm)
+    return Check(what, _check_local_model(local_path(parsed), is_llm))
 
 
 def _models(config: Config) -> Iterator[str]:
@@ -118,12 +130,15 @@ def _check_whisper(name: str) -> str:
     return "downloaded" if there else "known; it is downloaded on first use, which was not tried"
 
 
-def _check_hub_model(reference: Reference, what: str) -> Check:
+def _check_hub_model(reference: Reference, what: str, is_llm: bool) -> Check:
     from huggingface_hub import HfApi, try_to_load_from_cache
     from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
     name, commit = reference.name, hub_commit(reference)
-    if isinstance(try_to_load_from_cache(name, "config.json", revision=commit), str):
+    config = try_to_load_from_cache(name, "config.json", revision=commit)
+    if isinstance(config, str):
+        if is_llm:
+            require_llm_family(name, str(json.loads(Path(config).read_text()).get("model_type")))
         return Check(what, "in the hub's cache on this machine")
     try:
         files = HfApi().model_info(name, revision=commit, timeout=_HUB_TIMEOUT_S).siblings or []
@@ -140,7 +155,7 @@ def _check_hub_model(reference: Reference, what: str) -> Check:
     return Check(what, "on the hub; it is downloaded on first use")
 
 
-def _check_local_model(path: Path) -> str:
+def _check_local_model(path: Path, is_llm: bool) -> str:
     if path.is_file():
         return "there"
     config = path / "config.json"
@@ -151,6 +166,8 @@ def _check_local_model(path: Path) -> str:
             f"model {path}: no config.json of transformers that says its model_type: name a folder "
             "made by save_pretrained"
         ) from error
+    if is_llm:
+        require_llm_family(str(path), str(kind))
     if not any(each.suffix in (".safetensors", ".bin") for each in path.iterdir()):
         raise AuraError(f"model {path}: no weights, neither *.safetensors nor *.bin, in the folder")
     return f"a folder with config and weights of a {kind}"

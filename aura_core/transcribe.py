@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aura_core.chat.load import load_chat
 from aura_core.chat.reply import ChatModel
 from aura_core.config.stage import MAX_CLIP_S
 from aura_core.speech_check import has_speech
@@ -116,11 +115,14 @@ Listener = Callable[[Audio, str, int], str]
 
 
 def load_listener(uri: str) -> Listener:
-    """Load a distil artifact, or a folder that `aura_core.export.folder` wrote.
+    """Load a distil artifact, or a folder that `aura export` wrote.
 
     Raises:
         AuraError: if it is neither.
     """
+    # Loads torch, and who asks for cuts or formats needs none.
+    from aura_core.chat.load import load_chat
+
     return as_listener(load_chat(uri))
 
 

@@ -257,7 +257,7 @@ def _show_work(selection: Selection, ingest: StageSpec, wanted: Mapping[str, Sta
     config = selection.load()
     checks = preflight(config, ingest.root)
     llm = config.distil.llm
-    shape = llm_shape(llm) if check_model(llm).certain else None
+    shape = llm_shape(llm) if check_model(llm, is_llm=True).certain else None
     work = forecast(config, read_manifest(ingest.uri), shape)
     out.print(display.work_table(explain_stages(wanted), work))
     out.print()

@@ -24,6 +24,7 @@ from aura_core.export.remote.configuration_aura import AuraConfig
 from aura_core.export.remote.modeling_aura import AuraForConditionalGeneration
 from aura_core.export.remote.processing_aura import AuraProcessor
 from aura_core.ingest.utterances import SAMPLE_RATE
+from aura_core.models.llm import max_positions
 from aura_core.student.batch import Batch, lay_out_conversation
 from aura_core.student.decoding import continue_greedy
 from aura_core.student.inference import FeatureExtractor
@@ -84,16 +85,16 @@ class CascadeChat:
 def _reply(
     student: Student, chat: ChatFormat, batch: Batch, max_new_tokens: int, stop: Sequence[str]
 ) -> Reply:
-    max_positions = student.causal_lm.config.max_position_embeddings
+    longest = student.max_positions
     least = batch.input_ids.shape[1]
     if student.handover is not None and batch.num_feature_frames is not None:
         # A clip becomes one slot or more: how many is known once it is heard.
         least = int((~batch.is_audio).sum()) + len(batch.num_feature_frames)
-    room_for(max_new_tokens, least, max_positions)
+    room_for(max_new_tokens, least, longest)
     cache = DynamicCache(config=student.causal_lm.config)
     prefilled = student.prefill(batch.to(student.device), cache)
     length = int(prefilled.num_positions[0])
-    limit = room_for(max_new_tokens, length, max_positions)
+    limit = room_for(max_new_tokens, length, longest)
     return Reply(
         (int(token) for token in continue_greedy(student, prefilled, cache, limit)),
         prompt_tokens=length,
@@ -126,7 +127,7 @@ class FolderChat:
         except (TemplateError, ValueError) as error:
             raise AuraError(f"these turns cannot be laid out: {error}") from error
         text_config = self._model.config.text_config
-        most = text_config.max_position_embeddings
+        most = max_positions(text_config)
         least = inputs["input_ids"].shape[1]
         if self._model.handover is not None:
             # A clip becomes one slot or more: how many is known once it is heard.

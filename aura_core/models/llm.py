@@ -5,8 +5,10 @@ from pathlib import Path
 
 import torch
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -15,7 +17,7 @@ from transformers.utils import logging as transformers_logging
 from aura_core.artifacts.digest import cache_folder
 from aura_core.errors import AuraError
 from aura_core.models.pinned import locate, pinned_model
-from aura_core.models.references import hub_commit, local_path, parse
+from aura_core.models.references import hub_commit, local_path, parse, require_llm_family
 
 
 def load_llm(
@@ -26,11 +28,13 @@ def load_llm(
     A local path is a folder saved by transformers. None leaves the weights as they are stored.
 
     Raises:
-        AuraError: if the reference cannot be resolved or loaded.
+        AuraError: if the reference cannot be resolved or loaded, or is of no known family.
     """
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     source, revision = source_of(reference)
     try:
+        config = AutoConfig.from_pretrained(source, revision=revision)
+        require_llm_family(reference, config.model_type)
         tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
         model = AutoModelForCausalLM.from_pretrained(
             source, revision=revision, dtype=dtype or "auto", attn_implementation="sdpa"
@@ -40,6 +44,18 @@ def load_llm(
         raise AuraError(f"model {reference!r} cannot be loaded as an LLM ({reason})") from error
     model.requires_grad_(False).train(False)
     return model, tokenizer
+
+
+def max_positions(config: PretrainedConfig) -> int:
+    """The longest sequence of an LLM, of which every block sees the whole.
+
+    A sliding window is no part of the masks that a student makes, so nothing may pass it.
+    """
+    kinds = getattr(config, "layer_types", None)
+    window = getattr(config, "sliding_window", None)
+    slides = window is not None and (kinds is None or "sliding_attention" in kinds)
+    longest = int(config.max_position_embeddings)
+    return min(longest, int(window)) if slides else longest
 
 
 def source_of(reference: str) -> tuple[str, str | None]:

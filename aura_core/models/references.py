@@ -23,6 +23,9 @@ WHISPER_CHECKPOINTS = (
     "tiny.en", "tiny", "base.en", "base", "small.en", "small", "medium.en", "medium",
     "large-v1", "large-v2", "large-v3", "large", "large-v3-turbo", "turbo",
 )  # fmt: skip
+# LLMs that a student may be built around, by the `model_type` of transformers: their blocks are
+# run one by one, and a test trains, resumes, decodes and exports each (test_families.py).
+LLM_FAMILIES = ("llama", "mistral", "olmo2", "olmo3", "qwen2", "qwen3", "smollm3")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -51,6 +54,15 @@ def parse(reference: str) -> Reference:
         name, _, revision = rest.partition("@")
         return Reference("hf", name, revision or "main")
     return Reference("pinned" if scheme == "pinned" else "whisper", rest)
+
+
+def require_llm_family(reference: str, model_type: str) -> None:
+    """Raise AuraError for an LLM whose blocks nobody has tried to run one by one."""
+    if model_type not in LLM_FAMILIES:
+        raise AuraError(
+            f"model {reference!r} is a {model_type}, which no student can be built around yet: "
+            f"there are {', '.join(LLM_FAMILIES)}"
+        )
 
 
 def digest(reference: str) -> str:

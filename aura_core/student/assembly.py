@@ -77,6 +77,21 @@ def peft_config(llm: PreTrainedModel, lora: LoraConfig) -> PeftLoraConfig:
     )
 
 
+def _require_targets(llm: PreTrainedModel, lora: LoraConfig) -> None:
+    """Raise AuraError for a target that is no linear map of a block: its LoRA would be nowhere."""
+    block = llm.get_submodule("model.layers.0")
+    there = [
+        name.rpartition(".")[2]
+        for name, module in block.named_modules()
+        if isinstance(module, nn.Linear)
+    ]
+    if missing := [name for name in lora.targets if name not in there]:
+        raise AuraError(
+            f"lora.targets has {', '.join(missing)}, which a block of this LLM does not: it has "
+            f"{', '.join(there)}"
+        )
+
+
 def load_adapter(llm: PreTrainedModel, adapter: Path) -> PeftModel:
     """Put a saved LoRA, a folder of PEFT's, beside the weights of `llm`, which is on the CPU."""
     # By itself PEFT reads onto a GPU that it sees, whosever it is.
@@ -123,8 +138,12 @@ def new_student(
         config: its LoRA and audio embedding; the random start depends on `config.seed` only.
         llm: the base model; its weights are frozen.
         stem: makes the audio embedding's stem; None for a student that reads.
+
+    Raises:
+        AuraError: if `config.lora` names blocks or linear maps that the LLM does not have.
     """
     torch.manual_seed(config.seed)
+    _require_targets(llm, config.lora)
     with _older_names():
         adapted = get_peft_model(llm, peft_config(llm, config.lora))
     embedding = None if stem is None else new_audio_embedding(config, llm, stem())

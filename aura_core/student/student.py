@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import DynamicCache
 
+from aura_core.errors import AuraError
 from aura_core.frames import valid_positions
+from aura_core.models.llm import max_positions
 from aura_core.student.attention import (
     PADDING,
     SHARED,
@@ -125,6 +127,11 @@ class Student(nn.Module):
         """Where the LLM's embeddings are."""
         device: torch.device = self.causal_lm.get_input_embeddings().weight.device
         return device
+
+    @property
+    def max_positions(self) -> int:
+        """The longest sequence that the LLM reads."""
+        return max_positions(self.causal_lm.config)
 
     def autocast(self) -> torch.autocast:
         """Mixed precision where the frozen weights are bf16; what learns stays fp32."""
@@ -250,7 +257,14 @@ class Student(nn.Module):
 
         Returns:
             The last block's output, before any final norm, and {block: output} of `kept`.
+
+        Raises:
+            AuraError: if there are more keys than the LLM has positions.
         """
+        if mask.shape[-1] > self.max_positions:
+            raise AuraError(
+                f"a sequence takes {mask.shape[-1]} positions, and the LLM has {self.max_positions}"
+            )
         rows = None if self._gate is None or is_audio is None else _true_rows(is_audio)
         rotary = self._rotary(states, position_ids)
 

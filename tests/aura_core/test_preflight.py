@@ -70,7 +70,11 @@ def test_a_folder_is_a_model_if_it_has_config_and_weights(tmp_path):
     with pytest.raises(AuraError, match="no weights"):
         check_model(str(tmp_path))
     (tmp_path / "model.safetensors").touch()
-    assert check_model(str(tmp_path)).found == "a folder with config and weights of a llama"
+    assert check_model(str(tmp_path), True).found == "a folder with config and weights of a llama"
+    (tmp_path / "config.json").write_text('{"model_type": "gemma3_text"}')
+    assert check_model(str(tmp_path)).found == "a folder with config and weights of a gemma3_text"
+    with pytest.raises(AuraError, match="is a gemma3_text, which no student can be built around"):
+        check_model(str(tmp_path), True)
 
 
 def test_a_whisper_must_be_one_of_the_package_s():

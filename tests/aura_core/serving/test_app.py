@@ -138,7 +138,7 @@ def bad(heard, data="", **changes):
         (lambda h, s: bad(h, ""), openai.BadRequestError, "invalid_audio",
          "messages.0.content.0.input_audio.data", "empty"),
         (lambda h, s: bad(h, s(31)), openai.BadRequestError, "invalid_audio",
-         "messages.0.content.0.input_audio.data", r"too long: 31\.0 s, at most 30 s"),
+         "messages.0.content.0.input_audio.data", r"too long: 31\.00 s, at most 30 s"),
         (lambda h, s: bad(h, s(1), model="gpt"), openai.NotFoundError, "model_not_found",
          "model", "no model 'gpt' here, only aura"),
         (lambda h, s: bad(h, s(1), n=2), openai.BadRequestError, None, None, "n: not supported"),

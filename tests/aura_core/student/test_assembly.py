@@ -4,8 +4,10 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
+from aura_core.config.train import TrainConfig
+from aura_core.errors import AuraError
 from aura_core.models.llm import load_llm
-from aura_core.student.assembly import merge_adapter
+from aura_core.student.assembly import merge_adapter, new_student
 
 
 @pytest.fixture
@@ -34,3 +36,12 @@ def test_the_sum_is_rounded_once_however_the_llm_was_loaded(half):
     moved = {name for name in ours if not torch.equal(ours[name], before[name])}
     assert moved == {name for name in ours if "q_proj" in name or "down_proj" in name}
     assert not any(weight.requires_grad for weight in ours.values())
+
+
+def test_a_target_that_a_block_does_not_have_is_named(tiny_llm):
+    config = TrainConfig.model_validate(
+        {"input": "text", "lora": {"targets": ["q_proj", "qkv_proj"], "blocks": None},
+         "phases": [{"name": "text", "steps": 1, "distil": 0}]}
+    )  # fmt: skip
+    with pytest.raises(AuraError, match=r"lora\.targets has qkv_proj, .* it has q_proj, k_proj"):
+        new_student(config, load_llm(str(tiny_llm), torch.float32)[0], None)

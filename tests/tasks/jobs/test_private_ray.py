@@ -1,5 +1,3 @@
-"""The process that holds a Ray; what drivers do with it is in test_local_ray.py."""
-
 import json
 import subprocess
 import sys
