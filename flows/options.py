@@ -61,7 +61,7 @@ def setting_names(context: "CompletionContext") -> Mapping[str, str]:
     return dict.fromkeys(sorted(groups), "") | found
 
 
-def assignments(context: "CompletionContext") -> Mapping[str, str]:
+def setting_assignments(context: "CompletionContext") -> Mapping[str, str]:
     """The recipe's settings with their values, to be changed."""
     return {f"{each.name}={_value(each)}": _description(each) for each in _settings(context)}
 
@@ -162,7 +162,9 @@ class Selection:
         tuple[str, ...], Parameter(name="--benchmark", completer=benchmark_sources)
     ] = ()
     "Evaluate on NAME=FOLDER too, or a NAME made here, repeatedly: `aura bench-data list`."
-    assignments: Annotated[tuple[str, ...], Parameter(name="--set", completer=assignments)] = ()
+    assignments: Annotated[
+        tuple[str, ...], Parameter(name="--set", completer=setting_assignments)
+    ] = ()
     "`stage.key=value`, any number of times: `aura settings` lists them."
     root: str | None = None
     "Folder or s3:// URI of all artifacts. [default: $AURA_ROOT, else ./runs]"

@@ -23,6 +23,7 @@ from prefect.runtime import task_run
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import Manifest, read_manifest, require_manifest
 from aura_core.config.stage import single_node
+from aura_core.errors import AuraError
 from aura_core.stages import STAGES, StageSpec
 from tasks.local_driver import LocalRay, run_driver
 from tasks.stage_driver import Launch, OnProgress, StageLostError
@@ -44,10 +45,18 @@ def launcher(where: str, specs: Sequence[StageSpec]) -> Iterator[Launch]:
     if where == "local":
         with closing(LocalRay(single_node(spec.runtime for spec in specs))) as local_ray:
             yield partial(run_driver, local_ray)
-    else:
-        from tasks.submit import run_job
+    elif where.startswith(("http://", "https://")):
+        from tasks.submit import connect, run_job
+
+        # Before any stage says that it begins.
+        connect(where)
 
         yield partial(run_job, where)
+    else:
+        raise AuraError(
+            f"launch {where!r}: local, or the address of a Ray cluster's job server, such as "
+            "http://ray-head:8265"
+        )
 
 
 log = logging.getLogger("aura")

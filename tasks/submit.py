@@ -78,7 +78,7 @@ def run_job(address: str, spec: StageSpec, on_progress: OnProgress | None) -> No
         StageLostError: the job was lost, or failed by what may pass.
         StageCrashError: it failed otherwise or was stopped.
     """
-    client = _connect(address)
+    client = connect(address)
     job_id = adopt_or_submit(client, spec)
     try:
         info, output = _follow_to_end(client, job_id, on_progress)
@@ -94,7 +94,8 @@ def run_job(address: str, spec: StageSpec, on_progress: OnProgress | None) -> No
     raise_for_exit(spec, 0 if info.status == JobStatus.SUCCEEDED else exit_code, output.error_line)
 
 
-def _connect(address: str) -> JobSubmissionClient:
+def connect(address: str) -> JobSubmissionClient:
+    """Raise AuraError if no Ray job server is there."""
     try:
         return JobSubmissionClient(address)
     except (ConnectionError, RuntimeError) as error:

@@ -98,6 +98,11 @@ def find_models(target: str | None, root: str) -> RunModels:
         AuraError: if it is none of these.
     """
     place = (target or root).rstrip("/")
+    made = (store.list_names(store.join(root, stage)) for stage in (MAIN, "evaluate"))
+    if target is None and not any(made) and not is_model(root):
+        raise AuraError(
+            f"no trained model at {root}: make one with `aura run`, or name one with --model"
+        )
     try:
         return _at(place, root)
     except AuraError as error:

@@ -40,7 +40,7 @@ def demo_long() -> Config:
     """The demo's assistant, trained longer on more speech: half an hour on two cores."""
     corpus = _DEMO_CORPUS.model_copy(
         update={
-            "train_utterances": 4000,
+            "train_utterances": 8000,
             "train_voices": ("piper",) * 6 + _LONG_ESPEAK_VOICES,
             "heldout_utterances": 200,
             "phrasing_utterances": 100,
@@ -48,9 +48,10 @@ def demo_long() -> Config:
             "human_utterances": 60,
             "random_words_share": 0.5,
             "random_words": "english",
+            "telephone_share": 0.4,
         }
     )
-    base = _assistant(corpus, text_steps=125, align_steps=2800)
+    base = _assistant(corpus, text_steps=125, align_steps=5200)
     augmentation = AugmentationConfig(vtlp_factor=(0.9, 1.1))
     distil = base.distil.model_copy(update={"augmentation": augmentation})
     return base.model_copy(update={"distil": distil})

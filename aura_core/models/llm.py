@@ -53,9 +53,9 @@ def max_positions(config: PretrainedConfig) -> int:
     """
     kinds = getattr(config, "layer_types", None)
     window = getattr(config, "sliding_window", None)
-    slides = window is not None and (kinds is None or "sliding_attention" in kinds)
     longest = int(config.max_position_embeddings)
-    return min(longest, int(window)) if slides else longest
+    slides = kinds is None or "sliding_attention" in kinds
+    return longest if window is None or not slides else min(longest, int(window))
 
 
 def source_of(reference: str) -> tuple[str, str | None]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import soundfile
 from cyclopts import App
@@ -16,6 +15,7 @@ from flows.cli import app
 from flows.options import Selection, examples
 from flows.request import choose_stages
 from tests.aura_command import AURA, run_aura
+from tests.voiced import voiced
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,7 @@ def desk(tmp_path, smoke_root) -> Path:
         (tmp_path / name).symlink_to(smoke_root)
     (tmp_path / "recordings").mkdir()
     for name in ("talk.wav", "request.wav", "recordings/a.wav"):
-        soundfile.write(tmp_path / name, np.zeros(8000, np.float32), 16_000)
+        soundfile.write(tmp_path / name, voiced(1.0), 16_000)
     return tmp_path
 
 

@@ -105,7 +105,7 @@ print(found["CPU"] >= 3, found["fast_disk"] == 2, ray.get(ray.remote(lambda: 7).
 OWNER = """
 import time
 from tasks.local_driver import LocalRay
-from tests.tasks.test_local_ray import SIZE
+from tests.tasks.test_local_driver import SIZE
 LocalRay(SIZE).start()
 print("there", flush=True)
 time.sleep(600)

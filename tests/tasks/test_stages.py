@@ -16,9 +16,11 @@ def test_an_unreachable_cluster_is_one_line(tmp_path):
     specs = plan(recipe("smoke"), str(tmp_path))
     with (
         pytest.raises(AuraError, match=r"no Ray job server at http://127\.0\.0\.1:9"),
-        launcher("http://127.0.0.1:9", list(specs.values())) as launch,
+        launcher("http://127.0.0.1:9", list(specs.values())),
     ):
-        launch(specs["ingest"], None)
+        raise AssertionError
+    with pytest.raises(AuraError, match="launch 'nowhere': local, or"), launcher("nowhere", []):
+        raise AssertionError
 
 
 @pytest.mark.parametrize(

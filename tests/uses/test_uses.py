@@ -8,11 +8,11 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pytest
 import soundfile
 
 from tests.aura_command import run_aura
+from tests.voiced import voiced
 
 pytestmark = pytest.mark.slow
 
@@ -106,19 +106,19 @@ MISTAKES = (
     Mistake("export", "--to"),
     Mistake("export --recipe smoke --to model", "no manifest.json"),
     Mistake("export nowhere --to model", "nowhere"),
-    Mistake("export --mode merge --to model", "no mode 'merge'"),
+    Mistake("export --mode merge --to model", 'Choose from: "merged", "gated"'),
     Mistake("ask", "FILE"),
     Mistake("ask tone.wav", "QUESTION"),
     Mistake("ask nowhere.wav What?", "nowhere.wav"),
     Mistake("ask binary What?", "binary"),
     Mistake("ask folder What?", "folder"),
-    Mistake("ask tone.wav What?", "no finished distil"),
+    Mistake("ask tone.wav What?", "no trained model at"),
     Mistake("ask tone.wav What? --model nowhere", "nowhere is no model"),
     Mistake("ask tone.wav What? --model file/below", "file/below"),
     Mistake("ask tone.wav What? --model damaged-model", "damaged-model"),
-    Mistake("transcribe", "no audio file"),
+    Mistake("transcribe", "name an audio file"),
     Mistake("transcribe folder", "no audio file"),
-    Mistake("transcribe tone.wav", "no finished distil"),
+    Mistake("transcribe tone.wav", "no trained model at"),
     Mistake("transcribe tone.wav --format pdf", "no format 'pdf'"),
     Mistake("transcribe tone.wav --resume", "--to"),
     Mistake("transcribe tone.wav other/tone.wav --to out", "tone.txt"),
@@ -178,8 +178,7 @@ def folder(tmp_path_factory) -> Path:
     (folder / "damaged/evaluate/0123456789ab/manifest.json").write_text("{")
     (folder / "damaged-model/config.json").write_text("{")
     for name in ("tone.wav", "other/tone.wav"):
-        tone = np.sin(np.arange(16_000) / 10).astype(np.float32)
-        soundfile.write(folder / name, tone, 16_000)
+        soundfile.write(folder / name, voiced(1.0), 16_000)
     return folder
 
 

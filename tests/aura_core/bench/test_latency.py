@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from conftest import BLOCKS, HEAD_WIDTH, HEADS, WIDTH
 from torch import nn
 from torch.nn import functional
 from transformers import DynamicCache
@@ -17,6 +16,8 @@ from aura_core.bench.latency import (
 )
 from aura_core.bench.latency_models import MODELS
 from aura_core.errors import AuraError
+
+from .conftest import BLOCKS, HEAD_WIDTH, HEADS, WIDTH
 
 CPU = torch.device("cpu")
 

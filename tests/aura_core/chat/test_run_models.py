@@ -110,5 +110,5 @@ def test_being_ready_is_having_answered_once():
 
 @pytest.mark.parametrize("target", ["/nowhere", "0123abc", None])
 def test_what_is_neither_is_told(tmp_path, target):
-    with pytest.raises(AuraError, match="is no model and no run"):
+    with pytest.raises(AuraError, match=r"is no model and no run|no trained model at"):
         find_models(target, str(tmp_path))

@@ -104,7 +104,7 @@ def test_a_clip_in_which_nothing_is_said_counts_what_is_heard_in_it(
 ):
     trainer = new_trainer(validated(), open_cache(cache_uri), CPU)
     heard = [(torch.zeros(40, 80), text) for text in ("", "stop it", "")]
-    monkeypatch.setattr(trainer.data, "listen", lambda _: heard)
+    monkeypatch.setattr(trainer.data, "extract_features", lambda _: heard)
     said = iter(["", "stop it", "the cat"])
     monkeypatch.setattr(
         "aura_core.student.inference.Responder.generate",

@@ -82,7 +82,7 @@ def test_the_split_comes_last_and_within_the_limit(prompts):
     assert [(part.number, len(part.sentences), len(part.items)) for part in parts] == [
         (0, 128, 0), (1, 14, 0), (2, 0, 2),
     ]  # fmt: skip
-    assert parts[2].splits == {"human"}
+    assert parts[2].splits == {"human": 2}
     assert len(plan_ingest(IngestConfig(demo=small)).parts) == 2
     limited = plan_ingest(IngestConfig(demo=small, limit=143), human=True)
     assert [len(part) for part in limited.parts] == [128, 14, 1]

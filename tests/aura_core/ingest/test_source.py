@@ -93,8 +93,8 @@ def own_cache(tmp_path_factory, monkeypatch):
 @pytest.fixture(autouse=True)
 def no_human_speech(monkeypatch):
     """Most of this must hold the same with and without the packages."""
-    monkeypatch.setattr(source.human_speech, "human_digest", lambda count: None)
-    monkeypatch.setattr(source.human_speech, "is_installed", lambda: True)
+    monkeypatch.setattr(source, "human_digest", lambda count: None)
+    monkeypatch.setattr(source, "is_installed", lambda: True)
 
 
 @pytest.fixture
@@ -149,12 +149,12 @@ def test_the_second_voice_that_is_installed_counts(tmp_path, monkeypatch):
 
 
 def test_human_speech_counts_where_it_is_installed(monkeypatch):
-    monkeypatch.setattr(source.human_speech, "human_digest", lambda count: f"xxh3:{count}")
+    monkeypatch.setattr(source, "human_digest", lambda count: f"xxh3:{count}")
     assert source_digests(IngestConfig())["human"] == "xxh3:60"
 
 
 def test_a_run_says_what_human_speech_would_take(monkeypatch):
-    monkeypatch.setattr(source.human_speech, "is_installed", lambda: False)
+    monkeypatch.setattr(source, "is_installed", lambda: False)
     assert "human" not in source_digests(IngestConfig())
     assert "apt-get install asterisk-core-sounds-en" in installable(IngestConfig())
     assert installable(IngestConfig(demo=DemoCorpusConfig(human_utterances=0))) is None

@@ -5,7 +5,6 @@ import tempfile
 import pytest
 import torch
 import webdataset
-from conftest import tar_paths
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load, load_file
@@ -18,6 +17,8 @@ from aura_core.teacher_cache.build import write_shard
 from aura_core.teacher_cache.encode import EncodedSample
 from aura_core.teacher_cache.index import open_cache
 from aura_core.teacher_cache.record import Entry, read_members, read_record
+
+from .conftest import tar_paths
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 import shutil
 
 import pytest
-from conftest import tar_paths
 
 from aura_core.artifacts import store
 from aura_core.artifacts.manifest import read_manifest
@@ -16,6 +15,8 @@ from aura_core.teacher_cache.inventory import (
     total_bytes,
     verify_cache,
 )
+
+from .conftest import tar_paths
 
 
 @pytest.fixture
