@@ -232,13 +232,15 @@ def _real(
 
 _LONG_ESPEAK_VOICES = tuple(f"espeak-ng:{name}" for name in ("f2", "f4", "m1", "m3", "nyc", "gb"))
 # One voice at many pitches and four more of another synthesiser; a third of the sentences are words
-# in no order, from which the ear learns how each one sounds and not which comes next.
+# in no order, from which the ear learns how each one sounds and not which comes next; some clips
+# have the band of a telephone, as both voices of the tests that training never hears.
 _DEMO_CORPUS = DemoCorpusConfig(
     train_voices=("piper", "piper", "piper", "piper", "espeak-ng:f2", "espeak-ng:m3",
                   "espeak-ng:nyc", "espeak-ng:gb"),
     pitch_factor=(0.85, 1.25),
     random_words_share=0.35,
     noise_share=0.02,
+    telephone_share=0.3,
     train_utterances=1600,
     voice_utterances=40,
     human_utterances=30,
