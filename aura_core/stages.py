@@ -25,40 +25,6 @@ from aura_core.errors import AuraError
 from aura_core.ingest.source import content_digests, source_digests
 from aura_core.models.references import digest
 
-# What pins the content of a benchmark; light, since every plan asks for it.
-
-
-def pinned_benchmark(config: BenchmarkConfig) -> dict[str, str]:
-    """Version of the benchmark and digests of what it is made from.
-
-    Raises:
-        AuraError: if its folder does not exist.
-    """
-    version = {"version": str(BENCHMARKS[config.name].version)}
-    if config.source != EMBEDDED:
-        return version | {"content": folder_digest(config.source)}
-    version |= {"texts": store.xxh3(source_text(config.name).encode())}
-    if is_text_task(config.name):
-        return version
-    return version | {
-        "voice": digest(VOICE),
-        "espeak": espeak_digest(),
-        "second_voice": second_voice(),
-    }
-
-
-def folder_digest(uri: str) -> str:
-    """One digest over the names and contents of all files of a folder."""
-    names = store.list_tree(uri)
-    if not names:
-        raise AuraError(f"{uri} does not exist or is empty: give the folder of the benchmark")
-    uris = {store.join(uri, name): name for name in names}
-    total = xxhash.xxh3_128()
-    for each, content in sorted(content_digests(uris).items()):
-        total.update(f"{uris[each]}\0{content}\n".encode())
-    return f"xxh3:{total.hexdigest()}"
-
-
 # The page of the stage `report`.
 REPORT_NAME = "report.html"
 
@@ -177,6 +143,11 @@ def _spec(
     )
 
 
+def is_complete(spec: StageSpec) -> bool:
+    """Whether the stage is finished."""
+    return read_manifest(spec.uri) is not None
+
+
 def pinned_content(config: StageConfig) -> dict[str, str]:
     """What a stage depends on outside the artifact tree: models, source audio, scorers."""
     pinned = {
@@ -195,6 +166,32 @@ def pinned_content(config: StageConfig) -> dict[str, str]:
     return pinned | source_digests(config)
 
 
-def is_complete(spec: StageSpec) -> bool:
-    """Whether the stage is finished."""
-    return read_manifest(spec.uri) is not None
+def pinned_benchmark(config: BenchmarkConfig) -> dict[str, str]:
+    """Version of the benchmark and digests of what it is made from.
+
+    Raises:
+        AuraError: if its folder does not exist.
+    """
+    version = {"version": str(BENCHMARKS[config.name].version)}
+    if config.source != EMBEDDED:
+        return version | {"content": folder_digest(config.source)}
+    version |= {"texts": store.xxh3(source_text(config.name).encode())}
+    if is_text_task(config.name):
+        return version
+    return version | {
+        "voice": digest(VOICE),
+        "espeak": espeak_digest(),
+        "second_voice": second_voice(),
+    }
+
+
+def folder_digest(uri: str) -> str:
+    """One digest over the names and contents of all files of a folder."""
+    names = store.list_tree(uri)
+    if not names:
+        raise AuraError(f"{uri} does not exist or is empty: give the folder of the benchmark")
+    uris = {store.join(uri, name): name for name in names}
+    total = xxhash.xxh3_128()
+    for each, content in sorted(content_digests(uris).items()):
+        total.update(f"{uris[each]}\0{content}\n".encode())
+    return f"xxh3:{total.hexdigest()}"

@@ -9,25 +9,6 @@ from collections.abc import Callable, Mapping
 from aura_core.errors import AuraError
 from aura_core.stages import STAGES, StageSpec
 
-# Settings of a driver's libraries, from before they are imported.
-
-# Read by Ray, its workers and the hub client when they start.
-QUIET = {
-    "DO_NOT_TRACK": "1",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    # Nobody scrapes them here, and gathering them takes CPU time from the step.
-    "RAY_TRAIN_METRICS_ENABLED": "0",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "PYTHONWARNINGS": "ignore::FutureWarning",
-}
-
-
-def turn_telemetry_off() -> None:
-    """Turn telemetry and warnings off, unless the user chose otherwise."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-
-
 # A driver's output: shown as it comes on a terminal, else logged line by line.
 
 log = logging.getLogger("aura")
@@ -143,3 +124,22 @@ def raise_for_exit(spec: StageSpec, exit_code: int, error_line: str | None) -> N
             f"{crashed}; its output is above, and running again goes on from what is finished"
         )
     raise StageCrashError(f"{crashed} by an error of its code: the traceback is above")
+
+
+# Settings of a driver's libraries, from before they are imported.
+
+# Read by Ray, its workers and the hub client when they start.
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Nobody scrapes them here, and gathering them takes CPU time from the step.
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "PYTHONWARNINGS": "ignore::FutureWarning",
+}
+
+
+def turn_telemetry_off() -> None:
+    """Turn telemetry and warnings off, unless the user chose otherwise."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
