@@ -40,8 +40,11 @@ def test_the_sum_is_rounded_once_however_the_llm_was_loaded(half):
 
 def test_a_target_that_a_block_does_not_have_is_named(tiny_llm):
     config = TrainConfig.model_validate(
-        {"input": "text", "lora": {"targets": ["q_proj", "qkv_proj"], "blocks": None, "positions": "all"},
-         "phases": [{"name": "text", "steps": 1, "distil": 0}]}
-    )  # fmt: skip
+        {
+            "input": "text",
+            "lora": {"targets": ["q_proj", "qkv_proj"], "blocks": None, "positions": "all"},
+            "phases": [{"name": "text", "steps": 1, "distil": 0}],
+        }
+    )
     with pytest.raises(AuraError, match=r"lora\.targets has qkv_proj, .* it has q_proj, k_proj"):
         new_student(config, load_llm(str(tiny_llm), torch.float32)[0], None)
