@@ -28,9 +28,9 @@ from aura_core.ingest.source_item import Rejection, read_utf8
 # `eval_datas/SET/SET.csv` beside `eval_datas/SET/audios/`. Every row has `audio_filename`; the
 # question and its answers stand in columns of other names in each set:
 #
-# - llama_questions: `Questions`, `Answer`; - web_questions: `question`, `answers`, several of
-# them between semicolons; - trivia_qa: `question`, `answer_normalized_value`,
-# `answer_normalized_aliases`, between commas.
+# - llama_questions: `Questions`, `Answer`;
+# - web_questions: `question`, `answers`, several of them between semicolons;
+# - trivia_qa: `question`, `answer_normalized_value`, `answer_normalized_aliases`, between commas.
 
 _AUDIO = "audio_filename"
 
@@ -95,9 +95,10 @@ def _entry(
 # Spoken-SQuAD (arXiv 1804.00320): questions in `spoken_test-v1.1.json`, passages in `dev_wav/`.
 #
 # The JSON is SQuAD's: `data` -> `paragraphs` -> `qas` with `id`, `question`, `answers`; its
-# `context` is what an ASR heard. A passage is spoken sentence by sentence, `ARTICLE_PARAGRAPH_
-# SENTENCE.wav`, counted from zero; the sentences are joined. What was said in truth stands in
-# SQuAD's own `dev-v1.1.json`, which must lie beside it: the text-input bound reads that.
+# `context` is what an ASR heard. A passage is spoken sentence by sentence,
+# `ARTICLE_PARAGRAPH_SENTENCE.wav`, counted from zero; the sentences are joined. What was said in
+# truth stands in SQuAD's own `dev-v1.1.json`, which must lie beside it: the text-input bound reads
+# that.
 
 _SPOKEN, _WRITTEN, _WAVS = "spoken_test-v1.1.json", "dev-v1.1.json", "dev_wav"
 _EXPECTED = f"{_SPOKEN}, SQuAD's {_WRITTEN} and {_WAVS}/*.wav"

@@ -18,8 +18,8 @@ from aura_core.ingest.source_item import Rejection, SourceItem
 
 # LibriSpeech (openslr.org/12): SUBSET/SPEAKER/CHAPTER/*.flac beside SPEAKER-CHAPTER.trans.txt.
 #
-# The folder is the whole corpus, or the one subset. A line of a transcript file is `SPEAKER-
-# CHAPTER-NUMBER TEXT IN CAPITALS`.
+# The folder is the whole corpus, or the one subset. A line of a transcript file is
+# `SPEAKER-CHAPTER-NUMBER TEXT IN CAPITALS`.
 
 
 def read_librispeech(folder: Path, benchmark: Benchmark) -> Entries:
