@@ -1,6 +1,10 @@
 import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aura_core.config.run import IngestConfig
 from aura_core.errors import AuraError
@@ -106,3 +110,21 @@ def test_limit_takes_the_first(tmp_path):
 def test_empty_manifest_is_an_error(tmp_path):
     with pytest.raises(AuraError, match="names no utterance"):
         planned(write_manifest(tmp_path, []))
+
+
+FIELDS = st.dictionaries(
+    st.sampled_from(["audio_filepath", "id", "text", "transcript", "offset", "duration", "split"]),
+    st.one_of(
+        st.none(), st.booleans(), st.integers(-2, 2), st.floats(), st.text(max_size=3),
+        st.lists(st.text(max_size=2), max_size=2), st.sampled_from(["a.wav", "b.wav", "train"]),
+    ),
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(FIELDS | st.integers() | st.text(max_size=3), min_size=1), st.booleans())
+def test_what_is_planned_and_what_is_rejected_is_what_was_listed(lines, pseudo_label):
+    with TemporaryDirectory() as folder:
+        plan, items = planned(write_manifest(Path(folder), lines), pseudo_label=pseudo_label)
+    assert len(items) + len(plan.rejections) == plan.num_listed == len(lines)
+    assert len({safe_key(item.id) for item in items}) == len(items)
