@@ -8,17 +8,26 @@ VOCABULARY = 49152
 @pytest.fixture(scope="session")
 def tiny_llm(tmp_path_factory):
     """Folder of a random Llama of two blocks, with the pinned LLM's tokenizer."""
+    return random_llama(tmp_path_factory.mktemp("llm"), num_hidden_layers=2)
+
+
+@pytest.fixture(scope="session")
+def five_blocks(tmp_path_factory):
+    """The same of five blocks, four to adapt and one above them."""
+    return random_llama(tmp_path_factory.mktemp("llm-of-five"), num_hidden_layers=5)
+
+
+def random_llama(folder, num_hidden_layers):
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from aura_core.models.llm import load_llm
 
-    folder = tmp_path_factory.mktemp("llm")
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=VOCABULARY, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=True,
-        initializer_range=0.3,
+        vocab_size=VOCABULARY, hidden_size=32, intermediate_size=64,
+        num_hidden_layers=num_hidden_layers, num_attention_heads=4, num_key_value_heads=2,
+        tie_word_embeddings=True, initializer_range=0.3,
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)
     load_llm("pinned:smollm2-135m-instruct", torch.float32)[1].save_pretrained(folder)

@@ -64,9 +64,11 @@ def utterance(number: int, text: str) -> dict:
 
 
 @pytest.fixture
-def train_config() -> TrainConfig:
+def train_config(five_blocks) -> TrainConfig:
+    """Of an LLM that takes no time; `real_config` is of one that has learnt."""
     return TrainConfig(
         input="audio",
+        llm=str(five_blocks),
         chat_template=SHORT_CHATML,
         lora=LoraConfig(rank=4, alpha=4, blocks=4),
         phases=(
@@ -84,6 +86,11 @@ def train_config() -> TrainConfig:
         precision="fp32",
         checkpoint_every_steps=2,
     )
+
+
+@pytest.fixture
+def real_config(train_config) -> TrainConfig:
+    return train_config.model_copy(update={"llm": "pinned:smollm2-135m-instruct"})
 
 
 @pytest.fixture

@@ -141,24 +141,22 @@ def test_a_saved_student_answers_as_it_did_and_its_answer_does_not_depend_on_the
     assert together == [responder.generate([prompt], 6)[0] for prompt in prompts]
 
 
-def test_text_alone_learns_its_sentences(train_config, cache_uri, tmp_path):
+def test_text_alone_learns_its_sentences(real_config, cache_uri, tmp_path):
     phase = Phase(
         name="text", steps=8, batch_utterances=6, distil=0, warmup_steps=0, learning_rate=5e-3
     )
-    config = text_config(train_config, phase)
+    config = text_config(real_config, phase)
     losses = run(config, cache_uri, tmp_path)
     assert losses[-1] < 0.6 * losses[0]
     assert not (tmp_path / "audio_embedding.safetensors").exists()
     assert not (tmp_path / SIMILARITY).exists()
 
 
-def test_a_student_starts_from_the_text_lora_and_carries_it_along(
-    train_config, cache_uri, tmp_path
-):
+def test_a_student_starts_from_the_text_lora_and_carries_it_along(real_config, cache_uri, tmp_path):
     words = Phase(name="text", steps=8, batch_utterances=6, distil=0, learning_rate=5e-3)
-    run(text_config(train_config, words), cache_uri, tmp_path / "text")
+    run(text_config(real_config, words), cache_uri, tmp_path / "text")
     learn = Phase(name="learn", steps=1, batch_utterances=6)
-    config = train_config.model_copy(update={"phases": (learn,)})
+    config = real_config.model_copy(update={"phases": (learn,)})
     run(config, cache_uri, tmp_path / "plain")
     run(config, cache_uri, tmp_path / "taught", text_lora_uri=str(tmp_path / "text"))
     plain, taught = (
@@ -173,11 +171,9 @@ def test_a_student_starts_from_the_text_lora_and_carries_it_along(
     assert taught.generate([Prompt(TRANSCRIBE, text="stop")], 4) == expected
 
 
-def test_the_upper_blocks_learn_from_cross_entropy_only(train_config, cache_uri):
+def test_the_upper_blocks_learn_from_cross_entropy_only(real_config, cache_uri):
     lora = LoraConfig(rank=4, alpha=4, blocks=4, upper_rank=2)
-    trainer = new_trainer(
-        train_config.model_copy(update={"lora": lora}), open_cache(cache_uri), CPU
-    )
+    trainer = new_trainer(real_config.model_copy(update={"lora": lora}), open_cache(cache_uri), CPU)
     upper = next(p for n, p in trainer.trainable.items() if ".layers.9.mlp.up_proj.lora_B" in n)
     lower = next(p for n, p in trainer.trainable.items() if ".layers.3.mlp.up_proj.lora_B" in n)
     assert (upper.shape[1], lower.shape[1]) == (2, 4)
@@ -212,9 +208,9 @@ def test_the_upper_blocks_learn_at_their_own_rate(train_config, cache_uri):
     assert moved[4] == pytest.approx(1e-2, rel=0.01)
 
 
-def test_distillation_alone_brings_the_student_closer(train_config, cache_uri, tmp_path):
+def test_distillation_alone_brings_the_student_closer(real_config, cache_uri, tmp_path):
     phase = Phase(name="align", steps=10, batch_utterances=6, ce=0, warmup_steps=0)
-    config = train_config.model_copy(update={"phases": (phase,)})
+    config = real_config.model_copy(update={"phases": (phase,)})
     run(config, cache_uri, tmp_path)
     similarity = json.loads((tmp_path / SIMILARITY).read_text())
     assert similarity["before"]["layers"] == similarity["after"]["layers"] == [1, 2, 3, 4]
