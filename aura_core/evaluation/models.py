@@ -237,12 +237,12 @@ def read(llm: Responder, task: TextTask, items: Sequence[Item], max_new_tokens: 
 
 
 def _answer(llm: Responder, items: Sequence[Item], max_new_tokens: int) -> list[str]:
-    return llm.generate([_prompt(item) for item in items], max_new_tokens)
+    return llm.generate([_read_prompt(item) for item in items], max_new_tokens)
 
 
 def _choose(llm: Responder, items: Sequence[Item], _max_new_tokens: int) -> list[str]:
     pairs = [(item, letter) for item in items for letter in item.choices or {}]
-    found = llm.log_likelihoods([(_prompt(item), letter) for item, letter in pairs])
+    found = llm.log_likelihoods([(_read_prompt(item), letter) for item, letter in pairs])
     likeliest: dict[str, tuple[float, str]] = {}
     for (item, letter), value in zip(pairs, found, strict=True):
         likeliest[item.id] = max(likeliest.get(item.id, (-float("inf"), "")), (value, letter))
@@ -252,10 +252,6 @@ def _choose(llm: Responder, items: Sequence[Item], _max_new_tokens: int) -> list
 def _perplexity(llm: Responder, items: Sequence[Item], _max_new_tokens: int) -> list[str]:
     found = llm.text_log_likelihoods([item.text for item in items])
     return [json.dumps({"nats": -value, "tokens": tokens}) for value, tokens in found]
-
-
-def _prompt(item: Item) -> Prompt:
-    return Prompt(item.instruction, text=item.text)
 
 
 TEXT_TASKS: dict[TextTask, Callable[[Responder, Sequence[Item], int], list[str]]] = {
