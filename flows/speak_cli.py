@@ -16,7 +16,7 @@ from aura_core.artifacts.store import require_writable
 from aura_core.config.instructions import TRANSCRIBE
 from aura_core.config.stage import MAX_CLIP_S
 from aura_core.errors import AuraError
-from aura_core.ingest.source_item import AUDIO_SUFFIXES, FFMPEG_SUFFIXES
+from aura_core.ingest.source_item import is_audio, needs_ffmpeg
 from aura_core.ingest.utterances import SAMPLE_RATE
 from aura_core.transcribe import FORMATS, Piece, cut_at_silences, render
 from flows.interrupt import interrupt
@@ -36,11 +36,7 @@ def audio_files(paths: Sequence[Path]) -> Iterator[Path]:
     """Yield files as named, and those in folders that by their suffix are audio, in order."""
     for path in paths:
         if path.is_dir():
-            yield from sorted(
-                each
-                for each in path.rglob("*")
-                if each.suffix.lower() in (*AUDIO_SUFFIXES, *FFMPEG_SUFFIXES)
-            )
+            yield from sorted(each for each in path.rglob("*") if is_audio(each.name))
         else:
             yield path
 
@@ -70,7 +66,7 @@ def _decode(file: Path, max_duration_s: float) -> "NDArray[float32]":
     from aura_core.ingest.audio import decode_by_ffmpeg, decode_file
 
     with file.open("rb") as opened:
-        if file.suffix.lower() not in FFMPEG_SUFFIXES:
+        if not needs_ffmpeg(file.name):
             return decode_file(opened, max_duration_s).audio
     return decode_by_ffmpeg(file, max_duration_s).audio
 
@@ -79,7 +75,7 @@ def _check(file: Path, max_duration_s: float) -> None:
     from aura_core.ingest.audio import check_header, first_seconds
 
     with file.open("rb") as opened:
-        if file.suffix.lower() not in FFMPEG_SUFFIXES:
+        if not needs_ffmpeg(file.name):
             return check_header(opened, max_duration_s)
     first_seconds(file, 1.0)
 

@@ -87,8 +87,19 @@ class DemoCorpusConfig(Frozen):
 YOUR_SPEECH = "YOUR_SPEECH"
 
 
+# What datasets call an utterance's fields of text, the likeliest first.
+TEXT_COLUMNS: dict[str, tuple[str, ...]] = {
+    "id": ("id",),
+    "text": (
+        "text", "transcription", "sentence", "transcript", "normalized_text", "raw_transcription",
+    ),
+    "instruction": ("instruction",),
+    "response": ("response",),
+    "speaker": ("speaker",),
+    "split": ("split",),
+}  # fmt: skip
 # What `ingest.columns` may name.
-COLUMNS = ("audio", "id", "text", "instruction", "response", "speaker", "split")
+COLUMNS = ("audio", *TEXT_COLUMNS)
 
 
 class IngestConfig(StageConfig):

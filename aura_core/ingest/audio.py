@@ -1,7 +1,6 @@
 """Any audio file in, 16 kHz mono float32 out, or a reason why not."""
 
 import io
-import math
 import re
 import shlex
 import shutil
@@ -130,17 +129,22 @@ def _clip(frames: NDArray[np.float32], rate: int, max_duration_s: float) -> Clip
         raise BadAudioError(
             "not scaled", f"samples reach {peak:.0f} where 1 is full scale: divide them first"
         )
-    mono = frames.mean(axis=1, dtype=np.float32) / np.float32(max(1.0, peak))
-    loudest = float(np.sqrt((frames**2).mean(axis=0)).max()) / frames.shape[1]
-    if float(np.sqrt((mono**2).mean())) * max(1.0, peak) < _MIN_MEAN_SHARE * loudest:
+    mono = frames.mean(axis=1, dtype=np.float32)
+    if frames.shape[1] > 1 and _cancel(frames, mono):
         raise BadAudioError(
             "channels cancel", "they are opposite, and their mean is next to silence: keep one"
         )
+    mono /= np.float32(max(1.0, peak))
     audio = mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE)
     if len(audio) == 0:
         raise BadAudioError("empty", "there is less than one sample at 16 kHz")
-    audio = audio[: _most_samples(max_duration_s)]
+    audio = audio[: round(max_duration_s * SAMPLE_RATE)]
     return Clip(np.ascontiguousarray(audio, dtype=np.float32), rate)
+
+
+def _cancel(frames: NDArray[np.float32], mean: NDArray[np.float32]) -> bool:
+    loudest = float(np.sqrt((frames**2).mean(axis=0)).max()) / frames.shape[1]
+    return bool(np.sqrt((mean**2).mean()) < _MIN_MEAN_SHARE * loudest)
 
 
 def _read(sound: soundfile.SoundFile, count: int) -> NDArray[np.float32]:
@@ -165,10 +169,6 @@ def _message(error: soundfile.LibsndfileError) -> str:
     return str(error.error_string).removeprefix("Error : ").strip().rstrip(".")
 
 
-def _most_samples(max_duration_s: float) -> int | None:
-    return round(max_duration_s * SAMPLE_RATE) if math.isfinite(max_duration_s) else None
-
-
 def _check_duration(duration_s: float, max_duration_s: float) -> None:
     if duration_s > max_duration_s + _ROUNDING_S:
         raise BadAudioError("too long", f"{duration_s:.2f} s, at most {max_duration_s:g} s")
@@ -189,7 +189,7 @@ def decode_by_ffmpeg(
     stop_s = max_duration_s + 1 if duration_s is None else duration_s
     audio = first_seconds(file, stop_s, offset_s)
     _check_duration(len(audio) / SAMPLE_RATE, max_duration_s)
-    return Clip(audio[: _most_samples(max_duration_s)], _sample_rate(file))
+    return Clip(audio[: round(max_duration_s * SAMPLE_RATE)], _sample_rate(file))
 
 
 def first_seconds(file: Path, stop_s: float, offset_s: float = 0.0) -> NDArray[np.float32]:

@@ -23,9 +23,9 @@ from aura_core.ingest.audio import BadAudioError, Clip, decode_by_ffmpeg, decode
 from aura_core.ingest.ingest_plan import Part
 from aura_core.ingest.readers import parquet
 from aura_core.ingest.source_item import (
-    FFMPEG_SUFFIXES,
     Rejection,
     SourceItem,
+    needs_ffmpeg,
     write_rejections,
 )
 from aura_core.ingest.utterances import Utterance
@@ -141,7 +141,7 @@ def _decode(item: SourceItem, config: IngestConfig) -> Clip:
     declared, longest = item.declared_duration_s, config.max_duration_s
     part = (item.offset_s or 0.0, None if item.offset_s is None else declared)
     with _open(item, config) as (file, name):
-        if name.lower().endswith(FFMPEG_SUFFIXES):
+        if needs_ffmpeg(name):
             with _on_disk(file, name) as path:
                 return _as_declared(decode_by_ffmpeg(path, longest, *part), declared)
         return _as_declared(decode_file(file, longest, *part), declared)
@@ -164,7 +164,7 @@ def _as_declared(clip: Clip, declared_s: float | None) -> Clip:
 def _open(item: SourceItem, config: IngestConfig) -> Iterator[tuple[BinaryIO, str]]:
     """The item's audio file, and its name."""
     if item.parquet_row is not None:
-        column = config.columns.get("audio", "audio")
+        column = parquet.audio_column(config.columns)
         content, name = parquet.read_audio(item.audio_uri, item.parquet_row, column)
         if content is None:
             raise BadAudioError("missing", "the row holds no audio bytes")

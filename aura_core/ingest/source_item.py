@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from aura_core.artifacts import store
+from aura_core.config.run import TEXT_COLUMNS
 from aura_core.errors import AuraError
 
 # Of files that soundfile reads.
@@ -19,17 +21,6 @@ AUDIO_SUFFIXES = (
 FFMPEG_SUFFIXES = (
     ".m4a", ".webm", ".mp4", ".aac", ".wma", ".amr", ".3gp", ".mka", ".mkv", ".mov",
 )  # fmt: skip
-# What datasets call our fields, the likeliest first.
-_NAMES: dict[str, tuple[str, ...]] = {
-    "id": ("id",),
-    "text": (
-        "text", "transcription", "sentence", "transcript", "normalized_text", "raw_transcription",
-    ),
-    "instruction": ("instruction",),
-    "response": ("response",),
-    "speaker": ("speaker",),
-    "split": ("split",),
-}  # fmt: skip
 # `test-00000-of-00002`, also with the hash that the hub appends.
 _SHARD = re.compile(r"(\w[\w.-]*?)-\d+-of-\d+(?:-[0-9a-f]+)?")
 _SPLIT_WORDS = {
@@ -79,6 +70,16 @@ class Rejection:
         return {"id": self.id, "path": self.path, "reason": self.reason}
 
 
+def is_audio(name: str) -> bool:
+    """Whether a file of this name can be read, by soundfile or by ffmpeg."""
+    return name.lower().endswith(AUDIO_SUFFIXES) or needs_ffmpeg(name)
+
+
+def needs_ffmpeg(name: str) -> bool:
+    """Whether only ffmpeg reads a file of this name."""
+    return name.lower().endswith(FFMPEG_SUFFIXES)
+
+
 def resolve(root: str, path: str) -> str:
     """Return the URI of a manifest's path; a relative one starts at the manifest's folder."""
     if store.is_remote(path):
@@ -98,32 +99,46 @@ def clean(value: object) -> str | None:
     return None if value is None else str(value).encode(errors="replace").decode().strip() or None
 
 
-def texts_of(row: Mapping[str, object], columns: Mapping[str, str]) -> dict[str, str | None]:
-    """The id, text, instruction, response, speaker and split of a manifest's row.
+def item_of(
+    row: Mapping[str, object],
+    columns: Mapping[str, str],
+    *,
+    audio_uri: str,
+    own_id: str,
+    split: str | None = None,
+    **place: Any,
+) -> SourceItem:
+    """The utterance of a manifest's row, with what its place tells where the row does not.
 
     Args:
         row: its fields by the manifest's own names.
         columns: our name -> the manifest's, where it is none that is known.
+        audio_uri: where its audio is.
+        own_id: its id, if the row has none.
+        split: its split, if the row has none.
+        place: further fields of `SourceItem`.
 
     Raises:
-        ValueError: for a field that holds a list or an object.
+        ValueError: for a field of text that holds a list or an object.
     """
-    found: dict[str, str | None] = {}
+    texts: dict[str, Any] = dict.fromkeys(TEXT_COLUMNS)
     for field, names in wanted_columns(columns).items():
         for name in names:
             value = row.get(name)
             if isinstance(value, list | dict | bytes):
                 raise ValueError(f"has {name} {str(value)[:40]}, which is no text")
             if (text := clean(value)) is not None:
-                found[field] = text
+                texts[field] = text
                 break
-    return {field: found.get(field) for field in _NAMES}
+    texts |= {"id": texts["id"] or own_id, "split": texts["split"] or split}
+    return SourceItem(audio_uri=audio_uri, **texts, **place)
 
 
 def wanted_columns(columns: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Our name of each text field -> the names it may have in a manifest."""
     return {
-        field: (columns[field],) if field in columns else names for field, names in _NAMES.items()
+        field: (columns[field],) if field in columns else names
+        for field, names in TEXT_COLUMNS.items()
     }
 
 

@@ -14,22 +14,19 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from aura_core.artifacts import store
 from aura_core.errors import AuraError
+from aura_core.ingest.readers.parquet import open_parquet
 from aura_core.ingest.source_item import (
-    AUDIO_SUFFIXES,
-    FFMPEG_SUFFIXES,
     Rejection,
     SourceItem,
     clean,
     id_from_path,
+    is_audio,
+    item_of,
     read_utf8,
     resolve,
     split_of_folder,
-    texts_of,
 )
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -40,7 +37,7 @@ def matches(uri: str) -> bool:
     if posixpath.basename(uri) in METADATA or _metadata_of(uri):
         return True
     fs, path = store.filesystem(uri)
-    return bool(fs.isdir(path)) and any(map(_is_audio, _paths(uri)))
+    return bool(fs.isdir(path)) and any(map(is_audio, _paths(uri)))
 
 
 def read(uri: str, columns: Mapping[str, str]) -> Iterator[SourceItem | Rejection]:
@@ -59,7 +56,7 @@ def read(uri: str, columns: Mapping[str, str]) -> Iterator[SourceItem | Rejectio
         return
     if columns:
         raise AuraError(f"ingest.columns names columns, and {uri} has no metadata to have them")
-    for path in filter(_is_audio, paths):
+    for path in filter(is_audio, paths):
         yield SourceItem(
             id=id_from_path(path),
             audio_uri=store.join(uri, path),
@@ -74,24 +71,20 @@ def _read_metadata(
     column = columns.get("audio", "file_name")
     for where, row in _rows(uri, column):
         name = clean(row.get(column))
-        try:
-            texts = texts_of(row, columns)
-        except ValueError as error:
-            yield Rejection(where, uri, "bad line", f"{where} {error}")
-            continue
         if name is None:
             yield Rejection(where, uri, "bad line", f"{where} has no {column}")
             continue
         place = posixpath.join(folder, posixpath.dirname(name))
-        split = texts["split"] or split_of_folder(place) or folder.partition("/")[0] or None
-        yield SourceItem(
-            **{  # type: ignore[arg-type]
-                **texts,
-                "id": texts["id"] or posixpath.join(folder, id_from_path(name)),
-                "split": split,
-            },
-            audio_uri=resolve(posixpath.dirname(uri), name),
-        )
+        try:
+            yield item_of(
+                row,
+                columns,
+                audio_uri=resolve(posixpath.dirname(uri), name),
+                own_id=posixpath.join(folder, id_from_path(name)),
+                split=split_of_folder(place) or folder.partition("/")[0] or None,
+            )
+        except ValueError as error:
+            yield Rejection(where, uri, "bad line", f"{where} {error}")
 
 
 def _rows(uri: str, column: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -107,11 +100,8 @@ def _rows(uri: str, column: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
             if line.strip():
                 yield f"line {number}", _object(line)
     else:
-        fs, path = store.filesystem(uri)
-        try:
-            table = pq.read_table(path, filesystem=fs, partitioning=None)
-        except pa.ArrowInvalid as error:
-            raise AuraError(f"{uri} is not a Parquet file ({error})") from error
+        with open_parquet(uri) as file:
+            table = file.read()
         if column not in table.column_names:
             raise AuraError(f"{uri} has no column {column}")
         for number, row in enumerate(table.to_pylist()):
@@ -135,7 +125,3 @@ def _paths(root: str) -> list[str]:
     """Files below `root`, relative to it."""
     fs, path = store.filesystem(root)
     return sorted(name.removeprefix(path).lstrip("/") for name in fs.find(path))
-
-
-def _is_audio(path: str) -> bool:
-    return path.lower().endswith((*AUDIO_SUFFIXES, *FFMPEG_SUFFIXES))

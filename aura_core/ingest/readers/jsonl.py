@@ -17,8 +17,8 @@ from aura_core.ingest.source_item import (
     SourceItem,
     clean,
     id_from_path,
+    item_of,
     resolve,
-    texts_of,
 )
 
 _AUDIO_TAG = "<audio>"
@@ -73,13 +73,14 @@ def _item(data: Any, root: str, columns: Mapping[str, str]) -> SourceItem:
     if audio is None:
         raise ValueError(f"has no {name}")
     offset_s, duration_s = _seconds(data, "offset"), _seconds(data, "duration")
-    texts = texts_of(data, columns)
     own_id = id_from_path(audio)
     if offset_s is not None:
         own_id += f"-{offset_s:g}" + ("" if duration_s is None else f"+{duration_s:g}")
-    return SourceItem(
-        **{**texts, "id": texts["id"] or own_id},  # type: ignore[arg-type]
+    return item_of(
+        data,
+        columns,
         audio_uri=resolve(root, audio),
+        own_id=own_id,
         offset_s=offset_s,
         declared_duration_s=duration_s,
     )

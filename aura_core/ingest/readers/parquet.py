@@ -7,9 +7,7 @@ names of files and folders tell the split, as on the hub: `test-00000-of-00002.p
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import lru_cache
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,9 +19,9 @@ from aura_core.ingest.source_item import (
     SourceItem,
     clean,
     id_from_path,
+    item_of,
     split_of_path,
     split_of_shard,
-    texts_of,
     wanted_columns,
 )
 
@@ -35,20 +33,35 @@ def matches(uri: str) -> bool:
 
 def read(uri: str, columns: Mapping[str, str]) -> Iterator[SourceItem | Rejection]:
     """Yield the rows of every file; only their text columns are read."""
-    audio = columns.get("audio", "audio")
+    audio = audio_column(columns)
     for file_uri in _file_uris(uri):
         path = file_uri.removeprefix(uri).lstrip("/") or file_uri.rpartition("/")[2]
         # The name of the one file that a user names need not be meant so, but a shard's is.
         split = split_of_shard(path) if file_uri == uri else split_of_path(path)
-        with _opened(file_uri) as file:
+        with open_parquet(file_uri) as file:
             wanted = _columns(file.schema_arrow, file_uri, audio, columns)
             for group in range(file.num_row_groups):
                 rows = file.read_row_group(group, columns=wanted).to_pylist()
                 for index, row in enumerate(rows):
-                    item = _item(row, file_uri, path, (group, index), audio, columns)
-                    if isinstance(item, SourceItem) and item.split is None:
-                        item = replace(item, split=split)
-                    yield item
+                    numbered = f"{id_from_path(path)}-{group}-{index}"
+                    clip = clean((row.get(audio) or {}).get("path"))
+                    try:
+                        yield item_of(
+                            row,
+                            columns,
+                            audio_uri=file_uri,
+                            own_id=id_from_path(clip) if clip else numbered,
+                            split=split,
+                            parquet_row=(group, index),
+                        )
+                    except ValueError as error:
+                        detail = f"row {index} of group {group} {error}"
+                        yield Rejection(numbered, file_uri, "bad line", detail)
+
+
+def audio_column(columns: Mapping[str, str]) -> str:
+    """The column that holds the audio."""
+    return columns.get("audio", "audio")
 
 
 def read_audio(
@@ -77,36 +90,15 @@ def _columns(schema: pa.Schema, file_uri: str, audio: str, columns: Mapping[str,
     return [*found, f"{audio}.path"] if kind.get_field_index("path") >= 0 else found
 
 
-def _item(
-    row: dict[str, Any],
-    file_uri: str,
-    path: str,
-    place: tuple[int, int],
-    audio: str,
-    columns: Mapping[str, str],
-) -> SourceItem | Rejection:
-    group, index = place
-    numbered = f"{id_from_path(path)}-{group}-{index}"
-    try:
-        texts = texts_of(row, columns)
-    except ValueError as error:
-        return Rejection(numbered, file_uri, "bad line", f"row {index} of group {group} {error}")
-    clip = clean((row.get(audio) or {}).get("path"))
-    return SourceItem(
-        **{**texts, "id": texts["id"] or (id_from_path(clip) if clip else numbered)},  # type: ignore[arg-type]
-        audio_uri=file_uri,
-        parquet_row=place,
-    )
-
-
 # Rows come in order, so the row group just read is the one that is needed again.
 @lru_cache(maxsize=1)
 def _audio_column(file_uri: str, group: int, column: str) -> pa.ChunkedArray:
-    with _opened(file_uri) as file:
+    with open_parquet(file_uri) as file:
         return file.read_row_group(group, columns=[column])[column]
 
 
-def _opened(file_uri: str) -> pq.ParquetFile:
+def open_parquet(file_uri: str) -> pq.ParquetFile:
+    """Raise AuraError if it is another kind of file."""
     fs, path = store.filesystem(file_uri)
     try:
         return pq.ParquetFile(path, filesystem=fs)
