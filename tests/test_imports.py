@@ -32,3 +32,11 @@ def test_the_flow_and_its_tasks_import_no_torch_and_no_ray():
     heavy = "{'torch', 'peft', 'whisper', 'transformers', 'ray'}"
     result = run_python(f"import sys, flows.aura; print(sorted({heavy} & set(sys.modules)))")
     assert result.stdout.strip() == "[]", result.stdout + result.stderr
+
+
+def test_the_driver_of_the_evaluation_leaves_models_to_its_workers():
+    heavy = "{'transformers', 'peft'}"
+    result = run_python(
+        f"import sys, tasks.jobs.evaluate; print(sorted({heavy} & set(sys.modules)))"
+    )
+    assert result.stdout.strip() == "[]", result.stdout + result.stderr

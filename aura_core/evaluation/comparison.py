@@ -9,10 +9,9 @@ from aura_core.config.overrides import AURA
 from aura_core.errors import AuraError
 from aura_core.evaluation import bootstrap, scoring
 from aura_core.evaluation.bootstrap import MIN_UTTERANCES
-from aura_core.evaluation.cells import Answers, read_answers, scorer_of
 from aura_core.evaluation.results import LATENCY, Difference, Row, read_results
 from aura_core.evaluation.scorers.scorer import Prediction, Scorer
-from aura_core.evaluation.scoring import BySeed, compute
+from aura_core.evaluation.scoring import Answers, BySeed, compute, read_answers, scorer_of
 
 # Paired differences between AuRA and what it is compared with.
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from tqdm import tqdm
 
-from aura_core.artifacts import store
 from aura_core.config.run import EvaluateConfig
-from aura_core.device import Precision, compute_dtype, device_for, precision_name
+from aura_core.device import Precision, compute_dtype, device_for, precision_name, synchronise
 from aura_core.evaluation.cells import (
     Cell,
     compared,
@@ -34,26 +31,12 @@ from aura_core.evaluation.models import (
     predict,
     read,
 )
+from aura_core.evaluation.results import Timing
 from aura_core.evaluation.scorers.scorer import Prediction
 from aura_core.evaluation.transcriber import Spelling
 from aura_core.stages import StageSpec
 
 # Time to first token at batch 1, from decoded audio (or text) to the first token.
-
-if TYPE_CHECKING:
-    import torch
-
-    from aura_core.evaluation.models import Model
-
-
-class Timing(BaseModel):
-    """One clip timed on one model."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    model: str
-    id: str
-    duration_s: float
-    ttft_ms: float
 
 
 def measure(
@@ -80,15 +63,7 @@ def measure(
     ]
 
 
-def write_timings(uri: str, timings: Sequence[Timing]) -> None:
-    """Publish timings as JSONL."""
-    store.write_text(uri, "".join(timing.model_dump_json() + "\n" for timing in timings))
-
-
 def _time_ms(model: Model, item: Item, device: torch.device) -> float:
-    # The driver, which reads timings, does without torch.
-    from aura_core.device import synchronise
-
     synchronise(device)
     start = time.perf_counter()
     model.first_token(item)

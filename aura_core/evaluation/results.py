@@ -125,6 +125,21 @@ def read_table(evaluate_uri: str) -> Results:
         ) from error
 
 
+class Timing(BaseModel):
+    """One clip timed on one model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    model: str
+    id: str
+    duration_s: float
+    ttft_ms: float
+
+
+def write_timings(uri: str, timings: Sequence[Timing]) -> None:
+    """Publish timings as JSONL."""
+    store.write_text(uri, "".join(timing.model_dump_json() + "\n" for timing in timings))
+
+
 # `results.parquet`: one row a figure, with what it was made from, to be read beside others.
 
 PARQUET_NAME = "results.parquet"

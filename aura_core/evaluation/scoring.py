@@ -4,23 +4,26 @@ Changing this needs no inference: predictions are what is cached.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from pydantic import JsonValue
 
+from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
-from aura_core.config.benchmarks import SCORER_VERSIONS
+from aura_core.config.benchmarks import BENCHMARKS, SCORER_VERSIONS
 from aura_core.errors import AuraError
 from aura_core.evaluation import bootstrap
 from aura_core.evaluation.bootstrap import Statistic
-from aura_core.evaluation.items import TRANSCRIPTION
+from aura_core.evaluation.items import BENCHMARK, TASK_SCORERS, TRANSCRIPTION
 from aura_core.evaluation.results import Row
 from aura_core.evaluation.scorers.choice import score_bbh, score_choice
 from aura_core.evaluation.scorers.instructions import score_instructions
 from aura_core.evaluation.scorers.meaning import score_intent, score_meaning, score_slu_f1
 from aura_core.evaluation.scorers.open_answers import named_judge, score_judge, score_refusal
-from aura_core.evaluation.scorers.scorer import Prediction, Score, Scorer
+from aura_core.evaluation.scorers.scorer import Prediction, Score, Scorer, read_predictions
 from aura_core.evaluation.scorers.short_answers import (
     load_matcher,
     score_exist_match,
@@ -61,6 +64,91 @@ def find_scorer(name: str) -> Scorer:
     if name not in SCORERS:
         raise AuraError(f"no scorer {name!r}: there are {', '.join(SCORERS)}")
     return SCORERS[name]
+
+
+# The predictions beside an evaluation's results: which model, and what it was asked.
+
+FOLDER = "predictions"
+_SEED = re.compile(r"(?P<model>.+)-seed-(?P<seed>-?\d+)")
+
+# A row's `task` -> model -> the predictions of each seed of training by utterance.
+Answers = dict[str, dict[str, list[dict[str, Prediction]]]]
+
+
+@dataclass(frozen=True)
+class PredictionFile:
+    """One file: `model` and `task` are those of the rows that it makes."""
+
+    model: str
+    seed: int | None  # None: of the student every run has, or of a model without one
+    task: str
+
+
+def parse_name(name: str, benchmarks: Iterable[str]) -> PredictionFile:
+    """Read a file's name.
+
+    Args:
+        name: `<model>.<split>.<task>.jsonl` of the corpus, `<model>.<benchmark>.jsonl`, or
+            `<model>.<benchmark>.transcribe.jsonl`; further students are `<model>-seed-<n>`.
+        benchmarks: names of the evaluation's benchmarks.
+    """
+    label, _, asked = name.removesuffix(".jsonl").partition(".")
+    match = _SEED.fullmatch(label)
+    model, seed = (match["model"], int(match["seed"])) if match else (label, None)
+    source, _, task = asked.rpartition(".")
+    if asked in benchmarks:
+        return PredictionFile(model, seed, asked)
+    return PredictionFile(model, seed, f"{task}/{source}")
+
+
+def read_answers(evaluate_uri: str, inputs: Mapping[str, str]) -> Answers:
+    """Read every prediction of an evaluation, seeds in their order.
+
+    Args:
+        evaluate_uri: its artifact.
+        inputs: its inputs, role -> URI: they tell a benchmark from a split.
+
+    Raises:
+        AuraError: naming a line that is damaged.
+    """
+    benchmarks = benchmark_names(inputs)
+    folder = store.join(evaluate_uri, FOLDER)
+    files = {name: parse_name(name, benchmarks) for name in store.list_names(folder)}
+    answers: Answers = {}
+    for name, file in sorted(files.items(), key=lambda item: (item[1].task, _seed_rank(item[1]))):
+        predictions = read_predictions(store.join(folder, name))
+        by_model = answers.setdefault(file.task, {})
+        by_model.setdefault(file.model, []).append({each.id: each for each in predictions})
+    return answers
+
+
+def benchmark_names(inputs: Iterable[str]) -> list[str]:
+    """Names of the benchmarks among the inputs of an evaluation."""
+    return [name.removeprefix(BENCHMARK) for name in inputs if name.startswith(BENCHMARK)]
+
+
+def scorer_of(task: str) -> Scorer | None:
+    """How the rows of a `task` were scored; None for what is not known here."""
+    kind, _, split = task.partition("/")
+    if split:
+        name = TASK_SCORERS.get(kind)
+    else:
+        name = BENCHMARKS[task].scorer if task in BENCHMARKS else None
+    return find_scorer(name) if name in SCORERS else None
+
+
+def primary_metrics(rows: Sequence[Row]) -> dict[str, str]:
+    """A row's `task` -> the metric that models are compared by; else its first."""
+    found: dict[str, str] = {}
+    for row in rows:
+        scorer = scorer_of(row.task)
+        found.setdefault(row.task, scorer.primary if scorer else row.metric)
+    return found
+
+
+def _seed_rank(file: PredictionFile) -> tuple[int, int]:
+    """The student every run has comes first."""
+    return (0, 0) if file.seed is None else (1, file.seed)
 
 
 # Slices of a benchmark: the utterances that share a value, such as `snr_db=10`.

@@ -8,11 +8,11 @@ import jiwer
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from aura_core.evaluation.cells import scorer_of
 from aura_core.evaluation.items import TRANSCRIPTION
 from aura_core.evaluation.scorers.meaning import are_meanings
 from aura_core.evaluation.scorers.scorer import Prediction
 from aura_core.evaluation.scorers.transcript import normalise
+from aura_core.evaluation.scoring import scorer_of
 from aura_core.report.labels import NOT_RIVALS, ModelLabel, models_in
 
 # Differences between a reference and a model's output, for the eye.

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aura_core.evaluation.cells import Answers, scorer_of
 from aura_core.evaluation.scorers.meaning import are_meanings, joined_intent, parse
 from aura_core.evaluation.scorers.scorer import Prediction
+from aura_core.evaluation.scoring import Answers, scorer_of
 from aura_core.report.labels import NOT_RIVALS, ModelLabel, benchmark_title, models_in
 
 # Scorers whose references begin with an intent.

@@ -12,9 +12,9 @@ from markupsafe import Markup
 from aura_core.config.overrides import MAIN, by_model
 from aura_core.config.run import ReportConfig
 from aura_core.evaluation.bootstrap import MIN_UTTERANCES, SIGNIFICANCE
-from aura_core.evaluation.cells import Answers, primary_metrics, read_answers
 from aura_core.evaluation.items import CORPUS
 from aura_core.evaluation.results import Difference, Results, Row, read_table
+from aura_core.evaluation.scoring import Answers, primary_metrics, read_answers
 from aura_core.explain import recipe_name
 from aura_core.report import figures, grid, headline, provenance
 from aura_core.report.confusion import build_confusions

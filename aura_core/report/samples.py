@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from aura_core.benchmarks.item import find_items
 from aura_core.config.benchmarks import is_text_task
 from aura_core.config.instructions import TRANSCRIBE
-from aura_core.evaluation.cells import Answers, benchmark_names
 from aura_core.evaluation.items import BENCHMARK, CORPUS, TRANSCRIPTION
 from aura_core.evaluation.scorers.scorer import Prediction
+from aura_core.evaluation.scoring import Answers, benchmark_names
 from aura_core.ingest.utterances import SAMPLE_RATE, decode_audio, read_table
 from aura_core.report.answers import Answer, build_answer, disagreements
 from aura_core.report.labels import benchmark_title, preferred_split

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from aura_core.artifacts import store
 from aura_core.config.run import EvaluateConfig
 from aura_core.evaluation import cells as cell_plan
-from aura_core.evaluation import comparison, items, predictor, results, scoring
+from aura_core.evaluation import comparison, items, results, scoring
 from aura_core.evaluation.cells import Cell
 from aura_core.evaluation.find import AUTO_PRECISION
 from aura_core.evaluation.items import (
@@ -45,7 +45,7 @@ class PredictorActor:
         """What precision "auto" is on this worker."""
         return self._predictor.auto_precision
 
-    def measure_latency(self, sets: list[QuestionSet], threads: int) -> list[predictor.Timing]:
+    def measure_latency(self, sets: list[QuestionSet], threads: int) -> list[results.Timing]:
         """Time the models with so many CPU threads."""
         return self._predictor.measure_latency(sets, threads)
 
@@ -72,7 +72,7 @@ def run(spec: StageSpec) -> tuple[list[str], dict[str, int], dict[str, Any]]:
     for model in cell_plan.compared(config, spec.inputs):
         ttft_ms = [timing.ttft_ms for timing in timings if timing.model == model]
         rows += scoring.score_latency(model, ttft_ms, config.bootstrap_samples, config.seed)
-    predictor.write_timings(store.join(spec.uri, results.TIMINGS_NAME), timings)
+    results.write_timings(store.join(spec.uri, results.TIMINGS_NAME), timings)
     results.write_results(spec.uri, rows, compared, writers)
     clips = {timing.id for timing in timings}
     counts = {"cells": len(cells), "cells_made": len(missing), "clips_timed": len(clips)}
@@ -112,7 +112,7 @@ def _make_cells(workers: list[Any], missing: Sequence[Cell]) -> None:
 
 def _measure_latency(
     workers: list[Any], config: EvaluateConfig, sets: Sequence[QuestionSet]
-) -> list[predictor.Timing]:
+) -> list[results.Timing]:
     """Time the models with every CPU of the stage and nothing beside."""
     first, *others = workers
     for worker in others:
@@ -120,7 +120,7 @@ def _measure_latency(
     corpus = [questions for questions in sets if questions.source == CORPUS]
     asked = [questions for questions in corpus if questions.task != TRANSCRIPTION] or corpus
     threads = max(1, int(config.runtime.workers * config.runtime.cpus_per_worker))
-    timings: list[predictor.Timing] = ray.get(first.measure_latency.remote(asked, threads))
+    timings: list[results.Timing] = ray.get(first.measure_latency.remote(asked, threads))
     return timings
 
 

@@ -9,8 +9,8 @@ from aura_core.artifacts import store
 from aura_core.artifacts.manifest import require_manifest
 from aura_core.config.run import ReportConfig
 from aura_core.evaluation import results as figures
-from aura_core.evaluation.cells import primary_metrics
 from aura_core.evaluation.results import read_table
+from aura_core.evaluation.scoring import primary_metrics
 from aura_core.explain import recipe_name
 from aura_core.report import page
 from aura_core.report.page import render_report

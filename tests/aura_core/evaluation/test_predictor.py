@@ -8,7 +8,8 @@ from aura_core.config.stage import Runtime
 from aura_core.evaluation import predictor as predictors
 from aura_core.evaluation.cells import load_cell, plan_cell, publish_cell
 from aura_core.evaluation.items import question_sets
-from aura_core.evaluation.predictor import Predictor, Timing, measure, write_timings
+from aura_core.evaluation.predictor import Predictor, measure
+from aura_core.evaluation.results import Timing, write_timings
 from aura_core.evaluation.scorers.scorer import Prediction
 from aura_core.ingest.utterances import write_table
 from aura_core.stages import StageSpec

@@ -6,8 +6,8 @@ import pytest
 from aura_core.artifacts import store
 from aura_core.config.run import ReportConfig
 from aura_core.errors import AuraError
-from aura_core.evaluation.cells import primary_metrics
 from aura_core.evaluation.results import Difference, Results, Row, read_table, write_results
+from aura_core.evaluation.scoring import primary_metrics
 from aura_core.report.page import render_markdown, render_report
 
 

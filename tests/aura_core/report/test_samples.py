@@ -4,7 +4,7 @@ import io
 import numpy as np
 import soundfile
 
-from aura_core.evaluation.cells import read_answers
+from aura_core.evaluation.scoring import read_answers
 from aura_core.report import samples as built
 from aura_core.report.samples import (
     audio_data_uri,
