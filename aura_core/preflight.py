@@ -46,8 +46,9 @@ def preflight(config: Config, root: str) -> list[Check]:
     checks = [Check(f"root {root}", _check_root(root))]
     if config.ingest.manifest is not None:
         checks.append(Check(f"manifest {config.ingest.manifest}", _check_manifest(config.ingest)))
-    llms = {student.llm for student in (config.text_lora, *students(config).values())}
-    return [*checks, *(check_model(each, each in llms) for each in dict.fromkeys(_models(config)))]
+    llms = [student.llm for student in (config.text_lora, *students(config).values())]
+    models = dict.fromkeys([*_models_of_audio(config), *llms])
+    return [*checks, *(check_model(each, each in llms) for each in models)]
 
 
 def check_model(reference: str, is_llm: bool = False) -> Check:
@@ -72,12 +73,11 @@ def check_model(reference: str, is_llm: bool = False) -> Check:
     return Check(what, _check_local_model(local_path(parsed), is_llm))
 
 
-def _models(config: Config) -> Iterator[str]:
-    """Every model that a stage of this run loads."""
+def _models_of_audio(config: Config) -> Iterator[str]:
+    """Every model that a stage of this run loads, but the LLMs of its students."""
     if config.ingest.pseudo_label:
         yield config.ingest.asr
     yield config.teacher_cache.teacher
-    yield from (student.llm for student in (config.text_lora, *students(config).values()))
     if "cascade" in config.evaluate.models:
         yield config.evaluate.asr
     yield from config.evaluate.audio_llms.values()

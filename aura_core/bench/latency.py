@@ -245,7 +245,7 @@ class _Rounds:
         speech: Speech,
         setting: Setting,
     ) -> None:
-        self._workshop = latency_models
+        self._latency_models = latency_models
         self._models = models
         self._speech = speech
         self._setting = setting
@@ -264,7 +264,7 @@ class _Rounds:
             answers = number < _ANSWER_ROUNDS and name != TEXT_PREFILL
             num_tokens = NEW_TOKENS if answers else 1
             first_s, all_s = _timed(
-                starts[name], self._new_cache(), num_tokens, self._workshop.device
+                starts[name], self._new_cache(), num_tokens, self._latency_models.device
             )
             self._ttft_s.setdefault(name, []).append(first_s)
             if answers:
@@ -281,7 +281,7 @@ class _Rounds:
 
     def row(self, name: str, cost: Cost) -> Row:
         ttft_s, setting = self._ttft_s[name], self._setting
-        audio = cost.positions - self._workshop.num_chat_positions
+        audio = cost.positions - self._latency_models.num_chat_positions
         heard = audio if name in self._models else None
         whole = self._answer_s.get(name)
         return Row(
@@ -307,25 +307,27 @@ class _Rounds:
         }
         if AURA in self._models:
             length = self._models[AURA].num_positions(clips, self._new_cache())
-            ids = self._workshop.text_ids(clips, length)
-            starts[TEXT_PREFILL] = lambda _, cache: prefill_text(self._workshop.llm, ids, cache)
+            ids = self._latency_models.text_ids(clips, length)
+            starts[TEXT_PREFILL] = lambda _, cache: prefill_text(
+                self._latency_models.llm, ids, cache
+            )
         return starts
 
     def _cost(self, name: str, start: Start) -> Cost:
         cache = self._new_cache()
         flops = count_flops(lambda: next(start(1, cache)))
         model = self._models.get(name)
-        modules = (self._workshop.llm,) if model is None else model.modules
+        modules = (self._latency_models.llm,) if model is None else model.modules
         return Cost(
             positions=num_positions(cache),
             prefill_gflop=round(flops / 1e9, 3),
             kv_cache_bytes=cache_bytes(cache),
             peak_memory_bytes=weight_bytes(modules)
-            + peak_bytes(lambda: next(start(1, self._new_cache())), self._workshop.device),
+            + peak_bytes(lambda: next(start(1, self._new_cache())), self._latency_models.device),
         )
 
     def _new_cache(self) -> DynamicCache:
-        return DynamicCache(config=self._workshop.llm.config)
+        return DynamicCache(config=self._latency_models.llm.config)
 
 
 def _per(amount: int | None, of: float) -> float | None:

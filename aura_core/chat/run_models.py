@@ -98,11 +98,6 @@ def find_models(target: str | None, root: str) -> RunModels:
         AuraError: if it is none of these.
     """
     place = (target or root).rstrip("/")
-    made = (store.list_names(store.join(root, stage)) for stage in (MAIN, "evaluate"))
-    if target is None and not any(made) and not is_model(root):
-        raise AuraError(
-            f"no trained model at {root}: make one with `aura run`, or name one with --model"
-        )
     try:
         return _at(place, root)
     except AuraError as error:
@@ -121,14 +116,19 @@ def find_models(target: str | None, root: str) -> RunModels:
 def _at(uri: str, root: str) -> RunModels:
     if is_model(uri):
         return RunModels({AURA: partial(load_chat, uri)}, origins={AURA: origin_of(uri)})
-    if store.list_names(store.join(uri, MAIN)) and not store.list_names(
-        store.join(uri, "evaluate")
-    ):
+    trained, evaluated = (
+        bool(store.list_names(store.join(uri, stage))) for stage in (MAIN, "evaluate")
+    )
+    if trained and not evaluated:
         newest = newest_artifact(uri, MAIN)
         return RunModels({AURA: partial(load_chat, newest)}, origins={AURA: origin_of(newest)})
     try:
         evaluation = find_evaluation(uri, root)
     except AuraError as error:
+        if uri == root.rstrip("/") and not trained and not evaluated:
+            raise AuraError(
+                f"no trained model at {root}: make one with `aura run`, or name one with --model"
+            ) from error
         raise AuraError(
             f"{uri} is no model and no run ({error}): name a distil artifact, a folder of "
             "`aura export`, or a run"

@@ -37,7 +37,11 @@ def load_llm(
         require_llm_family(reference, config.model_type)
         tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
         model = AutoModelForCausalLM.from_pretrained(
-            source, revision=revision, dtype=dtype or "auto", attn_implementation="sdpa"
+            source,
+            config=config,
+            revision=revision,
+            dtype=dtype or "auto",
+            attn_implementation="sdpa",
         )
     except (OSError, ValueError, KeyError) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]

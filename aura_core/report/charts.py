@@ -47,6 +47,8 @@ _STYLE: Any = {
     "lines.solid_capstyle": "round",
 }  # fmt: skip
 WIDTH_IN = 5.0
+# Of charts that stand side by side.
+_WIDTH_IN, _HEIGHT_IN = 3.7, 2.6
 
 
 @contextmanager
@@ -91,7 +93,6 @@ def svg_text(figure: Figure, name: str) -> str:
 
 # A metric over levels of noise, rate or length: one line a model.
 
-_LADDER_WIDTH_IN, _LADDER_HEIGHT_IN = 3.7, 2.6
 # Lines of several models stand side by side at each level, so that their bars can be told apart.
 _APART = 0.05
 
@@ -105,7 +106,7 @@ def ladder_chart(ladder: Ladder, name: str) -> str:
     """
     models = [label.name for label in models_in({m for step in ladder.rows for m in step})]
     with style(name):
-        figure, axes = canvas(_LADDER_HEIGHT_IN, _LADDER_WIDTH_IN)
+        figure, axes = canvas(_HEIGHT_IN, _WIDTH_IN)
         for number, model in enumerate(models):
             shift = _APART * (number - (len(models) - 1) / 2)
             _line(axes, ladder, model, shift)
@@ -173,7 +174,6 @@ def latency_chart(ttft_ms: Mapping[str, Sequence[float]], name: str) -> str:
 
 # How well students hear in the course of their training: one line a student.
 
-_PROGRESS_WIDTH_IN, _PROGRESS_HEIGHT_IN = 3.7, 2.6
 # (how much training it took, word error rate)
 Line = Sequence[tuple[float, float]]
 
@@ -187,7 +187,7 @@ def progress_chart(lines: Mapping[str, Sequence[Line]], axis: str, name: str) ->
         name: of the figure, unique on the page.
     """
     with style(name):
-        figure, axes = canvas(_PROGRESS_HEIGHT_IN, _PROGRESS_WIDTH_IN)
+        figure, axes = canvas(_HEIGHT_IN, _WIDTH_IN)
         for label in models_in(lines):
             for number, line in enumerate(lines[label.name]):
                 axes.plot(
@@ -203,7 +203,7 @@ def progress_chart(lines: Mapping[str, Sequence[Line]], axis: str, name: str) ->
         return svg_text(figure, name)
 
 
-_QUALITY_WIDTH_IN, _QUALITY_HEIGHT_IN = 3.7, 2.9
+_QUALITY_HEIGHT_IN = 2.9
 # Times that are further apart are drawn on a logarithmic axis.
 _LINEAR_UP_TO = 12.0
 _FONT_PT = 9.5
@@ -230,7 +230,7 @@ def quality_chart(points: Mapping[str, Point], name: str) -> str:
     """
     metric = metric_of(next(iter(points.values())).quality.metric)
     with style(name, **{"axes.grid.axis": "both"}):
-        figure, axes = canvas(_QUALITY_HEIGHT_IN, _QUALITY_WIDTH_IN)
+        figure, axes = canvas(_QUALITY_HEIGHT_IN, _WIDTH_IN)
         for model, point in points.items():
             _point(axes, model, point)
         _time_axis(axes, [point.ttft for point in points.values()])
