@@ -34,6 +34,15 @@ def random_llama(folder, num_hidden_layers):
     return folder
 
 
+def inputs_about(processor, audio, instruction="Transcribe."):
+    """What an exported model's processor makes of a clip at 16 kHz and what is asked about it."""
+    content = [{"type": "audio"}, {"type": "text", "text": instruction}]
+    text = processor.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True
+    )
+    return processor(text, audio=audio, sampling_rate=16000)
+
+
 def random_handover(width, prefix=(1, 4093, 198)):
     """A hand-over after the first block, whose CTC finds words, repeats and blanks in noise."""
     import torch

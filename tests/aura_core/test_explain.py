@@ -1,27 +1,14 @@
 import pytest
 
-from aura_core.artifacts.manifest import Manifest, write_manifest
 from aura_core.config.overrides import override
 from aura_core.config.recipes import RECIPES, recipe
 from aura_core.explain import Difference, explain, explain_stage, first_difference, recipe_name
 from aura_core.stages import StageSpec, plan
+from tests.finished import finish
 
 
 def specs(root, *assignments: str) -> dict[str, StageSpec]:
     return plan(override(recipe("smoke"), assignments), str(root))
-
-
-def finish(spec: StageSpec, created_at: str = "2026-01-01") -> None:
-    manifest = Manifest(
-        stage=spec.stage,
-        stage_version=spec.stage_version,
-        fingerprint=spec.fingerprint,
-        identity=spec.identity,
-        inputs=spec.inputs,
-        files=[],
-        provenance={"created_at": created_at},
-    )
-    write_manifest(spec.uri, manifest)
 
 
 def test_nothing_there_is_a_miss_without_a_neighbour(tmp_path):
@@ -98,11 +85,7 @@ def named(tmp_path, monkeypatch):
     def name(config):
         specs = plan(config, str(tmp_path))
         for spec in specs.values():
-            made = Manifest(
-                stage=spec.stage, stage_version=1, fingerprint=spec.fingerprint,
-                identity=spec.identity, inputs=spec.inputs, files=[],
-            )  # fmt: skip
-            write_manifest(spec.uri, made)
+            finish(spec)
         return recipe_name({name: spec.uri for name, spec in specs.items()})
 
     return name

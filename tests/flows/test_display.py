@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from aura_core.artifacts.manifest import Manifest, write_manifest
 from aura_core.config.recipes import recipe
 from aura_core.evaluation.results import Row, write_results
 from aura_core.stages import plan
 from flows.display import closing_lines, summary_lines
 from flows.options import Selection
 from tasks.stages import StageRun
+from tests.finished import finish
 
 
 @pytest.fixture
@@ -51,20 +51,8 @@ def on_gpus(spec):
     return spec.model_copy(update={"runtime": runtime})
 
 
-def finish(spec, created_at="2026-01-01"):
-    write_manifest(
-        spec.uri,
-        Manifest(
-            stage=spec.stage,
-            stage_version=spec.stage_version,
-            fingerprint=spec.fingerprint,
-            identity=spec.identity,
-            inputs=spec.inputs,
-            files=[],
-            counts={},
-            provenance={"created_at": created_at},
-        ),
-    )
+def complete(spec, created_at="2026-01-01"):
+    finish(spec, created_at)
     if spec.stage == "evaluate":
         write_results(spec.uri, [row("aura", 0.88), row("cascade", 0.1)])
 
@@ -82,7 +70,7 @@ def row(model, wer):
 
 
 def test_a_run_ends_with_what_it_reached_where_and_what_next(specs, tmp_path):
-    finish(specs["evaluate"])
+    complete(specs["evaluate"])
     reached, where, further = closing_lines(specs, specs["report"], [])
     assert reached == "reached: AuRA on 80 held-out clips: WER 88.0% (cascade 10.0%)"
     assert where == f"report: {specs['report'].uri}/report.html"
@@ -91,25 +79,25 @@ def test_a_run_ends_with_what_it_reached_where_and_what_next(specs, tmp_path):
 
 def test_an_older_run_is_spoken_to_by_its_evaluation(specs, tmp_path):
     later = plan(recipe("demo"), str(tmp_path))["evaluate"]
-    finish(specs["evaluate"])
-    finish(later, "2026-01-02")
+    complete(specs["evaluate"])
+    complete(later, "2026-01-02")
     further = closing_lines(specs, specs["report"], [])[2]
     assert f" demo {specs['evaluate'].uri}  #" in further
 
 
 def test_a_run_that_was_not_evaluated_says_so_and_how_to_go_on(specs):
-    finish(specs["ingest"])
+    complete(specs["ingest"])
     rest = ["--recipe", "smoke", "--set", "distil.targets={a: 1}"]
     reached, where, further = closing_lines(specs, specs["ingest"], rest)
     assert reached == "reached: ingest, no student yet"
     assert where == f"artifact: {specs['ingest'].uri}"
     assert "aura run --recipe smoke --set 'distil.targets={a: 1}'  #" in further
-    finish(specs["distil"])
+    complete(specs["distil"])
     assert closing_lines(specs, specs["distil"], rest)[0] == "reached: a student, not evaluated yet"
 
 
 def test_the_next_command_works_as_it_is_printed(specs, tmp_path, monkeypatch):
-    finish(specs["evaluate"])
+    complete(specs["evaluate"])
     monkeypatch.chdir(tmp_path.parent)
     own = Path(sys.executable).with_name("aura")
     for path in (str(own.parent), "/nowhere"):

@@ -27,6 +27,7 @@ from aura_core.student.prompts import Prompt
 from aura_core.teacher_cache import codec as codecs
 from aura_core.teacher_cache.codec import Codec, LayerCodec
 from aura_core.turns import Turn, clips
+from tests.tiny_students import inputs_about
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +41,7 @@ def test_pieces_are_what_generate_answers(exported, clip):
     _, folder = exported
     processor = AuraProcessor.from_pretrained(folder)
     model = AuraForConditionalGeneration.from_pretrained(folder)
-    content = [{"type": "audio"}, {"type": "text", "text": "Transcribe."}]
-    text = processor.apply_chat_template(
-        [{"role": "user", "content": content}], add_generation_prompt=True
-    )
-    inputs = processor(text, audio=clip(1.3), sampling_rate=16000)
+    inputs = inputs_about(processor, clip(1.3))
     ids = model.generate(**inputs, max_new_tokens=24)[0, inputs["input_ids"].shape[1] :]
     pieces = list(load_chat(str(folder)).reply([Turn("user", (clip(1.3), "Transcribe."))], 24))
     assert len(pieces) > 2

@@ -16,6 +16,7 @@ from aura_core.report.history import read_history
 from aura_core.student.inference import Responder, load_base, load_responder
 from aura_core.student.prompts import Prompt
 from aura_core.teacher_cache.index import open_cache
+from tests.tiny_students import inputs_about
 
 CPU = torch.device("cpu")
 # What a family has beside the shape that all are given.
@@ -111,12 +112,8 @@ def test_the_exported_folder_answers_the_same(trained, cache_uri, tmp_path):
     assert export_student(str(trained), folder) == "merged"
     processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
     model = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True)
-    asked = [{"type": "audio"}, {"type": "text", "text": TRANSCRIBE}]
-    text = processor.apply_chat_template(
-        [{"role": "user", "content": asked}], add_generation_prompt=True
-    )
     audio = 0.1 * np.random.default_rng(0).standard_normal(16000).astype(np.float32)
-    inputs = processor(text=text, audio=audio, sampling_rate=16000)
+    inputs = inputs_about(processor, audio)
     ids = model.generate(**inputs, max_new_tokens=6, do_sample=False)
     answer = processor.tokenizer.decode(
         ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True

@@ -33,6 +33,7 @@ from aura_core.student.assembly import save_student
 from aura_core.student.inference import Responder, load_responder
 from aura_core.student.prompts import Prompt
 from aura_core.teacher_cache.index import open_cache
+from tests.tiny_students import inputs_about
 
 CPU = torch.device("cpu")
 
@@ -295,11 +296,7 @@ def test_a_student_like_vora_s_learns_is_saved_and_asked(merged_reader, stem_cac
     assert export_student(str(tmp_path), folder) == "merged"
     processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
     model = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True)
-    asked = [{"type": "audio"}, {"type": "text", "text": TRANSCRIBE}]
-    text = processor.apply_chat_template(
-        [{"role": "user", "content": asked}], add_generation_prompt=True
-    )
-    inputs = processor(text=text, audio=np.zeros(16000, dtype=np.float32), sampling_rate=16000)
+    inputs = inputs_about(processor, np.zeros(16000, dtype=np.float32))
     assert model.generate(**inputs, max_new_tokens=3).shape[1] > inputs["input_ids"].shape[1]
 
 

@@ -19,13 +19,13 @@ from ray.train.v2._internal.exceptions import (
 )
 from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 
-from aura_core.artifacts.manifest import Manifest, write_manifest
 from aura_core.config.recipes import recipe
 from aura_core.config.stage import Runtime
 from aura_core.config.train import TrainConfig
 from aura_core.errors import AuraError
 from aura_core.stages import plan
 from tasks.jobs import driver
+from tests.finished import finish
 
 JOB = """
 import logging
@@ -108,17 +108,7 @@ def test_what_is_not_a_spec_is_one_line_and_exit_code_2(tmp_path):
 
 def test_a_finished_stage_starts_neither_ray_nor_its_job(specs):
     spec = specs["ingest"]
-    write_manifest(
-        spec.uri,
-        Manifest(
-            stage=spec.stage,
-            stage_version=spec.stage_version,
-            fingerprint=spec.fingerprint,
-            identity=spec.identity,
-            inputs=spec.inputs,
-            files=[],
-        ),
-    )
+    finish(spec)
     code = (
         "import sys; from tasks.jobs import driver\n"
         "def run(spec): raise AssertionError('ran')\n"
@@ -292,6 +282,7 @@ def test_resources_that_no_node_has_are_said_once_for_a_worker(caplog):
 NEEDS_A_DISK = """
 import ray
 from tasks.jobs import driver
+from tests.finished import finish
 
 def where():
     return ray.get_runtime_context().get_assigned_resources()
